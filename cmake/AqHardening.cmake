@@ -1,0 +1,37 @@
+# Compiler and linker flags of the whole tree: warnings are errors, the binaries are hardened.
+add_library(aq_flags INTERFACE)
+
+target_compile_options(aq_flags INTERFACE
+  -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor -Wold-style-cast
+  -Wimplicit-fallthrough -Werror
+  -fno-strict-aliasing -fno-delete-null-pointer-checks -fno-strict-overflow
+  -fstack-protector-strong -fPIE
+  $<$<CXX_COMPILER_ID:GNU>:-Wduplicated-cond>)
+target_link_options(aq_flags INTERFACE -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code)
+target_compile_definitions(aq_flags INTERFACE BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_FENCED_BLOCK)
+
+if(AQMESH_SANITIZE)
+  target_compile_options(aq_flags INTERFACE -fsanitize=${AQMESH_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=all)
+  target_link_options(aq_flags INTERFACE -fsanitize=${AQMESH_SANITIZE})
+else()
+  target_compile_options(aq_flags INTERFACE -fstack-clash-protection
+    $<$<CXX_COMPILER_ID:GNU>:-fcf-protection=full>
+    $<$<CXX_COMPILER_ID:GNU>:-ftrivial-auto-var-init=zero>
+    $<$<CXX_COMPILER_ID:GNU>:-fzero-call-used-regs=used-gpr>)
+  target_compile_definitions(aq_flags INTERFACE $<$<NOT:$<CONFIG:Debug>>:_FORTIFY_SOURCE=2> _GLIBCXX_ASSERTIONS)
+endif()
+
+if(AQMESH_SABOTAGE)
+  string(TOUPPER ${AQMESH_SABOTAGE} sabotage_upper)
+  target_compile_definitions(aq_flags INTERFACE AQMESH_SABOTAGE_${sabotage_upper}=1)
+endif()
+
+find_program(AQ_CCACHE ccache)
+if(AQ_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${AQ_CCACHE})
+endif()
+find_program(AQ_MOLD mold)
+if(AQ_MOLD)
+  target_link_options(aq_flags INTERFACE -fuse-ld=mold)
+endif()
