@@ -1,0 +1,138 @@
+// The data half of a device: sessions, endpoints, staged packets and cryptokey routing. Seals and opens;
+// decides nothing about handshakes, but says what it saw.
+// Spec:   WireGuard paper §5.4.6, §6; spec/wire.md §1.6 to §1.9.
+// Bounds: kStagedMax packets a peer, oldest dropped; three sessions a peer by the control half's orders.
+// Thread: one owner. It meets the control half only through Order and PeerFacts values.
+// Errors: a Drop; the packet is gone (or staged), the state as before.
+// Cost:   Seal and Open: one AEAD, one hash look-up (open), no allocation, no copy beyond the caller's choice.
+#ifndef AQMESH_TRANSPORT_WIREGUARD_FORWARDER_H_
+#define AQMESH_TRANSPORT_WIREGUARD_FORWARDER_H_
+
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "transport/wireguard/allowed_ips.h"
+#include "transport/wireguard/keypair.h"
+#include "transport/wireguard/messages.h"
+#include "transport/wireguard/outbox.h"
+
+namespace aqmesh::wireguard {
+
+// What happened to one peer since the facts were last taken.
+struct PeerFacts {
+  enum Flag : uint32_t {
+    kDataSent = 1 << 0,
+    kPacketSent = 1 << 1,      // data or keepalive
+    kDataReceived = 1 << 2,
+    kPacketReceived = 1 << 3,
+    kConfirmed = 1 << 4,       // first packet under session `confirmed_index`
+    kRekeyWanted = 1 << 5,     // no session, or one that is getting old
+    kRoamed = 1 << 6,          // heard from `endpoint`
+  };
+  PeerId peer = kNoPeer;
+  uint32_t flags = 0;
+  uint32_t confirmed_index = 0;
+  Endpoint endpoint;
+  Source source;
+};
+
+class Forwarder {
+ public:
+  static constexpr size_t kStagedMax = 128;
+  static constexpr size_t kOverhead = kTransportHeader + kTag;
+  static constexpr size_t kPacketMax = 65535;
+
+  explicit Forwarder(uint16_t mtu_bytes, size_t governed_headroom);
+
+  AllowedIps& allowed_ips() { return allowed_ips_; }
+  const AllowedIps& allowed_ips() const { return allowed_ips_; }
+  void SetMtu(uint16_t mtu_bytes) { mtu_bytes_ = mtu_bytes; }
+
+  // ---- from the control half; what it makes us send goes to `out` ----
+  void Apply(Now now, const Order& order, Outbox& out);
+  // Moves the facts since the last call to `facts`, one entry a peer.
+  void TakeFacts(std::vector<PeerFacts>& facts);
+  bool has_facts() const { return !dirty_.empty(); }
+
+  // ---- the whole way, into an Outbox ----
+  // Route, seal and aim one IP packet from the TUN, or stage it (kStaged).
+  Drop Send(Now now, ByteView packet, Outbox& out);
+  // The same for a packet whose peer the caller chose.
+  Drop SendTo(Now now, PeerId peer, ByteView packet, Outbox& out);
+  // Open one bare type 4 message and deliver what is in it.
+  Drop Receive(Now now, const InDatagram& in, Outbox& out);
+
+  // ---- the bare steps, in the caller's buffers ----
+  struct Sealed {
+    Drop why = Drop::kNone;      // kStaged: no usable session; the caller may Stage()
+    size_t size = 0;             // of the WireGuard message, behind the headroom
+    uint32_t local_index = 0;    // of the session that was used
+    uint32_t remote_index = 0;
+  };
+  // `buffer`: headroom, 16 bytes, the packet of `size` bytes, room for padding and tag (SealedSize()).
+  // Sealed where it lies. size 0: a keepalive.
+  Sealed Seal(Now now, PeerId peer, MutableBytes buffer, size_t headroom, size_t size);
+  // The same on one session, named by its local index, whatever slot it is in.
+  Sealed SealOn(Now now, uint32_t local_index, MutableBytes buffer, size_t headroom, size_t size);
+  size_t SealedSize(size_t packet_size) const;  // of the message, headroom excluded
+  void Stage(PeerId peer, ByteView packet);
+
+  struct Opened {
+    Drop why = Drop::kNone;
+    PeerId peer = kNoPeer;
+    uint32_t local_index = 0;
+    MutableBytes packet{};    // trimmed, its source checked; empty: a keepalive
+  };
+  enum class Framing : uint8_t { kBare, kGoverned };  // must be the peer's own
+  // Opens into `out`, at least message.size() - 32 bytes, which may be the message's own bytes from 16 on.
+  // from and at: where it came from, or nullptr if the peer's endpoint must stay (a node that owns paths).
+  // A packet that opened but may not be delivered (kBadInner, kBadSource) still counts as heard.
+  Opened Open(Now now, ByteView message, MutableBytes out, Framing framing, const Endpoint* from, const Source* at);
+
+  struct Stats {
+    uint64_t rx_bytes = 0;
+    uint64_t tx_bytes = 0;
+  };
+  Stats stats(PeerId peer) const;
+  PeerId Route(const IpAddress& destination) const { return allowed_ips_.Find(destination); }
+  // The session that sending uses now; nullptr: none. Valid until the next call.
+  const Keypair* Current(PeerId peer) const;
+  const Keypair* Session(uint32_t local_index) const;
+  size_t staged(PeerId peer) const;
+  Keypair* SessionForTest(uint32_t local_index) { return FindSession(local_index); }
+
+ private:
+  struct Peer {
+    bool live = false;
+    bool governed = false;
+    Keypair* current = nullptr;
+    std::optional<Endpoint> endpoint;
+    Source source;
+    Stats stats;
+    std::deque<Bytes> staged;
+    PeerFacts facts;
+  };
+  Peer& At(PeerId peer) { return peers_[peer]; }
+  bool Live(PeerId peer) const { return peer < peers_.size() && peers_[peer].live; }
+  Keypair* FindSession(uint32_t local_index) const;
+  PeerFacts& Note(PeerId peer, uint32_t flags);
+  Sealed SealWith(Now now, Keypair& k, MutableBytes buffer, size_t headroom, size_t size);
+  Drop Emit(Now now, PeerId peer, ByteView packet, uint8_t ecn, Outbox& out);
+  void Flush(Now now, PeerId peer, Outbox& out);
+  void Heard(Now now, Keypair& k, size_t message_size, bool data, const Endpoint* from, const Source* at);
+  void RemoveSession(uint32_t local_index);
+  void RemovePeer(PeerId peer);
+  void Unreachable(ByteView packet, Outbox& out);
+
+  AllowedIps allowed_ips_;
+  std::vector<Peer> peers_;  // by PeerId
+  absl::flat_hash_map<uint32_t, std::unique_ptr<Keypair>> sessions_;
+  std::vector<PeerId> dirty_;  // peers with facts
+  uint16_t mtu_bytes_;
+  size_t governed_headroom_;
+};
+
+}  // namespace aqmesh::wireguard
+
+#endif  // AQMESH_TRANSPORT_WIREGUARD_FORWARDER_H_

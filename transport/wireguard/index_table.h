@@ -1,0 +1,35 @@
+// The local indices in use: handshakes and sessions of all peers share one table.
+// Spec:   spec/wire.md §1.7: random, unique, unpredictable; the handshake's index becomes its session's.
+// Bounds: four a peer (one handshake, three sessions). Thread: one owner.
+#ifndef AQMESH_TRANSPORT_WIREGUARD_INDEX_TABLE_H_
+#define AQMESH_TRANSPORT_WIREGUARD_INDEX_TABLE_H_
+
+#include <absl/container/flat_hash_map.h>
+
+#include "core/base/rng.h"
+#include "transport/wireguard/outbox.h"
+
+namespace aqmesh::wireguard {
+
+class IndexTable {
+ public:
+  uint32_t New(Rng& rng, PeerId peer) {
+    for (;;) {
+      const uint32_t index = rng.U32();
+      if (owners_.try_emplace(index, peer).second) return index;
+    }
+  }
+  PeerId Find(uint32_t index) const {
+    const auto it = owners_.find(index);
+    return it == owners_.end() ? kNoPeer : it->second;
+  }
+  void Free(uint32_t index) { owners_.erase(index); }
+  size_t size() const { return owners_.size(); }
+
+ private:
+  absl::flat_hash_map<uint32_t, PeerId> owners_;
+};
+
+}  // namespace aqmesh::wireguard
+
+#endif  // AQMESH_TRANSPORT_WIREGUARD_INDEX_TABLE_H_

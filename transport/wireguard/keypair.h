@@ -1,0 +1,54 @@
+// One session's transport keys and all that their use changes.
+// Spec:   spec/wire.md §1.5, §1.7. Which of a peer's three slots a session is in is the control half's
+//         business; the data half knows only whether it was confirmed.
+// Bounds: about 1.5 KiB. Thread: one owner. Wiped when it goes.
+#ifndef AQMESH_TRANSPORT_WIREGUARD_KEYPAIR_H_
+#define AQMESH_TRANSPORT_WIREGUARD_KEYPAIR_H_
+
+#include "core/base/time.h"
+#include "core/crypto/aead.h"
+#include "transport/wireguard/outbox.h"
+#include "transport/wireguard/replay.h"
+#include "transport/wireguard/timers.h"
+
+namespace aqmesh::wireguard {
+
+struct Keypair {
+  Keypair(const InstallOrder& o)  // NOLINT(google-explicit-constructor): the order is this value's plain form
+      : peer(o.peer),
+        local_index(o.local_index),
+        remote_index(o.remote_index),
+        initiator(o.initiator),
+        confirmed(o.initiator),
+        birth(o.birth),
+        send(o.send_key.view(), crypto::AeadKey::Direction::kSeal),
+        receive(o.receive_key.view(), crypto::AeadKey::Direction::kOpen) {}
+
+  bool MaySend(Instant now) const {
+    return sendable && now - birth < kRejectAfterTime && send_counter < kRejectAfterMessages;
+  }
+  bool MayReceive(Instant now) const { return now - birth <= kRejectAfterTime; }
+  bool RekeyDueOnSend(Instant now) const {
+    return send_counter > kRekeyAfterMessages || (initiator && now - birth > kRekeyAfterTime);
+  }
+  bool RekeyDueOnReceive(Instant now) const {
+    return initiator && !rekey_asked && now - birth > kReceiveRekeyTime;
+  }
+
+  const PeerId peer;
+  const uint32_t local_index;
+  const uint32_t remote_index;
+  const bool initiator;
+  bool confirmed;             // a responder's: the initiator has used it
+  bool sendable = true;       // false once our private key changed
+  bool rekey_asked = false;   // the receive-side rekey, once per session
+  const Instant birth;
+  uint64_t send_counter = 0;
+  crypto::AeadKey send;
+  crypto::AeadKey receive;
+  ReplayWindow replay;
+};
+
+}  // namespace aqmesh::wireguard
+
+#endif  // AQMESH_TRANSPORT_WIREGUARD_KEYPAIR_H_
