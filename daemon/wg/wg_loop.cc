@@ -1,0 +1,369 @@
+#include "daemon/wg/wg_loop.h"
+
+#include <signal.h>
+#include <sodium.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+
+#include "transport/os/clock.h"
+
+namespace aqmesh::daemon {
+
+namespace {
+
+constexpr uint32_t kDefaultMtu = 1420;
+constexpr int kMovedPollMs = 1000;  // how soon changes in another network namespace are noticed
+constexpr int kEventsMax = 16;
+
+// What epoll gives back. Clients are found by descriptor, above kTagClient.
+enum Tag : uint32_t { kTagTun, kTagUdp4, kTagUdp6, kTagListener, kTagLinks, kTagSignals, kTagSocketFile, kTagClient };
+
+os::LocalSource ToOs(const wireguard::Source& s) {
+  return s.known ? os::LocalSource{.address = s.address, .ifindex = s.ifindex} : os::LocalSource{};
+}
+wireguard::Source FromOs(const os::LocalSource& s) {
+  return {.address = s.address, .ifindex = s.ifindex, .known = s.is_set()};
+}
+
+void Wipe(std::string& text) {
+  sodium_memzero(text.data(), text.size());
+  text.clear();
+}
+
+}  // namespace
+
+struct WgLoop::Client {
+  Client(os::Fd f, wireguard::Device& device, wireguard::UapiSession::Apply apply)
+      : fd(std::move(f)), session(device, std::move(apply)) {}
+  ~Client() { Wipe(reply); }
+  os::Fd fd;
+  wireguard::UapiSession session;
+  std::string reply;  // not yet written; may hold keys
+  bool closing = false;
+  bool closed = false;
+};
+
+WgLoop::WgLoop(LogLevel log,
+               std::unique_ptr<os::Tun> tun,
+               std::unique_ptr<os::UnixListener> listener,
+               std::string name)
+    : log_(log),
+      name_(std::move(name)),
+      tun_(std::move(tun)),
+      listener_(std::move(listener)),
+      device_({}, Rng(os::KernelSeed())),
+      arena_({}) {}
+
+WgLoop::~WgLoop() = default;
+
+absl::StatusOr<std::unique_ptr<WgLoop>> WgLoop::Create(const Options& options) {
+  std::unique_ptr<os::Tun> tun;
+  if (options.tun_fd) {
+    AQ_ASSIGN_OR_RETURN(tun, os::Tun::Adopt(os::Fd(*options.tun_fd)));
+  } else {
+    AQ_ASSIGN_OR_RETURN(tun, os::Tun::Open({.name = options.interface}));
+    AQ_ASSIGN_OR_RETURN(const auto netlink, os::Netlink::Open());
+    AQ_ASSIGN_OR_RETURN(const std::string made, tun->Name());
+    AQ_ASSIGN_OR_RETURN(const os::Link link, netlink->LinkByName(made));
+    AQ_RETURN_IF_ERROR(netlink->SetMtu(link.index, kDefaultMtu));
+  }
+  AQ_ASSIGN_OR_RETURN(std::string name, tun->Name());
+  const std::string path = Join(options.socket_directory, "/", name, ".sock");
+  std::unique_ptr<os::UnixListener> listener;
+  if (options.uapi_fd) {
+    AQ_ASSIGN_OR_RETURN(listener, os::UnixListener::Adopt(os::Fd(*options.uapi_fd), path));
+  } else {
+    AQ_ASSIGN_OR_RETURN(listener, os::UnixListener::Listen({.path = path,
+                                                            .mode = 0700,  // what a umask of 077 leaves
+                                                            .directory_mode = 0755,
+                                                            .stale_advice = "stop the program that serves this interface"}));
+  }
+  return std::unique_ptr<WgLoop>(new WgLoop(options.log, std::move(tun), std::move(listener), std::move(name)));
+}
+
+void WgLoop::Log(LogLevel level, std::string_view text) const {
+  if (level <= log_) {
+    std::fprintf(stderr, "aqmesh-wg %s: %.*s\n", name_.c_str(), static_cast<int>(text.size()), text.data());
+  }
+}
+
+void WgLoop::Stop(std::string_view why) {
+  Log(LogLevel::kVerbose, Join("stopping: ", why));
+  stopping_ = true;
+}
+
+// ---- events ----
+
+absl::Status WgLoop::Watch(int fd, uint32_t tag, uint32_t events) {
+  epoll_event e{};
+  e.events = events;
+  e.data.u32 = tag;
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &e) < 0) return os::ErrnoStatus(errno, "watching a descriptor");
+  return absl::OkStatus();
+}
+
+void WgLoop::Rewatch(int fd, uint32_t tag, uint32_t events) {
+  epoll_event e{};
+  e.events = events;
+  e.data.u32 = tag;
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &e);  // cannot fail for a descriptor that is watched
+}
+
+absl::Status WgLoop::OpenEvents() {
+  epoll_ = os::Fd(::epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll_.valid()) return os::ErrnoStatus(errno, "opening epoll");
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  signals_ = os::Fd(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+  if (!signals_.valid()) return os::ErrnoStatus(errno, "opening a signal descriptor");
+  inotify_ = os::Fd(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+  if (!inotify_.valid() ||
+      ::inotify_add_watch(inotify_.get(), listener_->path().c_str(), IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF) < 0) {
+    return os::ErrnoStatus(errno, Join("watching the socket file ", listener_->path()));
+  }
+  AQ_ASSIGN_OR_RETURN(link_watch_, os::LinkWatch::Open());
+  AQ_RETURN_IF_ERROR(Watch(tun_->fd(), kTagTun, EPOLLIN));
+  AQ_RETURN_IF_ERROR(Watch(listener_->fd(), kTagListener, EPOLLIN));
+  AQ_RETURN_IF_ERROR(Watch(link_watch_->fd(), kTagLinks, EPOLLIN));
+  AQ_RETURN_IF_ERROR(Watch(signals_.get(), kTagSignals, EPOLLIN));
+  return Watch(inotify_.get(), kTagSocketFile, EPOLLIN);
+}
+
+int WgLoop::WaitMs() {
+  if (tun_has_more_) return 0;
+  const int timer = os::PollTimeoutMs(os::ReadNow().mono, device_.NextWake());
+  // Only the down of a moved interface must be polled for; its up wakes EPOLLOUT.
+  if (!device_.up() || !tun_->InOtherNamespace()) return timer;
+  return timer < 0 ? kMovedPollMs : std::min(timer, kMovedPollMs);
+}
+
+absl::Status WgLoop::Run() {
+  AQ_RETURN_IF_ERROR(OpenEvents());
+  FollowInterface();
+  std::array<epoll_event, kEventsMax> events;
+  while (!stopping_) {
+    const int n = ::epoll_wait(epoll_.get(), events.data(), kEventsMax, WaitMs());
+    if (n < 0 && errno != EINTR) return os::ErrnoStatus(errno, "waiting for events");
+    // What came in goes first: a receiver that starves while it sends drops what it asked for.
+    for (int i = 0; i < n; ++i) {
+      if (events[static_cast<size_t>(i)].data.u32 != kTagTun) {
+        OnEvent(events[static_cast<size_t>(i)].data.u32, events[static_cast<size_t>(i)].events);
+      }
+    }
+    bool tun_event = tun_has_more_;
+    for (int i = 0; i < n; ++i) {
+      const epoll_event& e = events[static_cast<size_t>(i)];
+      if (e.data.u32 != kTagTun) continue;
+      if ((e.events & EPOLLOUT) != 0) FollowInterface();
+      tun_event = true;
+    }
+    if (tun_event) OnTunReadable();
+    if (n == 0 && device_.up() && tun_->InOtherNamespace()) FollowInterface();
+    DropClosedClients();
+    if (device_.NextWake() <= os::ReadNow().mono) {
+      device_.OnWake(os::ReadNow(), out_);
+      Flush(out_);
+    }
+  }
+  return absl::OkStatus();
+}
+
+void WgLoop::OnEvent(uint32_t tag, uint32_t events) {
+  switch (tag) {
+    case kTagUdp4:
+      return OnUdpReadable(os::Family::kV4);
+    case kTagUdp6:
+      return OnUdpReadable(os::Family::kV6);
+    case kTagListener:
+      return OnNewClient();
+    case kTagLinks:
+      return OnLinkEvents();
+    case kTagSignals:
+      return Stop("told by a signal");
+    case kTagSocketFile:
+      return OnSocketFileEvent();
+    default:
+      for (const auto& client : clients_) {
+        if (kTagClient + static_cast<uint32_t>(client->fd.get()) == tag) return OnClient(*client, events);
+      }
+  }
+}
+
+// ---- packets ----
+
+void WgLoop::OnTunReadable() {
+  arena_.Clear();
+  const os::TunState state = tun_->ReadBatch(arena_, kTunReadsMax);
+  tun_has_more_ = state == os::TunState::kOk;
+  if (state == os::TunState::kGone) return Stop("the interface was deleted");
+  if (arena_.packets().empty()) return;
+  packets_.clear();
+  for (const os::PacketSlot& p : arena_.packets()) packets_.emplace_back(p.bytes());
+  device_.OnTunPackets(os::ReadNow(), packets_, out_);
+  Flush(out_);
+}
+
+void WgLoop::OnUdpReadable(os::Family family) {
+  if (udp_ == nullptr) return;  // closed earlier in this turn
+  received_.clear();
+  udp_->Receive(family, received_);
+  const Now now = os::ReadNow();
+  for (const os::Datagram& d : received_) {
+    // What it was worth is counted in the device; outside, silence.
+    (void)device_.OnDatagram(now, {.bytes = d.bytes, .from = d.remote, .at = FromOs(d.local), .tos = d.tos}, out_);
+  }
+  Flush(out_);
+}
+
+void WgLoop::Flush(wireguard::Outbox& out) {
+  if (udp_ != nullptr && !out.datagrams.empty()) {
+    outgoing_.clear();
+    for (const wireguard::OutDatagram& d : out.datagrams) {
+      outgoing_.push_back({.bytes = out.bytes(d), .remote = d.to, .local = ToOs(d.from), .tos = d.tos});
+    }
+    udp_->Send(outgoing_);
+  }
+  if (!out.tun.empty()) {
+    packets_.clear();
+    for (const wireguard::OutPacket& p : out.tun) packets_.emplace_back(out.bytes(p));
+    if (tun_->WritePackets(packets_) == os::TunState::kGone) Stop("the interface was deleted");
+  }
+  out.Clear();
+}
+
+// ---- the interface and the sockets ----
+
+void WgLoop::OnLinkEvents() {
+  std::vector<os::LinkEvent> events;
+  link_watch_->Drain(events);  // whatever was lost: the state is read afresh
+  FollowInterface();
+}
+
+void WgLoop::FollowInterface() {
+  if (const auto mtu = tun_->Mtu(); mtu.ok()) {
+    device_.SetMtu(static_cast<uint16_t>(std::min<uint32_t>(*mtu, 65535)));
+  }
+  const bool up = tun_->IsUp();
+  if (up && !device_.up() && BindUdp(wanted_port_) == 0) {
+    Log(LogLevel::kVerbose, Join("interface up, listening on UDP port ", udp_->port()));
+    device_.SetUp(os::ReadNow(), true, out_);
+    Flush(out_);
+  } else if (!up && device_.up()) {
+    Log(LogLevel::kVerbose, "interface down");
+    device_.SetUp(os::ReadNow(), false, out_);
+    Flush(out_);
+    CloseUdp();
+  }
+  // While down, a writable TUN says that it came up; while up it always is writable.
+  if (waits_for_up_ != !up) {
+    waits_for_up_ = !up;
+    Rewatch(tun_->fd(), kTagTun, waits_for_up_ ? EPOLLIN | EPOLLOUT : EPOLLIN);
+  }
+}
+
+int WgLoop::BindUdp(uint16_t port) {
+  if (udp_ != nullptr && udp_->port() == port) return 0;
+  auto fresh = os::UdpPair::Open({.port = port, .mark = fwmark_});
+  if (!fresh.ok()) {
+    Log(LogLevel::kError, Text(fresh.status()));
+    return absl::IsAlreadyExists(fresh.status()) ? wireguard::kUapiAddressInUse : wireguard::kUapiIo;
+  }
+  CloseUdp();
+  udp_ = *std::move(fresh);
+  wanted_port_ = udp_->port();
+  device_.SetBoundPort(udp_->port());
+  for (const auto& [family, tag] : {std::pair{os::Family::kV4, kTagUdp4}, std::pair{os::Family::kV6, kTagUdp6}}) {
+    if (udp_->fd(family) < 0) continue;
+    if (const absl::Status s = Watch(udp_->fd(family), tag, EPOLLIN); !s.ok()) Log(LogLevel::kError, Text(s));
+  }
+  return 0;
+}
+
+void WgLoop::CloseUdp() { udp_.reset(); }  // closing takes the sockets out of epoll
+
+// ---- configuration ----
+
+int WgLoop::ApplySettings(wireguard::Outbox& out) {
+  int error = 0;
+  if (out.fwmark) {
+    fwmark_ = *out.fwmark;
+    if (udp_ != nullptr) {
+      if (const absl::Status s = udp_->SetMark(fwmark_); !s.ok()) {
+        Log(LogLevel::kError, Text(s));
+        error = wireguard::kUapiIo;
+      }
+    }
+  }
+  if (out.listen_port) {
+    if (udp_ == nullptr) {
+      wanted_port_ = *out.listen_port;  // FollowInterface binds it once the interface is up
+    } else if (const int bound = BindUdp(*out.listen_port); bound != 0) {
+      device_.SetBoundPort(udp_->port());  // the old sockets go on
+      error = bound;
+    }
+  }
+  Flush(out);
+  return error;
+}
+
+void WgLoop::OnSocketFileEvent() {
+  std::array<uint8_t, 4096> buffer;
+  while (::read(inotify_.get(), buffer.data(), buffer.size()) > 0) {
+  }
+  if (!listener_->FileIsThere()) Stop("the socket file was deleted");
+}
+
+void WgLoop::OnNewClient() {
+  os::Fd fd = listener_->Accept();
+  if (!fd.valid() || clients_.size() >= kClientsMax) return;  // one too many is closed at once
+  const uint32_t tag = kTagClient + static_cast<uint32_t>(fd.get());
+  if (const absl::Status s = Watch(fd.get(), tag, EPOLLIN); !s.ok()) return Log(LogLevel::kError, Text(s));
+  clients_.push_back(std::make_unique<Client>(std::move(fd), device_, [this](wireguard::Outbox& out) { return ApplySettings(out); }));
+}
+
+void WgLoop::OnClient(Client& client, uint32_t events) {
+  const uint32_t tag = kTagClient + static_cast<uint32_t>(client.fd.get());
+  if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && client.reply.empty()) {
+    std::array<uint8_t, 16 * 1024> buffer;
+    const ssize_t n = ::read(client.fd.get(), buffer.data(), buffer.size());
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+      client.closed = true;
+      return;
+    }
+    if (n > 0) {
+      client.closing = !client.session.OnBytes(os::ReadNow(), ByteView(buffer).first(static_cast<size_t>(n)), client.reply);
+      sodium_memzero(buffer.data(), static_cast<size_t>(n));
+      FollowInterface();  // a port that was taken may now be free, or another
+    }
+  }
+  while (!client.reply.empty()) {
+    const ssize_t n = ::send(client.fd.get(), client.reply.data(), client.reply.size(), MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) {
+      client.closed = errno != EAGAIN;
+      break;
+    }
+    sodium_memzero(client.reply.data(), static_cast<size_t>(n));
+    client.reply.erase(0, static_cast<size_t>(n));
+  }
+  if (client.reply.empty() && client.closing) client.closed = true;
+  // No reading while an answer waits: a client that does not read cannot make us hoard.
+  if (!client.closed) Rewatch(client.fd.get(), tag, client.reply.empty() ? EPOLLIN : EPOLLOUT);
+}
+
+void WgLoop::DropClosedClients() {
+  std::erase_if(clients_, [](const std::unique_ptr<Client>& c) { return c->closed; });
+}
+
+}  // namespace aqmesh::daemon
