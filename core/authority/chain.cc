@@ -745,4 +745,35 @@ StandaloneReport VerifyStandalone(ByteView object, const Held<Charter>& charter,
   return out;
 }
 
+std::optional<Verified> AuthenticateRequest(const RequestInput& input, AuthReport& report) {
+  const Request& r = input.request.body;
+  const Invite& invite = input.invite.body;
+  if (!input.inviter || r.scope != input.scope || invite.scope != input.scope) return std::nullopt;
+  Chain chain;
+  chain.subject = KidOf(r.suite, r.key);
+  const uint64_t now = input.now.seconds();
+  const auto result = [&](Rung rung, Reason reason, std::string why) {
+    report.why = std::move(why);
+    return Authenticating::Mint(std::move(chain), rung, reason);
+  };
+  if (r.invite != input.invite.oid() || !r.proof) return result(Rung::kRefuse, Reason::kMalformed, "the request redeems another invitation");
+  if (NotYet(invite.not_before, now)) return result(Rung::kDefer, Reason::kNotYetValid, "the invitation is not valid yet");
+  if (Lapsed(invite.not_before, invite.ttl, now)) return result(Rung::kRefuse, Reason::kExpired, "the invitation has lapsed");
+  report.signature_checks = 1;
+  if (!VerifySignature(*input.invite.envelope, *input.inviter)) return result(Rung::kRefuse, Reason::kSignature, "the invitation's signature is wrong");
+  ++report.signature_checks;
+  if (!VerifySignature(*input.request.envelope, r.key)) return result(Rung::kRefuse, Reason::kSignature, "the request's signature is wrong");
+  // spec: objects#2 request: proof = the one-time key's signature of PAE("aqmesh/1/redeem", h || invite || kid).
+  Bytes body;
+  if (r.h) Append(body, *r.h); else body.resize(32);
+  Append(body, input.invite.oid());
+  Append(body, chain.subject);
+  const Bytes pae = Pae("aqmesh/1/redeem", invite.suite, KidOf(invite.suite, invite.key), body);
+  ++report.signature_checks;
+  if (!crypto::Ed25519Verify(invite.key, pae, *r.proof)) return result(Rung::kRefuse, Reason::kSignature, "the proof of redemption is wrong");
+  report.presenter_verified = true;
+  chain.expires = invite.not_before + invite.ttl;
+  return result(Rung::kEscalate, Reason::kJoinWaits, "");
+}
+
 }  // namespace aqmesh::authority

@@ -76,6 +76,19 @@ struct AuthReport {
 
 std::optional<Verified> Authenticate(const AuthInput& input, AuthReport& report);
 
+// A live or written request to join, under an invitation whose signer is known here: the one form that is let
+// in without a grant, to ESCALATE (authority A.9). Checks scope, times, both signatures and the redeem
+// proof; uses and who may redeem are the caller's. nullopt: a stranger (inviter unknown); no signature was
+// checked. The chain names the subject and has no grants.
+struct RequestInput {
+  const Held<Request>& request;
+  const Held<Invite>& invite;
+  ScopeId scope;
+  std::optional<Ed25519Key> inviter;  // key of the invitation's signer, if this node knows it as an issuer
+  WallTime now;
+};
+std::optional<Verified> AuthenticateRequest(const RequestInput& input, AuthReport& report);
+
 // A charter against the one before it (nullptr: a genesis) and the votes for it. `restrictions` knows the
 // voters' rotations; may be nullptr.
 absl::Status VerifyCharter(const Held<Charter>& charter, const Held<Charter>* prev,

@@ -1,0 +1,510 @@
+#include "lineage/rocks/rocks_store.h"
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+#include <absl/time/clock.h>
+#include <fcntl.h>
+#include <rocksdb/cache.h>
+#include <rocksdb/db.h>
+#include <rocksdb/env.h>
+#include <rocksdb/listener.h>
+#include <rocksdb/options.h>
+#include <rocksdb/table.h>
+#include <rocksdb/write_batch.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include "core/base/check.h"
+#include "core/base/status.h"
+#include "core/crypto/hash.h"
+#include "lineage/rocks/head_file.h"
+
+namespace aqmesh::lineage {
+namespace {
+
+constexpr size_t kMemtableBytes = 8u << 20;
+constexpr size_t kMemtablesBytes = 24u << 20;  // of all families together
+constexpr size_t kCacheBytes = 8u << 20;
+constexpr uint64_t kWalBytes = 64u << 20;
+constexpr off_t kRoomBytes = 32 << 20;         // kMemtablesBytes and some
+constexpr int kOpenFiles = 256;
+constexpr int kReadOnlyTries = 5;              // a live writer may drop files while they are being opened
+constexpr absl::Duration kReadOnlyPause = absl::Milliseconds(20);
+constexpr std::string_view kCommitKey = "commit";
+
+// Families, in the order in which they are opened.
+enum Family : size_t { kMeta, kLog, kObjects, kSubject, kTime, kState, kFamilies };
+constexpr std::array<const char*, kFamilies> kFamilyNames = {"default", "log", "oid", "idx_subject", "idx_time", "state"};
+
+rocksdb::Slice SliceOf(ByteView b) { return {reinterpret_cast<const char*>(b.data()), b.size()}; }
+rocksdb::Slice SliceOf(std::string_view s) { return {s.data(), s.size()}; }
+ByteView BytesOf(const rocksdb::Slice& s) { return {reinterpret_cast<const uint8_t*>(s.data()), s.size()}; }
+
+Bytes SeqKey(uint64_t seq) {
+  Bytes key;
+  AppendBe(key, seq);
+  return key;
+}
+Bytes SubjectKey(const Kid& kid, Seq seq) {
+  Bytes key(kid.bytes.begin(), kid.bytes.end());
+  AppendBe(key, seq);
+  return key;
+}
+Bytes ObjectKey(Shelf shelf, const Oid& oid) {
+  Bytes key = {static_cast<uint8_t>(shelf)};
+  Append(key, oid);
+  return key;
+}
+
+Bytes EncodeMark(const CommitMark& mark) {
+  Bytes out;
+  AppendBe(out, mark.commit);
+  AppendBe(out, mark.records);
+  Append(out, mark.leaf);
+  return out;
+}
+std::optional<CommitMark> ParseMark(ByteView b) {
+  if (b.size() != 48) return std::nullopt;
+  return CommitMark{LoadBe<uint64_t>(b.data()), LoadBe<uint64_t>(b.data() + 8), *Digest::From(b.subspan(16))};
+}
+std::optional<Head> HeadOf(const CommitMark& mark) {
+  if (mark.records == 0) return std::nullopt;
+  return Head{mark.records - 1, mark.leaf};
+}
+
+absl::Status Translate(const rocksdb::Status& s, std::string_view doing, const std::string& dir) {
+  if (s.ok()) return absl::OkStatus();
+  if (s.IsCorruption() || s.IsNotFound() || s.IsInvalidArgument()) {
+    return DataLoss(doing, " ", dir, ": ", s.ToString(), ": restore the state directory, or start a new log");
+  }
+  const std::string text = s.ToString();
+  if (text.find("/LOCK") != std::string::npos) {
+    return Unavailable(doing, " ", dir, ": another process has it open (is aqmeshd running?): ", text);
+  }
+  return Unavailable(doing, " ", dir, ": ", text);
+}
+
+// No LOG of RocksDB's own: a reader writes nothing, and a writer whose LOG meets a full disk aborts in
+// builds of RocksDB that have their assertions on, as distributions' may. What fails comes back as Status.
+class NoLog final : public rocksdb::Logger {
+ public:
+  using rocksdb::Logger::Logv;
+  void Logv(const char*, va_list) override {}
+};
+
+// Recovery after a full disk is ours alone (Impl::Resume): RocksDB's own would go on with a write-ahead
+// log that may hold half a write.
+class NoAutoRecovery final : public rocksdb::EventListener {
+ public:
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status, bool* automatic) override {
+    *automatic = false;
+  }
+};
+
+rocksdb::DBOptions DatabaseOptions(bool fresh) {
+  rocksdb::DBOptions options;
+  options.create_if_missing = fresh;
+  options.create_missing_column_families = fresh;
+  options.paranoid_checks = true;
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;  // the header says why
+  options.max_total_wal_size = kWalBytes;
+  options.db_write_buffer_size = kMemtablesBytes;
+  options.max_open_files = kOpenFiles;
+  options.max_background_jobs = 2;
+  options.info_log = std::make_shared<NoLog>();
+  options.listeners = {std::make_shared<NoAutoRecovery>()};
+  return options;
+}
+
+std::vector<rocksdb::ColumnFamilyDescriptor> Families() {
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = rocksdb::NewLRUCache(kCacheBytes);
+  table.cache_index_and_filter_blocks = true;
+  rocksdb::ColumnFamilyOptions options;
+  options.write_buffer_size = kMemtableBytes;
+  options.compression = rocksdb::kNoCompression;  // hashes and keys do not compress
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  for (const char* name : kFamilyNames) families.emplace_back(name, options);
+  return families;
+}
+
+absl::Status PrepareDirectory(const std::string& dir) {
+  const auto fail = [&dir](std::string_view doing) {
+    return Unavailable(doing, " ", dir, ": ", std::generic_category().message(errno));
+  };
+  if (mkdir(dir.c_str(), 0700) != 0 && errno != EEXIST) return fail("creating");
+  const int fd = open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return fail("opening");
+  const absl::Status status = fchmod(fd, 0700) == 0 ? absl::OkStatus() : fail("closing to others");
+  close(fd);
+  return status;
+}
+
+// Whether there is room for recovery: the memtables as files, and a new write-ahead log.
+absl::Status ProbeRoom(const std::string& dir) {
+  const std::string path = dir + "/room";
+  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) return Unavailable("creating ", path, ": ", std::generic_category().message(errno));
+  const int error = posix_fallocate(fd, 0, kRoomBytes);
+  close(fd);
+  unlink(path.c_str());
+  if (error == 0) return absl::OkStatus();
+  return Unavailable(kRoomBytes >> 20, " MiB are not free: ", std::generic_category().message(error));
+}
+
+absl::StatusOr<HeadFile> OpenHead(const std::string& dir, bool writable) {
+  const std::string path = dir + "/HEAD";
+  const bool has_log = access((dir + "/db/CURRENT").c_str(), F_OK) == 0;
+  if (writable && !has_log) AQ_RETURN_IF_ERROR(HeadFile::Create(path));
+  auto head = HeadFile::Open(path, writable);
+  if (absl::IsNotFound(head.status()) && has_log) {
+    return DataLoss(path, " is missing, so the log beside it cannot be shown to be complete: restore it, or start a new log");
+  }
+  return head;
+}
+
+void Compose(std::span<const Batch> batches, const std::array<rocksdb::ColumnFamilyHandle*, kFamilies>& in,
+             rocksdb::WriteBatch& out) {
+  for (const Batch& batch : batches) {
+    for (const RecordEntry& entry : batch.records) {
+      const Bytes seq = SeqKey(entry.seq);
+      out.Put(in[kLog], SliceOf(seq), SliceOf(Concat({entry.leaf, entry.body})));
+      out.Put(in[kTime], SliceOf(SeqKey(entry.hlc)), SliceOf(seq));
+      if (entry.subject) out.Put(in[kSubject], SliceOf(SubjectKey(*entry.subject, entry.seq)), rocksdb::Slice());
+    }
+    for (const ObjectEntry& o : batch.objects) out.Put(in[kObjects], SliceOf(ObjectKey(o.shelf, o.oid)), SliceOf(o.bytes));
+    for (const std::string& name : batch.deletes) out.Delete(in[kState], SliceOf(name));
+    for (const StatePut& put : batch.puts) out.Put(in[kState], SliceOf(put.name), SliceOf(put.value));
+  }
+}
+
+CommitMark MarkAfter(std::span<const Batch> batches, CommitMark mark) {
+  ++mark.commit;
+  for (const Batch& batch : batches) {
+    mark.records += batch.records.size();
+    if (!batch.records.empty()) mark.leaf = batch.records.back().leaf;
+  }
+  return mark;
+}
+
+}  // namespace
+
+enum class Access : uint8_t { kRead, kWrite };
+
+struct RocksStore::Impl {
+  std::string dir;
+  std::optional<HeadFile> head_file;  // its mark is what was told, or, for a reader, was when it opened
+  bool writable = false;
+  // Held by reads, and alone by Resume, the only one that changes db and in once they are open. If that
+  // cannot open them again even for reading, db stays empty and reads say so (Get, Iterate).
+  mutable absl::Mutex db_mutex;
+  std::unique_ptr<rocksdb::DB> db;
+  std::array<rocksdb::ColumnFamilyHandle*, kFamilies> in{};
+  mutable absl::Mutex mutex;
+  CommitMark mark ABSL_GUARDED_BY(mutex);
+  absl::Status broken ABSL_GUARDED_BY(mutex);  // why there will be no more commits
+  bool full = false;                           // the committing thread's own
+
+  ~Impl() {
+    absl::MutexLock lock(&db_mutex);
+    CloseDatabase();
+  }
+
+  absl::Status Broken() const ABSL_LOCKS_EXCLUDED(mutex) {
+    absl::MutexLock lock(&mutex);
+    return broken;
+  }
+
+  CommitMark Mark() const ABSL_LOCKS_EXCLUDED(mutex) {
+    absl::MutexLock lock(&mutex);
+    return mark;
+  }
+
+  absl::Status OpenDatabase(Access access) {
+    const std::string path = dir + "/db";
+    const bool fresh = access == Access::kWrite && head_file->mark().commit == 0;
+    const rocksdb::DBOptions options = DatabaseOptions(fresh);
+    std::vector<rocksdb::ColumnFamilyHandle*> handles;
+    rocksdb::DB* opened = nullptr;
+    const rocksdb::Status s = access == Access::kWrite ? rocksdb::DB::Open(options, path, Families(), &handles, &opened)
+                                                       : rocksdb::DB::OpenForReadOnly(options, path, Families(), &handles, &opened);
+    AQ_RETURN_IF_ERROR(Translate(s, "opening", path));
+    db.reset(opened);
+    AQ_CHECK(handles.size() == kFamilies);
+    std::copy(handles.begin(), handles.end(), in.begin());
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::optional<Bytes>> Get(Family family, rocksdb::Slice key) const {
+    if (db == nullptr) return Closed();
+    rocksdb::PinnableSlice value;
+    const rocksdb::Status s = db->Get(rocksdb::ReadOptions(), in[family], key, &value);
+    if (s.IsNotFound()) return std::optional<Bytes>();
+    AQ_RETURN_IF_ERROR(Translate(s, "reading", dir));
+    const ByteView bytes = BytesOf(value);
+    return std::optional<Bytes>(Bytes(bytes.begin(), bytes.end()));
+  }
+
+  absl::StatusOr<std::unique_ptr<rocksdb::Iterator>> Iterate(Family family) const {
+    if (db == nullptr) return Closed();
+    return std::unique_ptr<rocksdb::Iterator>(db->NewIterator(rocksdb::ReadOptions(), in[family]));
+  }
+  absl::Status Closed() const { return Unavailable(dir, " could not be opened again: restart aqmeshd"); }
+
+  // Everything in `family` whose key starts with `prefix`; `visit(key after the prefix, value)`.
+  template <class Visit>
+  absl::Status Scan(Family family, ByteView prefix, Visit visit) const {
+    AQ_ASSIGN_OR_RETURN(const auto it, Iterate(family));
+    for (it->Seek(SliceOf(prefix)); it->Valid() && it->key().starts_with(SliceOf(prefix)); it->Next()) {
+      if (!visit(BytesOf(it->key()).subspan(prefix.size()), BytesOf(it->value()))) break;
+    }
+    return Translate(it->status(), "reading", dir);
+  }
+
+  // Hashes a stored record again, then shows it.
+  absl::StatusOr<bool> Show(Seq seq, ByteView value, RecordVisitor visit) const {
+    if (value.size() <= 32) return DataLoss("record ", seq, " in ", dir, " is cut short");
+    const Digest leaf = *Digest::From(value.first(32));
+    const ByteView body = value.subspan(32);
+    if (crypto::MerkleLeaf(body) != leaf.bytes) {
+      return DataLoss("record ", seq, " in ", dir, " does not have the hash it was stored under");
+    }
+    return visit(seq, leaf, body);
+  }
+
+  absl::Status Break(absl::Status why) ABSL_LOCKS_EXCLUDED(mutex) {
+    absl::MutexLock lock(&mutex);
+    broken = Unavailable(Text(why), ": nothing more is written until aqmeshd is restarted");
+    return broken;
+  }
+
+  void CloseDatabase() ABSL_EXCLUSIVE_LOCKS_REQUIRED(db_mutex) {
+    for (rocksdb::ColumnFamilyHandle*& handle : in) {
+      if (handle != nullptr) db->DestroyColumnFamilyHandle(handle);
+      handle = nullptr;
+    }
+    db.reset();
+  }
+
+  // After a full disk the write-ahead log may end in half a write, and what comes next must not lie behind
+  // it. So the database is closed and recovered as after a crash: the one path on which a torn tail is
+  // understood. What was not acknowledged may have survived; then it is what `next` is about to write.
+  absl::Status Resume(const CommitMark& next) ABSL_LOCKS_EXCLUDED(db_mutex) {
+    AQ_RETURN_IF_ERROR(ProbeRoom(dir));
+    absl::MutexLock lock(&db_mutex);
+    CloseDatabase();
+    const absl::Status opened = OpenDatabase(Access::kWrite);
+    if (!opened.ok()) {
+      if (const absl::Status shown = OpenDatabase(Access::kRead); !shown.ok()) return Break(shown);
+      return opened;
+    }
+    AQ_ASSIGN_OR_RETURN(const std::optional<Bytes> stored, Get(kMeta, SliceOf(kCommitKey)));
+    const std::optional<CommitMark> here = stored ? ParseMark(*stored) : CommitMark{};
+    const CommitMark before = Mark();
+    const bool known = here && (*here == before || (here->records == next.records && here->leaf == next.leaf));
+    if (!known) return Break(DataLoss("the log in ", dir, " came back from a full disk with other records than it had"));
+    full = false;
+    return absl::OkStatus();
+  }
+
+  absl::Status Full(std::string_view why) {
+    full = true;
+    return ResourceExhausted("writing ", dir, ": the disk is full (", why,
+                             "): free some space; nobody new is admitted until then");
+  }
+
+  absl::Status Write(std::span<const Batch> batches, const CommitMark& next) ABSL_LOCKS_EXCLUDED(db_mutex) {
+    if (full) {
+      const absl::Status resumed = Resume(next);
+      if (full) return absl::IsUnavailable(Broken()) ? Broken() : Full(Text(resumed));
+    }
+    rocksdb::WriteBatch group;
+    Compose(batches, in, group);
+    group.Put(in[kMeta], SliceOf(kCommitKey), SliceOf(EncodeMark(next)));
+    rocksdb::WriteOptions synced;
+    synced.sync = true;
+    const rocksdb::Status s = db->Write(synced, &group);
+    if (s.ok()) return absl::OkStatus();
+    if (s.IsNoSpace()) return Full(s.ToString());
+    return Break(Translate(s, "writing", dir));
+  }
+};
+
+RocksStore::RocksStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+RocksStore::~RocksStore() = default;
+
+absl::StatusOr<std::unique_ptr<RocksStore>> RocksStore::Open(const std::string& dir, RocksOptions options) {
+  AQ_RETURN_IF_ERROR(PrepareDirectory(dir));
+  auto impl = std::make_unique<Impl>();
+  impl->dir = dir;
+  impl->writable = true;
+  AQ_ASSIGN_OR_RETURN(HeadFile head, OpenHead(dir, true));
+  impl->head_file.emplace(std::move(head));
+  AQ_RETURN_IF_ERROR(impl->OpenDatabase(Access::kWrite));
+  std::unique_ptr<RocksStore> store(new RocksStore(std::move(impl)));
+  AQ_RETURN_IF_ERROR(store->CheckHead(options));
+  return store;
+}
+
+absl::StatusOr<std::unique_ptr<RocksStore>> RocksStore::OpenReadOnly(const std::string& dir, RocksOptions options) {
+  absl::Status last;
+  for (int i = 0; i < kReadOnlyTries; ++i) {
+    if (i > 0) absl::SleepFor(kReadOnlyPause);
+    auto impl = std::make_unique<Impl>();
+    impl->dir = dir;
+    // HEAD first: a live writer goes on meanwhile, and what HEAD names is in the log before HEAD names it.
+    AQ_ASSIGN_OR_RETURN(HeadFile head, OpenHead(dir, false));
+    impl->head_file.emplace(std::move(head));
+    last = impl->OpenDatabase(Access::kRead);
+    if (!last.ok()) continue;
+    std::unique_ptr<RocksStore> store(new RocksStore(std::move(impl)));
+    last = store->CheckHead(options);
+    if (last.ok()) return store;
+  }
+  return last;
+}
+
+// The log against HEAD, and the newest links of its chain.
+absl::Status RocksStore::CheckHead(const RocksOptions& options) {
+  const CommitMark told = impl_->head_file->mark();
+  AQ_ASSIGN_OR_RETURN(const std::optional<Bytes> stored, impl_->Get(kMeta, SliceOf(kCommitKey)));
+  const std::optional<CommitMark> here = stored ? ParseMark(*stored) : CommitMark{};
+  if (!here) return DataLoss("the commit mark in ", impl_->dir, " is malformed: restore the state directory");
+  const std::string both = Join("HEAD names commit ", told.commit, ", ", told.records, " records, hash ", ToHex(told.leaf),
+                                "; the log has commit ", here->commit, ", ", here->records, " records, hash ",
+                                ToHex(here->leaf));
+  if (here->commit < told.commit || here->records < told.records) {
+    return DataLoss("the log in ", impl_->dir, " has lost records that were acknowledged: ", both,
+                    ": restore the newer log, or start a new one");
+  }
+  // A crash between the log's sync and HEAD's leaves the log one commit ahead, never two.
+  if (impl_->writable && here->commit > told.commit + 1) {
+    return DataLoss("HEAD in ", impl_->dir, " is older than the log: ", both, ": restore the HEAD that belongs to it");
+  }
+  {
+    absl::MutexLock lock(&impl_->mutex);
+    impl_->mark = *here;
+  }
+  if (told.records > 0) {
+    std::optional<Digest> leaf;
+    AQ_RETURN_IF_ERROR(WalkLog(told.records - 1, told.records, Order::kOldestFirst, [&leaf](Seq, const Digest& l, ByteView) {
+      leaf = l;
+      return false;
+    }));
+    if (leaf != told.leaf) return DataLoss("the log in ", impl_->dir, " is not the one that HEAD was written for: ", both);
+  }
+  AQ_RETURN_IF_ERROR(Annotate(Verify(options.verify_last), impl_->dir));
+  return impl_->writable && *here != told ? impl_->head_file->Write(*here) : absl::OkStatus();
+}
+
+absl::Status RocksStore::CommitAll(std::span<const Batch> batches) {
+  if (!impl_->writable) return FailedPrecondition(impl_->dir, " is open for reading only");
+  {
+    absl::MutexLock lock(&impl_->mutex);
+    if (!impl_->broken.ok()) return impl_->broken;
+  }
+  const CommitMark mark = impl_->Mark();
+  AQ_RETURN_IF_ERROR(CheckBatches(batches, HeadOf(mark)));
+  if (std::all_of(batches.begin(), batches.end(), [](const Batch& b) { return b.empty(); })) return absl::OkStatus();
+  const CommitMark next = MarkAfter(batches, mark);
+  AQ_RETURN_IF_ERROR(impl_->Write(batches, next));
+  const absl::Status told = impl_->head_file->Write(next);
+  if (!told.ok()) return impl_->Break(told);
+  absl::MutexLock lock(&impl_->mutex);
+  impl_->mark = next;
+  return absl::OkStatus();
+}
+
+std::optional<Head> RocksStore::head() const { return HeadOf(impl_->Mark()); }
+uint64_t RocksStore::commits() const { return impl_->Mark().commit; }
+
+absl::StatusOr<std::optional<Bytes>> RocksStore::GetObject(Shelf shelf, const Oid& oid) const {
+  absl::ReaderMutexLock reading(&impl_->db_mutex);
+  return impl_->Get(kObjects, SliceOf(ObjectKey(shelf, oid)));
+}
+
+absl::StatusOr<std::optional<Bytes>> RocksStore::GetState(std::string_view name) const {
+  absl::ReaderMutexLock reading(&impl_->db_mutex);
+  return impl_->Get(kState, SliceOf(name));
+}
+
+absl::Status RocksStore::ScanObjects(Shelf shelf, ObjectVisitor visit) const {
+  absl::ReaderMutexLock reading(&impl_->db_mutex);
+  const uint8_t prefix = static_cast<uint8_t>(shelf);
+  absl::Status broken;
+  AQ_RETURN_IF_ERROR(impl_->Scan(kObjects, {&prefix, 1}, [&](ByteView key, ByteView value) {
+    const std::optional<Oid> oid = Oid::From(key);
+    if (!oid) broken = DataLoss("an object's key in ", impl_->dir, " has ", key.size(), " bytes");
+    return oid && visit(*oid, value);
+  }));
+  return broken;
+}
+
+absl::Status RocksStore::ScanState(std::string_view prefix, StateVisitor visit) const {
+  absl::ReaderMutexLock reading(&impl_->db_mutex);
+  return impl_->Scan(kState, AsBytes(prefix), [&](ByteView rest, ByteView value) {
+    return visit(Join(prefix, AsText(rest)), value);
+  });
+}
+
+absl::Status RocksStore::WalkLog(Seq first, Seq end, Order order, RecordVisitor visit) const {
+  end = std::min<Seq>(end, size());
+  if (first >= end) return absl::OkStatus();
+  absl::ReaderMutexLock reading(&impl_->db_mutex);
+  const bool forward = order == Order::kOldestFirst;
+  AQ_ASSIGN_OR_RETURN(const auto it, impl_->Iterate(kLog));
+  it->Seek(SliceOf(SeqKey(forward ? first : end - 1)));
+  for (Seq i = first; i < end; ++i) {
+    const Seq seq = forward ? i : end - 1 - (i - first);
+    if (!it->Valid() || !Equal(BytesOf(it->key()), SeqKey(seq))) {
+      AQ_RETURN_IF_ERROR(Translate(it->status(), "reading", impl_->dir));
+      return DataLoss("record ", seq, " is missing in ", impl_->dir);
+    }
+    AQ_ASSIGN_OR_RETURN(const bool more, impl_->Show(seq, BytesOf(it->value()), visit));
+    if (!more) break;
+    forward ? it->Next() : it->Prev();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RocksStore::WalkSubject(const Kid& subject, Seq first, Seq end, Order order,
+                                     RecordVisitor visit) const {
+  end = std::min<Seq>(end, size());
+  if (first >= end) return absl::OkStatus();
+  absl::ReaderMutexLock reading(&impl_->db_mutex);
+  const bool forward = order == Order::kOldestFirst;
+  AQ_ASSIGN_OR_RETURN(const auto it, impl_->Iterate(kSubject));
+  if (forward) it->Seek(SliceOf(SubjectKey(subject, first)));
+  else it->SeekForPrev(SliceOf(SubjectKey(subject, end - 1)));
+  for (; it->Valid(); forward ? it->Next() : it->Prev()) {
+    const ByteView key = BytesOf(it->key());
+    if (key.size() != 24 || !Equal(key.first(16), subject)) break;
+    const Seq seq = LoadBe<uint64_t>(key.data() + 16);
+    if (seq < first || seq >= end) break;
+    AQ_ASSIGN_OR_RETURN(const std::optional<Bytes> value, impl_->Get(kLog, SliceOf(SeqKey(seq))));
+    if (!value) return DataLoss("record ", seq, " is missing in ", impl_->dir);
+    AQ_ASSIGN_OR_RETURN(const bool more, impl_->Show(seq, *value, visit));
+    if (!more) break;
+  }
+  return Translate(it->status(), "reading", impl_->dir);
+}
+
+absl::StatusOr<Seq> RocksStore::SeqAt(uint64_t hlc) const {
+  absl::ReaderMutexLock reading(&impl_->db_mutex);
+  AQ_ASSIGN_OR_RETURN(const auto it, impl_->Iterate(kTime));
+  it->Seek(SliceOf(SeqKey(hlc)));
+  AQ_RETURN_IF_ERROR(Translate(it->status(), "reading", impl_->dir));
+  if (!it->Valid()) return size();
+  const ByteView value = BytesOf(it->value());
+  if (value.size() != 8) return DataLoss("the time index in ", impl_->dir, " is malformed at hlc ", hlc);
+  return std::min<Seq>(LoadBe<uint64_t>(value.data()), size());
+}
+
+}  // namespace aqmesh::lineage
