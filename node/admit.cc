@@ -1,0 +1,253 @@
+#include <algorithm>
+
+#include "lineage/inputs.h"
+#include "node/control.h"
+#include "trust/weigh.h"
+
+// The authority corridor behind the handshake: weigh, decide, record, actuate, confirm; and the same again
+// whenever something that a decision rested on has changed.
+namespace aqmesh::node {
+
+using authority::Decision;
+using authority::RecordKind;
+using authority::Rung;
+
+namespace {
+
+constexpr uint32_t kSlopeZero = 65'536;  // slope is recorded as Q16 + 65536
+constexpr uint16_t kKeepaliveSeconds = 25;
+
+std::array<uint8_t, 6> GatesOf(const Decision& d) {
+  std::array<uint8_t, 6> out{};
+  for (size_t i = 0; i < out.size(); ++i) out[i] = static_cast<uint8_t>(d.gates()[i].rung);
+  return out;
+}
+
+std::vector<Prefix> HostPrefixes(const authority::Grant& g) {
+  std::vector<Prefix> out;
+  for (const Prefix& p : g.prefixes) {
+    if (p.length == p.address.bits()) out.push_back(p);
+  }
+  return out;
+}
+
+}  // namespace
+
+Decision Control::Decide(Turn& t, authority::Verified verified, Peer* peer, const authority::Presentation& presentation,
+                         admission::TrustMemory& memory) {
+  const Kid subject = verified.chain().subject;
+  const uint64_t now = t.now.wall.seconds();
+  const bool differ = presentation.restrict_root != mesh_.RestrictionRoot16() && !(peer != nullptr && peer->level);
+  admission::GateContext context{
+      .now = t.now,
+      .local = config_.policy,
+      .freshness = {.age = committed_before_.empty() || now <= synced_wall_ ? 0 : now - synced_wall_,
+                    .committed_before = committed_before_.contains(subject),
+                    .session = peer != nullptr && peer->committed,
+                    .rekey = peer != nullptr && peer->committed,
+                    .restrictions_differ = differ}};
+  return gate_.Decide(trust::Weigh(std::move(verified), mesh_.charter().body), context, memory);
+}
+
+Oid Control::StoreInputs(Turn& t, const Decision& decision, const authority::Presentation& presentation) {
+  lineage::Inputs in;
+  in.oids.push_back(mesh_.charter().oid());
+  for (const auto& g : decision.chain().grants) in.oids.push_back(g.oid());
+  for (const auto& f : decision.chain().fragments) in.oids.push_back(f.oid());
+  in.policy = config_.policy.file_hash;
+  const std::vector<uint32_t> priors = trust::Priors(decision.chain(), mesh_.charter().body);
+  if (!priors.empty()) in.slopes.push_back({.kid = decision.chain().subject, .a = priors.back()});
+  const uint64_t now = t.now.wall.seconds();
+  in.age = now > synced_wall_ ? now - synced_wall_ : 0;
+  in.wall_millis = std::max<uint64_t>(t.now.wall.millis(), 1);
+  in.mono_nanos = static_cast<uint64_t>(std::max<int64_t>(t.now.mono.time_since_epoch().count(), 1));
+  in.h = presentation.h;
+  in.action = static_cast<uint16_t>(admission::Action::kInstallPeer);
+  const Bytes bytes = lineage::EncodeInputs(std::move(in));
+  const Oid id = lineage::InputsId(bytes);
+  recorder_.PutObject(lineage::Shelf::kInputs, id, bytes);
+  return id;
+}
+
+void Control::RecordDecision(Turn& t, RecordKind kind, const Decision& decision, const Digest& auth_digest, const Oid& inputs) {
+  authority::Observe o;
+  o.kind = kind;
+  o.scope = mesh_.scope();
+  o.subject = decision.chain().subject;
+  o.authority = auth_digest;
+  o.inputs = inputs;
+  o.gates = GatesOf(decision);
+  o.ladm = decision.weighed().ladm();
+  o.slope = static_cast<uint32_t>(static_cast<int32_t>(kSlopeZero) + decision.weighed().slope());
+  o.rung = decision.rung();
+  o.action = static_cast<uint16_t>(admission::Action::kInstallPeer);
+  o.reason = static_cast<uint16_t>(decision.reason());
+  recorder_.Record(std::move(o), t.now.wall);
+}
+
+void Control::TakeDecision(Turn&, Peer& peer, const Decision& decision, const Presented& presented) {
+  const authority::Chain& chain = decision.chain();
+  peer.kid = chain.subject;
+  peer.presentation = presented.presentation;
+  peer.items = presented.items;
+  peer.rung = decision.rung();
+  peer.reason = decision.reason();
+  peer.gates = decision.gates();
+  peer.setter = decision.setter();
+  peer.ladm = decision.weighed().ladm();
+  peer.expires = decision.expires();
+  peer.fragments = chain.fragments;
+  peer.decided_refs = presented.presentation.body.refs;
+  peer.decided_charter = presented.presentation.body.charter_version;
+  if (!chain.grants.empty()) {
+    const authority::Grant& leaf = chain.grants[0].body;
+    peer.name = leaf.name;
+    peer.leaf_end = leaf.not_before + leaf.ttl;
+    peer.party = {.kids = {chain.subject}, .tags = leaf.tags, .addresses = HostPrefixes(leaf)};
+  }
+  if (proved_.insert_or_assign(peer.static_key, chain.subject).second) {
+    recorder_.PutState("proved/" + ToHex(peer.static_key), Bytes(chain.subject.bytes.begin(), chain.subject.bytes.end()));
+  }
+}
+
+std::shared_ptr<const admission::Policies> Control::CompilePolicies(Turn& t, const Peer& peer) const {
+  if (mesh_.leaf() == nullptr || peer.rung < Rung::kProbation) return nullptr;
+  const admission::Party us{.kids = {mesh_.kid()}, .tags = mesh_.leaf()->body.tags, .addresses = own_addresses()};
+  const std::vector<authority::Held<authority::Fragment>> ours = mesh_.own_fragments();
+  std::optional<std::span<const authority::Svc>> profile;
+  if (peer.rung == Rung::kProbation) profile = mesh_.charter().body.probation;
+  auto out = std::make_shared<admission::Policies>();
+  out->send = admission::Policy::Compile(
+      {.cited = ours, .src = us, .dst = peer.party, .local = config_.policy, .now = t.now.wall, .profile = profile});
+  out->receive = admission::Policy::Compile(
+      {.cited = peer.fragments, .src = peer.party, .dst = us, .local = config_.policy, .now = t.now.wall, .profile = profile});
+  return out;
+}
+
+PeerPlan Control::PlanFor(Turn& t, Peer& peer, const Decision& decision) {
+  peer.epoch = ++epoch_;
+  PeerPlan plan;
+  rng_.Fill(MutableBytes(plan.id.bytes));
+  plan.peer = peer.id;
+  plan.static_key = peer.static_key;
+  plan.subject = decision.chain().subject;
+  plan.addresses = peer.party.addresses;
+  plan.verdict = std::make_shared<const admission::Verdict>(
+      admission::MakeVerdict(decision, peer.id, peer.epoch, CompilePolicies(t, peer)));
+  return plan;
+}
+
+// WireGuard's key confirmation came: what was decided and recorded now takes effect.
+void Control::Commit(Turn& t, PeerId id) {
+  Peer* peer = PeerOf(id);
+  if (peer == nullptr) return;
+  peer->confirmed = true;
+  // The control address of the peer's own end: it must be able to speak to us at any rung.
+  if (peer->kid) {
+    const IpAddress own = Address6Of(*peer->kid);
+    if (device_.forwarder().Route(own) == wireguard::kNoPeer) {
+      device_.forwarder().allowed_ips().Insert(Prefix::Host(own), id);
+    }
+  }
+  device_.SetPersistentKeepalive(t.now, id, kKeepaliveSeconds, t.out.wg);
+  const auto ready = ready_.find(id);
+  if (ready == ready_.end()) {
+    if (joining() || peer->join) Greet(t, *peer);
+    return;
+  }
+  Ready r = std::move(ready->second);
+  ready_.erase(ready);
+  const Outcome outcome = actuator_.Confirm(actuator_.Apply(std::move(r.recorded), std::move(r.plan), t.now), t.now);
+  const bool first = !peer->committed;
+  peer->committed = outcome.committed();
+  if (!peer->committed) return;
+  peer->retry_at = kNever;
+  if (peer->kid && committed_before_.insert_or_assign(*peer->kid, true).second) {
+    recorder_.PutState("committed/" + ToHex(*peer->kid), Bytes{1});
+  }
+  if (first) Say(t, Event::Kind::kAdmitted, peer->kid.value_or(Kid{}), peer->name, std::string(authority::RungName(peer->rung)));
+  Greet(t, *peer);
+}
+
+// Judged again from what it presented; signatures are cached, nothing else is.
+void Control::Redecide(Turn& t, Peer& peer) {
+  if (!peer.presentation || !peer.committed) return;
+  authority::AuthReport report;
+  auto verified = mesh_.Authenticate(&*peer.presentation, peer.items, t.now.wall, report);
+  if (!verified) {
+    Close(t, peer, authority::Reason::kIssuerUnknown);
+    return;
+  }
+  const Digest auth_digest = frame::AuthDigestOf(peer.presentation->oid());
+  Decision decision = Decide(t, *std::move(verified), &peer, peer.presentation->body, peer.memory);
+#ifdef AQMESH_SABOTAGE_REVOKE  // a build made so that the demo must fail: stored, but the verdict is kept
+  if (decision.reason() == authority::Reason::kRevoked) return;
+#endif
+  if (decision.rung() == peer.rung && decision.reason() == peer.reason) {
+    peer.expires = decision.expires();
+    if (decision.rung() >= Rung::kProbation) {
+      // Same rung, but policies may have changed: a new epoch voids every cached ruling.
+      peer.epoch = ++epoch_;
+      datapath_.SetVerdict(peer.id,
+                           std::make_shared<const admission::Verdict>(
+                               admission::MakeVerdict(decision, peer.id, peer.epoch, CompilePolicies(t, peer))),
+                           t.now);
+    }
+    return;
+  }
+  const Oid inputs = StoreInputs(t, decision, peer.presentation->body);
+  RecordDecision(t, RecordKind::kDecided, decision, auth_digest, inputs);
+  if (decision.rung() < Rung::kEscalate) {
+    Close(t, peer, decision.reason());
+    return;
+  }
+  const Presented presented{*peer.presentation, peer.items, peer.static_key};
+  const bool narrows = decision.rung() < peer.rung;
+  TakeDecision(t, peer, decision, presented);
+  PeerPlan plan = PlanFor(t, peer, decision);
+  if (narrows) {
+    // What narrows acts at once; its record follows.
+    datapath_.SetVerdict(peer.id, plan.verdict, t.now);
+  }
+  actuator_.Arm(plan, t.now);
+  RecordThen(recorder_, std::move(decision), [this, id = peer.id, plan = std::move(plan)](Recorded recorded) mutable {
+    ready_.insert_or_assign(id, Ready{std::move(recorded), std::move(plan)});
+    Commit(*turn_, id);
+  });
+}
+
+void Control::RedecideAll(Turn& t) {
+  std::vector<PeerId> ids;
+  for (const auto& [id, peer] : peers_) ids.push_back(id);
+  for (PeerId id : ids) {
+    if (Peer* peer = PeerOf(id)) Redecide(t, *peer);
+  }
+}
+
+// Ends a peer's sessions now: the very next frame is refused. It hears why, once, before the keys go.
+void Control::Close(Turn& t, Peer& peer, authority::Reason reason) {
+  NoticePeer(t, peer, reason, std::nullopt);
+  device_.Settle(t.now, t.out.wg);
+  datapath_.FinishFrames(t.out.wg);
+  const Kid kid = peer.kid.value_or(Kid{});
+  const std::string name = peer.name;
+  Forget(t, peer.id);
+  Say(t, Event::Kind::kRevoked, kid, name, std::string(authority::ReasonName(reason)));
+}
+
+// Everything that hangs on a peer goes: sessions, keys, verdict, addresses. Its timestamp floor stays.
+void Control::Forget(Turn& t, PeerId id) {
+  floors_[peers_.at(id).static_key] = device_.handshaker().timestamp_floor(id);
+  datapath_.SetVerdict(id, nullptr, t.now);
+  ready_.erase(id);
+  answering_.erase(id);
+  installing_.erase(id);
+  keepers_.erase(id);
+  std::erase_if(pending_, [&](const auto& p) { return p.second.peer == id; });
+  device_.RemovePeer(t.now, id, t.out.wg);
+  SettleHandshakes(t);  // the sessions' ends reach the datapath
+  peers_.erase(id);
+  datapath_.ForgetPeer(id);
+}
+
+}  // namespace aqmesh::node

@@ -1,0 +1,370 @@
+#include "node/control.h"
+
+#include "core/base/check.h"
+
+// Turns: what comes in is handed to its corridor; then the halves settle until nothing moves any more.
+namespace aqmesh::node {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr auto kTickEvery = 10s;  // FLOW and DROPS records close (spec: authority G)
+
+lineage::Chain ChainFrom(const Kid& log, const Image& image) {
+  if (!image.last_record) return lineage::Chain(log);
+  auto chain = lineage::Chain::Resume(log, *image.last_record);
+  AQ_CHECK(chain.ok());  // the driver opened the store with this log key and verified its end
+  return *std::move(chain);
+}
+
+}  // namespace
+
+Control::Control(Config config, const Image& image, Rng rng, Now start)
+    : config_(std::move(config)),
+      rng_(std::move(rng)),
+      mesh_(config_.identity),
+      recorder_(ChainFrom(config_.log, image)),
+      device_({.peers_max = config_.peers_max, .mtu = config_.mtu}, rng_.Child("wireguard")),
+      datapath_(device_.forwarder(), rng_, IpAddress(), start),
+      actuator_(datapath_, device_.forwarder(), recorder_),
+      gate_(admission::GateParams{}),
+      cookies_(wireguard::kGovernedLabels, rng_.Child("cookies")),
+      assembler_({}),
+      next_tick_(start.mono + kTickEvery) {
+  mesh_.Load(image, start.wall);
+  Outbox out;
+  Turn t{start, out};
+  device_.SetPrivateKey(start, config_.static_key, out.wg);
+  own_keys_ = frame::StaticKeysOf(device_.public_key());
+  cookies_.SetKey(device_.public_key());
+  if (mesh_.has_charter()) gate_ = admission::Gate(admission::GateParams::From(mesh_.charter().body));
+  if (mesh_.has_charter() || config_.invitation) datapath_.SetControlAddress(authority::ControlAddress(ScopeForControl()));
+  for (const auto& [name, value] : image.state) {
+    if (name.starts_with("floor/")) {
+      const auto key = FromHex(std::string_view(name).substr(6));
+      const auto stamp = wireguard::Tai64n::From(value);
+      if (key && stamp) {
+        if (const auto k = X25519Key::From(*key)) floors_[*k] = *stamp;
+      }
+    } else if (name.starts_with("proved/")) {
+      const auto key = FromHex(std::string_view(name).substr(7));
+      const auto kid = Kid::From(value);
+      if (key && kid) {
+        if (const auto k = X25519Key::From(*key)) proved_[*k] = *kid;
+      }
+    } else if (name.starts_with("committed/")) {
+      if (const auto key = FromHex(std::string_view(name).substr(10))) {
+        if (const auto kid = Kid::From(*key)) committed_before_[*kid] = true;
+      }
+    } else if (name.starts_with("deposit/")) {
+      if (const auto key = FromHex(std::string_view(name).substr(8))) {
+        if (const auto kid = Kid::From(*key)) deposits_[*kid] = value;
+      }
+    } else if (name.starts_with("deposited/")) {
+      if (const auto key = FromHex(std::string_view(name).substr(10))) {
+        if (const auto kid = Kid::From(*key)) deposited_[*kid] = true;
+      }
+    } else if (name.starts_with("repeat/")) {
+      if (const auto key = FromHex(std::string_view(name).substr(7))) {
+        if (const auto kid = Kid::From(*key)) repeats_[*kid] = value;
+      }
+    } else if (name.starts_with("invite/") && value.size() == 4) {
+      if (const auto key = FromHex(std::string_view(name).substr(7))) {
+        if (const auto oid = Oid::From(*key)) invite_uses_[*oid] = LoadLe<uint32_t>(value.data());
+      }
+    } else if (name.starts_with("announce/")) {
+      auto object = authority::Signed::Parse(value);
+      if (object.ok()) TakeAnnounce(t, std::make_shared<const authority::Signed>(*std::move(object)));
+    } else if (name == "synced" && value.size() == 8) {
+      synced_wall_ = LoadLe<uint64_t>(value.data());
+    }
+  }
+  actuator_.Recover(image.state, start);
+  if (synced_wall_ == 0) synced_wall_ = start.wall.seconds();
+}
+
+Control::~Control() = default;
+
+ScopeId Control::ScopeForControl() const {
+  if (mesh_.has_charter()) return mesh_.scope();
+  return config_.invitation ? config_.invitation->invite.body.scope : ScopeId{};
+}
+
+IpAddress Control::Address6Of(const Kid& kid) const { return authority::DerivedIp6(ScopeForControl(), kid); }
+
+std::optional<IpAddress> Control::address6() const {
+  if (!mesh_.has_charter()) return std::nullopt;
+  return Address6Of(mesh_.kid());
+}
+
+std::vector<Prefix> Control::own_addresses() const {
+  std::vector<Prefix> out;
+  if (mesh_.leaf() == nullptr) return out;
+  for (const Prefix& p : mesh_.leaf()->body.prefixes) {
+    if (p.length == p.address.bits()) out.push_back(p);
+  }
+  return out;
+}
+
+void Control::Say(Turn& t, Event::Kind kind, const Kid& subject, std::string name, std::string text) {
+  t.out.events.push_back({kind, subject, std::move(name), std::move(text)});
+}
+
+Peer* Control::PeerOf(PeerId id) {
+  const auto it = peers_.find(id);
+  return it == peers_.end() ? nullptr : &it->second;
+}
+const Peer* Control::PeerOf(PeerId id) const {
+  const auto it = peers_.find(id);
+  return it == peers_.end() ? nullptr : &it->second;
+}
+
+void Control::OnDatagram(Now now, MutableBytes bytes, const Endpoint& from, const wireguard::Source& at, Outbox& out) {
+  Turn t{now, out};
+  if (bytes.empty() || !up_) return;
+  std::vector<ControlPacket> control;
+  switch (bytes[0]) {
+    case static_cast<uint8_t>(frame::Type::kFrame):
+      if (const frame::Drop d = datapath_.OnFrame(now, bytes, from, at, out.wg, control); d != frame::Drop::kNone) {
+        CountDrop(static_cast<uint16_t>(d));
+      }
+      break;
+    case static_cast<uint8_t>(frame::Type::kInitiation): OnInitiation(t, bytes, from, at); break;
+    case static_cast<uint8_t>(frame::Type::kResponse): OnResponse(t, bytes, from, at); break;
+    case static_cast<uint8_t>(frame::Type::kCookie): OnCookie(t, bytes); break;
+    case static_cast<uint8_t>(frame::Type::kBefore): OnBefore(t, bytes); break;
+    default: {
+      // Bare WireGuard: served for static keys of PLAIN grants alone; the look-up precedes all state.
+      const wireguard::InDatagram in{.bytes = bytes, .from = from, .at = at};
+      device_.OnDatagram(now, in, out.wg);
+    }
+  }
+  device_.Settle(now, out.wg);
+  SettleHandshakes(t);  // a session must be confirmed before the messages that confirmed it are heard
+  for (const ControlPacket& c : control) OnControl(t, c);
+  EndTurn(t);
+}
+
+void Control::OnTunPackets(Now now, std::span<const MutableBytes> packets, Outbox& out) {
+  Turn t{now, out};
+  if (up_) {
+    for (MutableBytes p : packets) datapath_.OnTunPacket(now, p, out.wg);
+  }
+  EndTurn(t);
+}
+
+void Control::OnDurable(Now now, Ticket up_to, Outbox& out) {
+  Turn t{now, out};
+  recorder_.OnDurable(up_to);
+  EndTurn(t);
+}
+
+void Control::OnWake(Now now, Outbox& out) {
+  Turn t{now, out};
+  device_.OnWake(now, out.wg);
+  if (now.mono >= next_tick_) {
+    next_tick_ = now.mono + kTickEvery;
+    Tick(t);
+  }
+  if (up_) {
+    for (auto& [id, peer] : peers_) {
+      if (peer.retry_at != kNever && now.mono >= peer.retry_at) TryHints(t, peer);
+    }
+  }
+  EndTurn(t);
+}
+
+Instant Control::NextWake() const {
+  Instant at = std::min(device_.NextWake(), next_tick_);
+  if (!up_) return at;
+  for (const auto& [id, peer] : peers_) at = std::min(at, peer.retry_at);
+  return at;
+}
+
+void Control::SetUp(Now now, bool up, Outbox& out) {
+  Turn t{now, out};
+  if (up != up_) {
+    up_ = up;
+    device_.SetUp(now, up, out.wg);
+    if (up) {
+      if (joining()) {
+        StartJoin(t);
+      } else {
+        RenewAnnounce(t);
+        for (auto& [id, peer] : peers_) peer.retry_at = now.mono;
+        for (auto& [id, peer] : peers_) TryHints(t, peer);
+      }
+    } else {
+      for (auto& [id, peer] : peers_) {
+        datapath_.SetVerdict(id, nullptr, now);
+        peer.confirmed = peer.committed = false;
+      }
+    }
+  }
+  EndTurn(t);
+}
+
+void Control::EndTurn(Turn& t) {
+  // Each round may make work for another: a durable record lets a response out, a response needs wrapping.
+  // It ends, because every step moves something forward along its corridor and none moves back.
+  turn_ = &t;
+  do {
+    device_.Settle(t.now, t.out.wg);
+    SettleHandshakes(t);
+    recorder_.Flush(t.out.commits);
+  } while (recorder_.RunDue() || !t.out.wg.governed.empty() || !t.out.wg.sessions.empty());
+  recorder_.Flush(t.out.commits);
+  for (const RefusedFlow& r : datapath_.TakeRefused()) {
+    Peer* peer = PeerOf(r.peer);
+    if (peer == nullptr || r.direction != admission::Direction::kReceive) continue;
+    NoticePeer(t, *peer, r.reason, frame::ParseFlow(r.flow.bytes));
+  }
+  device_.Settle(t.now, t.out.wg);
+  datapath_.FinishFrames(t.out.wg);
+  turn_ = nullptr;
+}
+
+void Control::SettleHandshakes(Turn& t) {
+  for (const auto& h : std::exchange(t.out.wg.governed, {})) {
+    if (h.kind == wireguard::GovernedHandshake::Kind::kInitiation) {
+      WrapInitiation(t, h);
+    } else {
+      WrapResponse(t, h);
+    }
+  }
+  for (const auto& e : std::exchange(t.out.wg.sessions, {})) OnSessionEvent(t, e);
+}
+
+void Control::OnSessionEvent(Turn& t, const wireguard::SessionEvent& e) {
+  Peer* peer = PeerOf(e.peer);
+  if (peer == nullptr) return;
+  switch (e.kind) {
+    case wireguard::SessionEvent::Kind::kInstalled: {
+      live_index_[e.peer] = e.local_index;
+      if (const auto it = installing_.find(e.peer); it != installing_.end() && it->second.local_index == e.local_index) {
+        SessionOrder order = std::move(it->second);
+        installing_.erase(it);
+        datapath_.Install(std::move(order), t.now);
+      }
+      if (e.initiator) Commit(t, e.peer);  // the response was the confirmation
+      break;
+    }
+    case wireguard::SessionEvent::Kind::kPromoted: Commit(t, e.peer); break;
+    case wireguard::SessionEvent::Kind::kGone: datapath_.RemoveSession(e.local_index); break;
+  }
+}
+
+void Control::Tick(Turn& t) {
+  std::vector<FlowCount> flows;
+  datapath_.TakeFlows(t.now, flows);
+  for (FlowCount& f : flows) {
+    authority::Observe o;
+    o.kind = authority::RecordKind::kFlow;
+    if (mesh_.has_charter()) o.scope = mesh_.scope();
+    if (const Peer* peer = PeerOf(f.peer)) o.subject = peer->kid;
+    o.flow = std::move(f.summary);
+    recorder_.Record(std::move(o), t.now.wall);
+  }
+  if (!drops_.empty()) {
+    authority::Observe o;
+    o.kind = authority::RecordKind::kDrops;
+    for (const auto& [reason, count] : std::exchange(drops_, {})) {
+      if (o.drops.size() < 64) o.drops.push_back({reason, count});
+    }
+    recorder_.Record(std::move(o), t.now.wall);
+  }
+  std::erase_if(negative_, [&](const auto& n) { return t.now.mono >= n.second; });
+  assembler_.Expire(t.now.mono);
+  if (!up_) return;
+  mesh_.Refresh(t.now.wall);
+  for (auto& [id, peer] : peers_) {
+    if (peer.committed && peer.expires != 0 && t.now.wall.seconds() >= peer.expires) Redecide(t, peer);
+  }
+  if (!joining()) {
+    RenewAnnounce(t);
+    AskRenewal(t);
+  }
+}
+
+Peer* Control::EnsurePeer(Turn& t, const X25519Key& static_key) {
+  if (static_key == device_.public_key()) return nullptr;
+  if (const auto id = device_.FindPeer(static_key)) {
+    Peer* known = PeerOf(*id);
+    return known;
+  }
+  const auto id = device_.handshaker().AddPeer(static_key, /*governed=*/true, t.out.wg);
+  if (!id.ok()) return nullptr;
+  device_.Settle(t.now, t.out.wg);
+  Peer& peer = peers_[*id];
+  peer = Peer{};
+  peer.id = *id;
+  peer.static_key = static_key;
+  peer.retry_at = kNever;
+  if (const auto it = floors_.find(static_key); it != floors_.end()) {
+    device_.handshaker().RaiseTimestampFloor(*id, it->second);
+  }
+  if (const auto it = proved_.find(static_key); it != proved_.end()) peer.kid = it->second;
+  keepers_.erase(*id);
+  keepers_.emplace(*id, wireguard::CookieKeeper(wireguard::kGovernedLabels, static_key));
+  return &peer;
+}
+
+void Control::TryHints(Turn& t, Peer& peer) {
+  if (peer.hints.empty()) {
+    peer.retry_at = kNever;
+    return;
+  }
+  const bool alive = device_.forwarder().Current(peer.id) != nullptr;
+  if (alive && peer.committed) {
+    peer.retry_at = kNever;
+    return;
+  }
+  peer.retry_at = t.now.mono + 5s;
+  device_.SetEndpoint(peer.id, peer.hints[peer.next_hint++ % peer.hints.size()], t.out.wg);
+  device_.handshaker().Initiate(t.now, peer.id, 1s, t.out.wg);
+}
+
+std::vector<PeerView> Control::Peers() const {
+  std::vector<PeerView> out;
+  for (const auto& [id, p] : peers_) {
+    PeerView v;
+    v.id = id;
+    v.tags = p.party.tags;
+    v.name = p.name;
+    if (p.kid) v.kid = *p.kid;
+    v.static_key = p.static_key;
+    v.addresses = p.party.addresses;
+    v.endpoint = device_.endpoint(id);
+    v.rung = p.rung;
+    v.reason = p.reason;
+    v.setter = p.setter;
+    v.gates = p.gates;
+    v.ladm = p.ladm;
+    v.committed = p.committed;
+    v.last_handshake = device_.handshaker().last_handshake(id);
+    const auto stats = device_.forwarder().stats(id);
+    v.rx_bytes = stats.rx_bytes;
+    v.tx_bytes = stats.tx_bytes;
+    v.grant_end = p.leaf_end;
+    if (p.join && !p.join->answered) v.join_words = p.join->words;
+    out.push_back(std::move(v));
+  }
+  return out;
+}
+
+std::vector<Endpoint> Control::HintsOf(const X25519Key& static_key) const {
+  for (const auto& [id, p] : peers_) {
+    if (p.static_key == static_key) return p.hints;
+  }
+  return {};
+}
+
+void Control::SetEndpoints(Now now, std::vector<Endpoint> endpoints, Outbox& out) {
+  Turn t{now, out};
+  config_.endpoints = std::move(endpoints);
+  if (up_ && !joining()) RenewAnnounce(t);
+  EndTurn(t);
+}
+
+}  // namespace aqmesh::node

@@ -1,0 +1,283 @@
+// Control: the node's one deciding thread. Start here.
+//   a1/a2 -> cheap checks -> unseal -> parse -> authenticate (core) -> weigh (trust) -> decide (gate)
+//         -> record -> [durable] -> actuate -> confirm -> record
+// and, inside tunnels, the control messages that move signed objects between members.
+// Spec:   spec/life-of-an-authority.md; spec/objects.md §4, §6; spec/authority.md B.3, E, F.
+// Bounds: Config::peers_max peers; every list named below. Nothing is kept for a stranger.
+// Thread: one owner. No I/O, no clock, no entropy of its own. Errors: packets: counted drops; orders:
+//         absl::Status.
+#ifndef AQMESH_NODE_CONTROL_H_
+#define AQMESH_NODE_CONTROL_H_
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "issuing/issue.h"
+#include "issuing/line.h"
+#include "node/actuator.h"
+#include "node/datapath.h"
+#include "node/mesh.h"
+#include "node/outbox.h"
+#include "node/peer.h"
+#include "node/recorder.h"
+#include "transport/frame/envelope.h"
+#include "transport/frame/notice.h"
+#include "transport/wireguard/device.h"
+
+namespace aqmesh::node {
+
+struct Config {
+  crypto::Ed25519Seed identity;
+  crypto::X25519Private static_key;
+  Kid log;                              // of the log key
+  std::string name;                     // lab, of this machine
+  admission::LocalPolicy policy;
+  std::vector<Endpoint> endpoints;      // where others may find us
+  uint16_t mtu = 1380;
+  size_t peers_max = 1 << 14;
+  issuing::SeqSource* seqs = nullptr;   // numbers of what this machine signs; outlives the node
+  // Set while this machine has no grant yet: the invitation that it redeems.
+  std::optional<issuing::Invitation> invitation;
+};
+
+// One row of `status` and `peers`.
+struct PeerView {
+  PeerId id = wireguard::kNoPeer;
+  std::vector<std::string> tags;
+  std::string name;
+  Kid kid;
+  X25519Key static_key;
+  std::vector<Prefix> addresses;
+  std::optional<Endpoint> endpoint;
+  authority::Rung rung{};
+  authority::Reason reason{};
+  authority::Gate setter{};
+  std::array<authority::GateResult, authority::kGateCount> gates{};
+  uint32_t ladm = 0;
+  bool committed = false;
+  WallTime last_handshake;
+  uint64_t rx_bytes = 0, tx_bytes = 0, grant_end = 0;
+  std::string join_words;  // not empty: waits for an answer
+};
+
+class Control {
+ public:
+  Control(Config config, const Image& image, Rng rng, Now start);
+  ~Control();
+
+  // ---- input; effects are in `out`, which the caller cleared ----
+  void OnDatagram(Now now, MutableBytes bytes, const Endpoint& from, const wireguard::Source& at, Outbox& out);
+  void OnTunPackets(Now now, std::span<const MutableBytes> packets, Outbox& out);
+  void OnDurable(Now now, Ticket up_to, Outbox& out);
+  void OnWake(Now now, Outbox& out);
+  Instant NextWake() const;
+  void SetUp(Now now, bool up, Outbox& out);
+  // A change of the kernel's tables (os_tables.cc): ARMED with its undo, and in out.os once that is durable. The
+  // driver carries it out, looks again through another socket, and tells the edges that it went through.
+  void ArmOs(Now now, OsAction action, Outbox& out);
+  void OnOsOutcome(Now now, const OsAction& action, std::span<const authority::RecordKind> edges, Outbox& out);
+
+  // ---- orders of this machine's owner ----
+  // A signed object from a file or the CLI: charter, grant, fragment, revocation. Kept, and spread as its kind is.
+  absl::Status Import(Now now, ByteView bytes, Outbox& out);
+  absl::Status AnswerJoin(Now now, const Kid& joiner, bool yes, Outbox& out);
+  void SetEndpoints(Now now, std::vector<Endpoint> endpoints, Outbox& out);
+  void SetPolicy(Now now, admission::LocalPolicy policy, Outbox& out);  // judges everyone again
+  // Signs with this machine's enroller grant.
+  absl::StatusOr<Held<authority::Invite>> Invite(Now now, issuing::InviteTerms terms, Outbox& out);
+  absl::Status Revoke(Now now, const issuing::RevokeTerms& terms, Outbox& out);
+  // Publishes the terminal self-revocation that `subject` deposited here.
+  absl::Status ReleaseDeposit(Now now, const Kid& subject, Outbox& out);
+
+  // ---- questions ----
+  const Mesh& mesh() const { return mesh_; }
+  std::vector<PeerView> Peers() const;
+  const Datapath& datapath() const { return datapath_; }
+  const Recorder& recorder() const { return recorder_; }
+  std::optional<IpAddress> address6() const;
+  std::vector<Prefix> own_addresses() const;
+  // Both directions between us and the peer, in words.
+  std::vector<Endpoint> HintsOf(const X25519Key& static_key) const;  // endpoints of a third machine known here
+
+ private:
+  struct Turn {
+    Now now;
+    Outbox& out;
+  };
+  struct PendingInitiation {
+    PeerId peer = wireguard::kNoPeer;
+    Oid first_item;
+    uint32_t rx_handle = 0;
+    crypto::Mac16 mac1{};
+    Secret<32> k_pre;
+    bool request = false;
+    authority::Nonce16 nonce;  // of a request: its words
+  };
+  struct Joining {  // joiner: the session over which the words go
+    PeerId sponsor = wireguard::kNoPeer;
+    authority::Nonce16 nonce;
+    Digest final_h;
+    bool said = false;
+  };
+  struct Presented {  // a presentation that opened and parsed, on its way through the corridor
+    Held<authority::Presentation> presentation;
+    std::vector<SignedPtr> items;
+    X25519Key static_key;
+  };
+  struct Ready {  // a durable decision that waits for the session to be confirmed
+    Recorded recorded;
+    PeerPlan plan;
+  };
+  struct Answer {  // what a response to an accepted initiation must say
+    Oid answers;
+    uint32_t tx_handle = 0;
+  };
+
+  // turns (control.cc)
+  void EndTurn(Turn& t);
+  void SettleHandshakes(Turn& t);
+  void OnSessionEvent(Turn& t, const wireguard::SessionEvent& e);
+  void Tick(Turn& t);
+  void CountDrop(uint16_t reason) { ++drops_[reason]; }
+  frame::Drop Dropped(frame::Drop d) { CountDrop(static_cast<uint16_t>(d)); return d; }
+  void Say(Turn& t, Event::Kind kind, const Kid& subject, std::string name, std::string text);
+
+  // handshakes (handshake.cc)
+  frame::Drop OnInitiation(Turn& t, ByteView datagram, const Endpoint& from, const wireguard::Source& at);
+  frame::Drop OnResponse(Turn& t, ByteView datagram, const Endpoint& from, const wireguard::Source& at);
+  frame::Drop OnCookie(Turn& t, ByteView datagram);
+  frame::Drop OnBefore(Turn& t, ByteView datagram);
+  bool MustProveAddress(Turn& t, ByteView datagram, const Endpoint& from, const wireguard::Source& at, frame::Drop& why);
+  frame::Drop OnPresentation(Turn& t, wireguard::ConsumedInitiation consumed, Presented presented, const Endpoint& from,
+                             const wireguard::Source& at);
+  std::optional<Presented> ParsePresented(const frame::Bundle& bundle, const X25519Key& static_key, frame::Drop& why);
+  void WrapInitiation(Turn& t, const wireguard::GovernedHandshake& h);
+  void WrapResponse(Turn& t, const wireguard::GovernedHandshake& h);
+  void SendEnvelope(Turn& t, const wireguard::GovernedHandshake& h, const frame::Envelope& envelope);
+  void Prepare(PeerId peer, frame::Direction ours, ByteView ck, uint32_t local_index, uint32_t rx_handle,
+               uint32_t tx_handle, const Oid& our_first, const Oid& their_first);
+  void Accept(Turn& t, PeerId id, const Answer& answer, const wireguard::ConsumedInitiation& consumed,
+              const Endpoint& from);
+  bool SameAsDecided(const Peer& peer, const authority::Decision& decision, const Presented& presented) const;
+  void SendNotice(Turn& t, uint32_t index, ByteView ck, const X25519Key& static_key, authority::Reason reason,
+                  const Ref16& about, const Endpoint& to, const wireguard::Source& at);
+  authority::Presentation NewPresentation(const Digest& h, uint8_t role, uint32_t rx_handle) const;
+
+  // admission (admit.cc)
+  authority::Decision Decide(Turn& t, authority::Verified verified, Peer* peer,
+                             const authority::Presentation& presentation, admission::TrustMemory& memory);
+  Oid StoreInputs(Turn& t, const authority::Decision& decision, const authority::Presentation& p);
+  void RecordDecision(Turn& t, authority::RecordKind kind, const authority::Decision& decision, const Digest& auth_digest,
+                      const Oid& inputs);
+  void TakeDecision(Turn& t, Peer& peer, const authority::Decision& decision, const Presented& presented);
+  PeerPlan PlanFor(Turn& t, Peer& peer, const authority::Decision& decision);
+  std::shared_ptr<const admission::Policies> CompilePolicies(Turn& t, const Peer& peer) const;
+  void Commit(Turn& t, PeerId id);
+  void Redecide(Turn& t, Peer& peer);
+  void RedecideAll(Turn& t);
+  void Close(Turn& t, Peer& peer, authority::Reason reason);
+  void Forget(Turn& t, PeerId id);
+  Peer* EnsurePeer(Turn& t, const X25519Key& static_key);
+  void TryHints(Turn& t, Peer& peer);
+
+  // inside the tunnel (messages.cc)
+  void OnControl(Turn& t, const ControlPacket& packet);
+  void OnMessage(Turn& t, Peer& peer, const frame::Message& m);
+  void OnPull(Turn& t, Peer& peer, const frame::Message& m);
+  void OnOffer(Turn& t, Peer& peer, const frame::Message& m);
+  void OnObject(Turn& t, Peer& peer, const frame::Message& m);
+  void OnVector(Turn& t, Peer& peer, const frame::Message& m);
+  void TakeObject(Turn& t, Peer& peer, SignedPtr object);
+  void SendControl(Turn& t, const Peer& peer, frame::Control kind, ByteView body);
+  void SendObject(Turn& t, const Peer& peer, const authority::Signed& object);
+  void SendRefs(Turn& t, const Peer& peer, frame::Control kind, std::span<const Ref16> refs);
+  void Pull(Turn& t, Peer& peer, std::span<const Ref16> refs);
+  void Greet(Turn& t, Peer& peer);
+  void NoticePeer(Turn& t, Peer& peer, authority::Reason reason, const std::optional<frame::Flow>& flow);
+  void OnRestriction(Turn& t, SignedPtr object, const Peer* from);
+  void OnRestrictionTaken(Turn& t, const SignedPtr& object, const Peer* from);
+  void Spread(Turn& t, const SignedPtr& object, const Peer* except);
+  void TakeAnnounce(Turn& t, SignedPtr object);
+  void RenewAnnounce(Turn& t);
+
+  // joining and renewing (join.cc)
+  absl::StatusOr<Held<authority::Request>> LiveRequest(Turn& t, const Digest& h, uint32_t rx_handle,
+                                                       const authority::Nonce16& nonce);
+  frame::Drop OnSponsorResponse(Turn& t, wireguard::Handshaker::PeekedResponse response, Presented presented,
+                                const Endpoint& from);
+  frame::Drop OnRequest(Turn& t, wireguard::ConsumedInitiation consumed, SignedPtr request, SignedPtr invite,
+                        const Endpoint& from, const wireguard::Source& at);
+  void OnWords(Turn& t, Peer& peer, const frame::Message& m);
+  void GrantJoin(Turn& t, Peer& peer);
+  void OnOwnObjects(Turn& t);
+  void SayWords(Turn& t, Peer& sponsor);
+  void RepeatFloor(Turn& t, const SignedPtr& object);
+  void RecordIssued(Turn& t, const Kid& subject, const Oid& grant);
+  bool Taken(const IpAddress& a) const;
+  void StartJoin(Turn& t);
+  void SendDeposit(Turn& t, Peer& peer);
+  void OnDeposit(Turn& t, Peer& peer, const frame::Message& m);
+  void AskRenewal(Turn& t);
+  void OnRenewalRequest(Turn& t, Peer& peer, SignedPtr object);
+
+  Peer* PeerOf(PeerId id);
+  const Peer* PeerOf(PeerId id) const;
+  bool joining() const { return mesh_.leaf() == nullptr && config_.invitation.has_value(); }
+  ScopeId ScopeForControl() const;
+  IpAddress Address6Of(const Kid& kid) const;
+
+  Config config_;
+  Rng rng_;
+  Mesh mesh_;
+  Recorder recorder_;
+  wireguard::Device device_;
+  Datapath datapath_;
+  Actuator actuator_;
+  admission::Gate gate_;
+  frame::StaticKeys own_keys_;
+  wireguard::CookieChecker cookies_;
+  wireguard::RateLimiter limiter_;
+  wireguard::LoadMeter load_;
+  frame::ObjectAssembler assembler_;
+
+  std::map<PeerId, Peer> peers_;
+  std::map<uint32_t, PendingInitiation> pending_;  // by our local index; one a peer
+  std::map<PeerId, Answer> answering_;             // between accepting an initiation and wrapping its response
+  std::map<PeerId, SessionOrder> installing_;      // keys ready, WireGuard's session event awaited
+  std::map<PeerId, Ready> ready_;
+  std::map<PeerId, wireguard::CookieKeeper> keepers_;
+  std::map<X25519Key, Instant> noticed_;           // static keys that got a NOTICE lately
+  std::map<PeerId, uint32_t> live_index_;          // newest session's local index
+  std::map<X25519Key, wireguard::Tai64n> floors_;  // persisted timestamp floors
+  std::map<X25519Key, Kid> proved_;                // statics that a verified presentation proved
+  std::map<Kid, bool> committed_before_;
+  std::map<Kid, Bytes> deposits_;                  // terminal self-revocations kept for others
+  std::map<Oid, uint32_t> invite_uses_;
+  std::map<Kid, std::pair<SignedPtr, authority::Announce>> announces_;
+  std::map<Ref16, Kid> announce_refs_;
+  std::map<Ref16, PeerId> pulled_;                 // asked for, of whom
+  std::map<std::pair<X25519Key, Ref16>, Instant> negative_;  // (static, leaf) refused lately
+  std::map<uint16_t, uint64_t> drops_;             // since the last DROPS record
+  std::optional<Joining> join_;
+  std::vector<SignedPtr> received_;                // pulled, not yet persisted
+  std::map<Kid, bool> deposited_;                  // custodians of our self-revocation
+  std::map<Kid, Bytes> repeats_;                   // subjects renewed here: the issuers whose floors we repeat
+  std::map<Kid, Instant> renewed_at_;
+  Instant renew_at_{};
+  std::vector<Ref16> join_refs_;                   // joiner: what the sponsor offered
+  uint64_t synced_wall_ = 0;                       // seconds: when restrictions were last level with someone
+  uint32_t epoch_ = 0;
+  Instant next_tick_{};
+  Instant notice_second_{};
+  int notices_this_second_ = 0;
+  bool up_ = false;
+  Turn* turn_ = nullptr;  // set while durable work runs
+};
+
+}  // namespace aqmesh::node
+
+#endif  // AQMESH_NODE_CONTROL_H_

@@ -1,0 +1,112 @@
+// Mesh: what this node holds and knows of its scope: charters, objects, restrictions, whom it has proven,
+// and its own chain. It answers questions and takes objects in; it decides nothing and sends nothing.
+// Spec:   spec/objects.md §4 steps 11-13, §7; spec/authority.md A.9 (chains by value and by reference).
+// Bounds: those of ObjectStore, Restrictions and Expansions; kPendingMax statements whose signer's key is
+//         not known here yet.
+// Thread: the control engine's. Errors: absl::Status naming the object.
+#ifndef AQMESH_NODE_MESH_H_
+#define AQMESH_NODE_MESH_H_
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/authority/address.h"
+#include "core/authority/chain.h"
+#include "core/authority/taxonomy.h"
+#include "transport/frame/control.h"
+
+namespace aqmesh::node {
+
+using authority::Held;
+using authority::SignedPtr;
+
+// What a store held when the node started (the driver reads it from disk, the simulator from memory).
+struct Image {
+  std::vector<Bytes> objects;                         // shelf kSigned
+  std::map<std::string, Bytes, std::less<>> state;
+  std::optional<Bytes> last_record;
+};
+
+class Mesh {
+ public:
+  static constexpr size_t kPendingMax = 256;
+
+  explicit Mesh(const crypto::Ed25519Seed& identity);
+
+  // Takes every object in again, checking it as if it had just come. Returns what could not be used.
+  std::vector<std::string> Load(const Image& image, WallTime now);
+
+  const crypto::Ed25519Seed& identity() const { return identity_; }
+  const Ed25519Key& key() const { return key_; }
+  const Kid& kid() const { return kid_; }
+  bool has_charter() const { return !charters_.empty(); }
+  const Held<authority::Charter>& charter() const { return charters_.back(); }
+  const ScopeId& scope() const { return scope_; }
+  IpAddress control_address() const { return authority::ControlAddress(scope_); }
+
+  // ---- own authority ----
+  const Held<authority::Grant>* leaf() const { return leaf_ ? &*leaf_ : nullptr; }
+  const Held<authority::Grant>* enroller() const { return enroller_ ? &*enroller_ : nullptr; }
+  // What a presentation cites, leaf first: ancestors upward, then fragments; at most 12.
+  const std::vector<SignedPtr>& cited() const { return cited_; }
+  // Which of cited() go by value beside a first item of `first_bytes` in a bundle of `room`: the leaf
+  // always, then those that peers cannot be expected to hold, then the rest while they fit.
+  std::vector<ByteView> ItemsFor(ByteView first, size_t room) const;
+  // The enrolling grant and its ancestors: what a joiner needs to believe what we sign.
+  std::vector<SignedPtr> EnrollerChain() const;
+  std::vector<Held<authority::Fragment>> own_fragments() const { return fragments_; }
+
+  // ---- taking in ----
+  // A charter is pinned by its oid when joining; versions after that by its rules.
+  absl::Status AddCharter(SignedPtr charter);
+  // A grant, fragment or rotation that stands alone: held by oid; used when a chain cites it.
+  void Hold(SignedPtr object);
+  // A restriction. `fresh` is set if it was not held. Unavailable: its signer's key is unknown here; it is
+  // kept aside and tried again as keys become known.
+  absl::Status AddRestriction(SignedPtr object, bool& fresh);
+  // Tries the kept ones again; returns those that took effect.
+  std::vector<SignedPtr> RetryPending();
+
+  // ---- asking ----
+  std::optional<authority::Verified> Authenticate(const Held<authority::Presentation>* presentation,
+                                                  std::span<const SignedPtr> items, WallTime now,
+                                                  authority::AuthReport& report);
+  // After a chain was authenticated at kAdmit or kEscalate: what it proves from now on.
+  void Learn(const authority::Chain& chain, const authority::AuthReport& report);
+  std::optional<Ed25519Key> KeyOf(const Kid& kid) const;
+  SignedPtr Find(const Ref16& ref) const;
+  const authority::Restrictions& restrictions() const { return *restrictions_; }
+  std::vector<frame::Row> Rows() const;
+  Ref16 RestrictionRoot16() const;
+
+  void Refresh(WallTime now);  // picks the own chain anew from what is held
+
+ private:
+  std::optional<std::vector<SignedPtr>> AncestorsOf(const Held<authority::Grant>& grant) const;
+
+  crypto::Ed25519Seed identity_;
+  Ed25519Key key_;
+  Kid kid_;
+  ScopeId scope_;
+  std::vector<Held<authority::Charter>> charters_;
+  authority::ObjectStore store_;
+  authority::SignatureCache cache_;
+  std::unique_ptr<authority::Restrictions> restrictions_;
+  authority::Expansions expansions_;
+  std::map<Kid, Ed25519Key> keys_;  // of every subject in a verified chain
+  std::deque<SignedPtr> pending_;
+  std::vector<Held<authority::Grant>> own_grants_;
+  std::vector<Held<authority::Fragment>> all_fragments_;
+  std::optional<Held<authority::Grant>> leaf_, enroller_;
+  std::vector<Held<authority::Fragment>> fragments_;
+  std::vector<SignedPtr> cited_;
+  std::vector<Ref16> rooted_;  // of cited_: signed by a voter, so every member holds it
+};
+
+}  // namespace aqmesh::node
+
+#endif  // AQMESH_NODE_MESH_H_
