@@ -9,6 +9,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
+constexpr size_t kReconcileAtOnce = 3;  // members asked each tick for what we may lack (spec: authority E.2)
 constexpr auto kTickEvery = 10s;  // FLOW and DROPS records close (spec: authority G)
 
 lineage::Chain ChainFrom(const Kid& log, const Image& image) {
@@ -111,6 +112,15 @@ void Control::Say(Turn& t, Event::Kind kind, const Kid& subject, std::string nam
   t.out.events.push_back({kind, subject, std::move(name), std::move(text)});
 }
 
+template <class F>
+std::vector<PeerId> Control::PeersWhere(F f) const {
+  std::vector<PeerId> out;  // ids, because what is done to one peer may end another
+  for (const auto& [id, peer] : peers_) {
+    if (f(peer)) out.push_back(id);
+  }
+  return out;
+}
+
 Peer* Control::PeerOf(PeerId id) {
   const auto it = peers_.find(id);
   return it == peers_.end() ? nullptr : &it->second;
@@ -168,8 +178,8 @@ void Control::OnWake(Now now, Outbox& out) {
     Tick(t);
   }
   if (up_) {
-    for (auto& [id, peer] : peers_) {
-      if (peer.retry_at != kNever && now.mono >= peer.retry_at) TryHints(t, peer);
+    for (PeerId id : PeersWhere([&](const Peer& p) { return p.retry_at != kNever && now.mono >= p.retry_at; })) {
+      if (Peer* peer = PeerOf(id)) TryHints(t, *peer);
     }
   }
   EndTurn(t);
@@ -192,8 +202,7 @@ void Control::SetUp(Now now, bool up, Outbox& out) {
         StartJoin(t);
       } else {
         RenewAnnounce(t);
-        for (auto& [id, peer] : peers_) peer.retry_at = now.mono;
-        for (auto& [id, peer] : peers_) TryHints(t, peer);
+        for (auto& [id, peer] : peers_) TrySoon(t, peer);
       }
     } else {
       for (auto& [id, peer] : peers_) {
@@ -279,7 +288,14 @@ void Control::Tick(Turn& t) {
   if (!up_) return;
   mesh_.Refresh(t.now.wall);
   for (auto& [id, peer] : peers_) {
-    if (peer.committed && peer.expires != 0 && t.now.wall.seconds() >= peer.expires) Redecide(t, peer);
+    if (peer.committed && !peer.level) Greet(t, peer);  // its rows, or ours, were lost on the way
+  }
+  const auto committed = PeersWhere([](const Peer& p) { return p.committed; });
+  for (size_t i = 0; i < std::min(committed.size(), kReconcileAtOnce); ++i) {
+    SendVector(t, peers_.at(committed[rng_.Below(committed.size())]));
+  }
+  for (PeerId id : PeersWhere([&](const Peer& p) { return p.committed && p.expires != 0 && t.now.wall.seconds() >= p.expires; })) {
+    if (Peer* peer = PeerOf(id)) Redecide(t, *peer);
   }
   if (!joining()) {
     RenewAnnounce(t);
@@ -310,17 +326,31 @@ Peer* Control::EnsurePeer(Turn& t, const X25519Key& static_key) {
   return &peer;
 }
 
+// Two ends often hear of each other at once, or start together: the smaller key goes first, and the other
+// waits long enough for that to work.
+void Control::TrySoon(Turn& t, Peer& peer) {
+  peer.retry_at = t.now.mono + (device_.public_key() < peer.static_key ? 0ms : 1500ms);
+}
+
 void Control::TryHints(Turn& t, Peer& peer) {
   if (peer.hints.empty()) {
     peer.retry_at = kNever;
     return;
   }
   const bool alive = device_.forwarder().Current(peer.id) != nullptr;
+  if (alive && joining() && join_ && join_->sponsor == peer.id) {
+    // Control messages are datagrams: what was lost is said again until the grants are here.
+    peer.retry_at = t.now.mono + 2s;
+    SayWords(t, peer);
+    Pull(t, peer, join_refs_);
+    return;
+  }
   if (alive && peer.committed) {
     peer.retry_at = kNever;
     return;
   }
-  peer.retry_at = t.now.mono + 5s;
+  // The jitter is wide, because both ends try each other: initiations that cross undo each other.
+  peer.retry_at = t.now.mono + 5s + std::chrono::milliseconds(rng_.Below(4'000));
   device_.SetEndpoint(peer.id, peer.hints[peer.next_hint++ % peer.hints.size()], t.out.wg);
   device_.handshaker().Initiate(t.now, peer.id, 1s, t.out.wg);
 }

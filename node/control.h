@@ -183,6 +183,7 @@ class Control {
   void Forget(Turn& t, PeerId id);
   Peer* EnsurePeer(Turn& t, const X25519Key& static_key);
   void TryHints(Turn& t, Peer& peer);
+  void TrySoon(Turn& t, Peer& peer);
 
   // inside the tunnel (messages.cc)
   void OnControl(Turn& t, const ControlPacket& packet);
@@ -192,7 +193,8 @@ class Control {
   void OnObject(Turn& t, Peer& peer, const frame::Message& m);
   void OnVector(Turn& t, Peer& peer, const frame::Message& m);
   void TakeObject(Turn& t, Peer& peer, SignedPtr object);
-  void SendControl(Turn& t, const Peer& peer, frame::Control kind, ByteView body);
+  void SendControl(Turn& t, const Peer& peer, frame::Control kind, ByteView body, uint32_t request = 0);
+  void SendVector(Turn& t, const Peer& peer);
   void SendObject(Turn& t, const Peer& peer, const authority::Signed& object);
   void SendRefs(Turn& t, const Peer& peer, frame::Control kind, std::span<const Ref16> refs);
   void Pull(Turn& t, Peer& peer, std::span<const Ref16> refs);
@@ -225,6 +227,8 @@ class Control {
   void OnRenewalRequest(Turn& t, Peer& peer, SignedPtr object);
 
   Peer* PeerOf(PeerId id);
+  template <class F>
+  std::vector<PeerId> PeersWhere(F f) const;
   const Peer* PeerOf(PeerId id) const;
   bool joining() const { return mesh_.leaf() == nullptr && config_.invitation.has_value(); }
   ScopeId ScopeForControl() const;

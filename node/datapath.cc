@@ -120,7 +120,7 @@ Drop Datapath::OnFrame(Now now, MutableBytes datagram, const Endpoint& from, con
   session->tags.Add(ByteView(datagram).subspan(8, 8));
   if (session->frames++ == 0) session->first = counter;
   session->last = std::max(session->last, counter);
-  session->bytes += opened.packet.size();
+  session->bytes += datagram.size();
   if (opened.packet.empty()) return Drop::kNone;  // keepalive
 
   const PeerId peer = session->order.peer;
@@ -164,7 +164,7 @@ void Datapath::FinishFrames(wireguard::Outbox& out) {
 void Datapath::TakeFlows(Now now, std::vector<FlowCount>& out) {
   for (auto& [handle, session] : by_handle_) {
     Session& s = *session;
-    if (s.frames == 0 && s.drops == 0) continue;
+    if (s.frames == 0) continue;  // drops alone are counted by reason already
     FlowCount count{.peer = s.order.peer, .summary = {}, .since = s.since};
     count.summary = {.frames = s.frames, .bytes = s.bytes, .first = s.first, .last = s.last,
                      .tags = {}, .presentations = {s.order.presentation}, .drops = s.drops};

@@ -159,6 +159,10 @@ Drop Control::OnPresentation(Turn& t, wireguard::ConsumedInitiation consumed, Pr
     Accept(t, id, answer, consumed, from);
     return Drop::kNone;
   }
+  if (peer->join) {  // it asked, it was granted, now it opens with what it got
+    peer->join.reset();
+    peer->committed = false;
+  }
   RecordDecision(t, authority::RecordKind::kProposed, decision, auth_digest, inputs);
   TakeDecision(t, *peer, decision, presented);
   PeerPlan plan = PlanFor(t, *peer, decision);

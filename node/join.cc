@@ -190,7 +190,7 @@ Drop Control::OnRequest(Turn& t, wireguard::ConsumedInitiation consumed, SignedP
   peer->setter = decision.setter();
   peer->presentation.reset();
   peer->committed = false;
-  peer->join = JoinState{.request = *std::move(request), .invite = *std::move(invite), .final_h = {}, .words = {}, .answered = false};
+  peer->join = JoinState{.request = *std::move(request), .invite = *std::move(invite), .final_h = {}, .words = {}, .answered = false, .offered = {}};
   PeerPlan plan = PlanFor(t, *peer, decision);
   plan.addresses.clear();
   actuator_.Arm(plan, t.now);
@@ -213,7 +213,10 @@ void Control::OnWords(Turn& t, Peer& peer, const frame::Message& m) {
     Dropped(Drop::kControlBody);
     return;
   }
-  if (!peer.join->words.empty()) return;  // said again
+  if (!peer.join->words.empty()) {  // said again: something of ours was lost
+    if (!peer.join->offered.empty()) SendRefs(t, peer, ControlKind::kOffer, peer.join->offered);
+    return;
+  }
   peer.join->words = frame::WordsText(frame::WordsOf(peer.join->final_h, nonce));
   Say(t, Event::Kind::kJoinWaits, *peer.kid, peer.name, peer.join->words);
   if ((peer.join->invite->body.flags & authority::kInvitePreApproved) != 0) GrantJoin(t, peer);
@@ -272,6 +275,7 @@ void Control::GrantJoin(Turn& t, Peer& peer) {
     Peer* joiner = PeerOf(id);
     if (joiner == nullptr) return;
     SendRefs(*turn_, *joiner, ControlKind::kOffer, refs);
+    if (joiner->join) joiner->join->offered = refs;
     Say(*turn_, Event::Kind::kJoinGranted, *joiner->kid, joiner->name, "");
   });
 }

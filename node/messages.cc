@@ -70,9 +70,9 @@ void Control::OnMessage(Turn& t, Peer& peer, const frame::Message& m) {
   }
 }
 
-void Control::SendControl(Turn& t, const Peer& peer, ControlKind kind, ByteView body) {
+void Control::SendControl(Turn& t, const Peer& peer, ControlKind kind, ByteView body, uint32_t request) {
   frame::PacketWriter writer;
-  if (!writer.Add(kind, rng_.U32(), body)) return;
+  if (!writer.Add(kind, request, body)) return;
   const Bytes packet = [&] {
     const ByteView p = writer.Finish(Address6Of(mesh_.kid()), authority::ControlAddress(ScopeForControl()));
     return Bytes(p.begin(), p.end());
@@ -105,6 +105,12 @@ void Control::Pull(Turn& t, Peer& peer, std::span<const Ref16> refs) {
   SendRefs(t, peer, ControlKind::kPull, wanted);
 }
 
+void Control::SendVector(Turn& t, const Peer& peer) {
+  const auto parts = frame::EncodeVector(mesh_.Rows());
+  const uint32_t request = rng_.U32();  // one for all parts: that is how they are put together
+  for (const Bytes& part : parts) SendControl(t, peer, ControlKind::kVector, part, request);
+}
+
 // The first words of a session: what restrictions we hold, and whom we know.
 void Control::Greet(Turn& t, Peer& peer) {
   if (joining()) {
@@ -112,7 +118,7 @@ void Control::Greet(Turn& t, Peer& peer) {
     return;
   }
   if (peer.join) return;  // the joiner speaks first
-  for (const Bytes& part : frame::EncodeVector(mesh_.Rows())) SendControl(t, peer, ControlKind::kVector, part);
+  SendVector(t, peer);
   if (peer.rung < Rung::kProbation) return;
   std::vector<Ref16> refs;
   for (const auto& [kid, a] : announces_) {
@@ -281,7 +287,7 @@ void Control::TakeAnnounce(Turn& t, SignedPtr object) {
     peer->hints.assign(body->endpoints.begin(), body->endpoints.end());
     if (peer->hints.size() > Peer::kHintsMax) peer->hints.resize(Peer::kHintsMax);
     if (peer->name.empty()) peer->name = body->name;
-    if (!peer->committed) peer->retry_at = t.now.mono;
+    if (!peer->committed) TrySoon(t, *peer);
   }
   const std::array<Ref16, 1> refs = {object->ref()};
   for (const auto& [id, peer] : peers_) {

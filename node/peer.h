@@ -22,6 +22,7 @@ struct JoinState {
   Digest final_h;                               // of the handshake: the words are over it
   std::string words;                            // once the nonce came
   bool answered = false;
+  std::vector<Ref16> offered;                   // sponsor: what the grant consists of, to offer again
 };
 
 struct Peer {

@@ -171,6 +171,7 @@ void World::Carry(Machine& m, node::Outbox& out) {
   for (const auto& d : out.wg.datagrams) Transmit(m, d.to, out.wg.bytes(d));
   for (const auto& p : out.wg.tun) {
     const ByteView bytes = out.wg.bytes(p);
+    if (p.peer == wireguard::kNoPeer) continue;  // our own ICMP answer to our own sender
     CheckDelivery(m, bytes);
     Trace("tun", m, bytes);
     m.tun.emplace_back(bytes.begin(), bytes.end());
