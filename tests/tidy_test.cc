@@ -54,7 +54,7 @@ const std::vector<Ban>& Bans() {
       {"steady_clock", {}, "the Now that the driver hands in"},
       {"system_clock", {}, "the Now that the driver hands in"},
       {"random_device", {}, "the Rng that the driver seeds"},
-      {"std::thread", {"daemon", "lineage/rocks", "apps"}, "an engine that a driver calls"},
+      {"std::thread", {"daemon", "lineage/rocks", "transport/os", "apps"}, "an engine that a driver calls"},
       {"rocksdb/", {"lineage/rocks"}, "lineage/store.h"},
       {"<boost/", {"transport/os", "daemon", "apps"}, "an engine without I/O"},
       {"<iostream>", {}, "fmt or the logger"},
