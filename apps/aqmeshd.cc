@@ -1,0 +1,179 @@
+// aqmeshd: one node. Starts aqmesh-net, gives up every privilege, and runs the engine.
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <sodium.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "daemon/net/privileges.h"
+#include "daemon/node_loop.h"
+#include "transport/os/unix_socket.h"
+
+namespace {
+
+using aqmesh::daemon::NodeLoop;
+
+constexpr const char* kHelp =
+    "Usage: aqmeshd [--state DIR] [--config FILE] [--socket PATH] [--net PATH] [--down]\n"
+    "       aqmeshd --selfcheck [--state DIR]\n"
+    "\n"
+    "Serves this machine's part of a mesh, in the foreground, until SIGTERM or SIGINT. SIGHUP reads policy.toml and\n"
+    "aqmesh.toml again. Make the state first: `aqmesh init NAME` or `aqmesh join LINE`.\n"
+    "\n"
+    "  --state DIR    state of this machine (/var/lib/aqmesh)\n"
+    "  --config FILE  configuration (DIR/aqmesh.toml)\n"
+    "  --socket PATH  control socket (/run/aqmesh/aqmeshd.sock)\n"
+    "  --net PATH     socket of an aqmesh-net that runs already; without it aqmeshd starts one\n"
+    "  --down         leave addresses and routes away until `aqmesh up`\n"
+    "  --selfcheck    check privileges, keys, policy and the whole log, say so, and exit\n"
+    "  --foreground   the only way there is; taken for the sake of scripts\n"
+    "  --version      print the version\n"
+    "  -h, --help     print this\n"
+    "\n"
+    "Example: aqmeshd --state /var/lib/aqmesh\n"
+    "Exit status: 0 done, 1 it failed, 2 wrong usage.\n";
+
+struct Flags {
+  std::string state{aqmesh::cli::kDefaultState};
+  std::string config;
+  std::string socket{aqmesh::cli::kDefaultSocket};
+  std::string net;
+  bool down = false;
+  bool selfcheck = false;
+};
+
+int Fail(const absl::Status& status) {
+  std::fprintf(stderr, "aqmeshd: %s\n", aqmesh::Text(status).c_str());
+  return 1;
+}
+
+// An exit status where the flags themselves end the program.
+std::optional<int> ReadFlags(int argc, char** argv, Flags& flags) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view arg = argv[i];
+    std::string* value = arg == "--state"    ? &flags.state
+                         : arg == "--config" ? &flags.config
+                         : arg == "--socket" ? &flags.socket
+                         : arg == "--net"    ? &flags.net
+                                             : nullptr;
+    if (value != nullptr && i + 1 < argc) {
+      *value = argv[++i];
+    } else if (arg == "--down") {
+      flags.down = true;
+    } else if (arg == "--selfcheck") {
+      flags.selfcheck = true;
+    } else if (arg == "-h" || arg == "--help") {
+      std::fputs(kHelp, stdout);
+      return 0;
+    } else if (arg == "--version") {
+      std::puts("aqmeshd " AQMESH_VERSION);
+      return 0;
+    } else if (arg != "--foreground") {
+      std::fprintf(stderr, "aqmeshd: %s: unknown, or its value is missing; try `aqmeshd --help`\n", argv[i]);
+      return 2;
+    }
+  }
+  return std::nullopt;
+}
+
+// The program beside this one, so that a build tree and an installation both find their own.
+std::string NetProgram() {
+  char path[PATH_MAX];
+  const ssize_t n = ::readlink("/proc/self/exe", path, sizeof path);
+  const std::string self(path, n > 0 ? static_cast<size_t>(n) : 0);
+  return self.substr(0, self.rfind('/') + 1) + "aqmesh-net";
+}
+
+absl::StatusOr<aqmesh::os::Fd> StartNet(pid_t& child) {
+  AQ_ASSIGN_OR_RETURN(auto pair, aqmesh::os::SequencedPair());
+  const std::string program = NetProgram();
+  child = ::fork();
+  if (child < 0) return aqmesh::os::ErrnoStatus(errno, "starting aqmesh-net");
+  if (child == 0) {
+    ::fcntl(pair.second.get(), F_SETFD, 0);  // this one goes through the exec
+    const std::string fd = std::to_string(pair.second.get());
+    ::execl(program.c_str(), "aqmesh-net", "--fd", fd.c_str(), nullptr);
+    std::fprintf(stderr, "aqmeshd: %s: %s; install aqmesh-net beside aqmeshd\n", program.c_str(),
+                 aqmesh::os::ErrnoText(errno).c_str());
+    ::_exit(1);
+  }
+  return std::move(pair.first);
+}
+
+absl::StatusOr<aqmesh::os::Fd> ConnectNet(const std::string& path) {
+  sockaddr_un to{};
+  to.sun_family = AF_UNIX;
+  if (path.size() >= sizeof to.sun_path) return aqmesh::InvalidArgument("--net ", path, ": too long for a socket");
+  std::memcpy(to.sun_path, path.data(), path.size());
+  aqmesh::os::Fd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  if (!fd.valid() || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) < 0) {
+    return aqmesh::os::ErrnoStatus(errno, aqmesh::Join("--net ", path), "start aqmesh-net.socket");
+  }
+  return fd;
+}
+
+absl::Status GiveUpPrivileges(const Flags& flags) {
+  AQ_RETURN_IF_ERROR(aqmesh::daemon::BecomeServiceUser(flags.state, flags.socket).status());
+  AQ_RETURN_IF_ERROR(aqmesh::daemon::DropCapabilities());
+  return aqmesh::daemon::Seal();
+}
+
+int SelfCheck(const Flags& flags) {
+  bool good = true;
+  const auto say = [&good](const char* what, const absl::Status& status) {
+    good = good && status.ok();
+    std::printf("%-16s %s\n", what, status.ok() ? "ok" : aqmesh::Text(status).c_str());
+  };
+  const auto flag = [&say](const char* what, bool held, const char* mend) {
+    say(what, held ? absl::OkStatus() : aqmesh::Internal(mend));
+  };
+  const aqmesh::daemon::Privileges p = aqmesh::daemon::ReadPrivileges();
+  flag("capabilities", p.no_capabilities, "some are left; the kernel refused to take them");
+  flag("no new privs", p.no_new_privileges, "not set");
+  flag("no dumps", p.not_dumpable, "this process can be traced");
+  auto setup = aqmesh::daemon::LoadSetup(flags.state, flags.config);
+  say("state", setup.status());
+  if (!setup.ok()) return 1;
+  say("keys", aqmesh::daemon::NodeConfig(*setup).status());
+  say("policy", setup->policy);
+  say("log", setup->store->Verify());
+  return good ? 0 : 1;
+}
+
+absl::Status Serve(const Flags& flags, aqmesh::os::Fd net) {
+  AQ_ASSIGN_OR_RETURN(auto client, aqmesh::daemon::NetClient::Take(std::move(net)));
+  AQ_ASSIGN_OR_RETURN(auto setup, aqmesh::daemon::LoadSetup(flags.state, flags.config));
+  AQ_ASSIGN_OR_RETURN(auto loop, NodeLoop::Create({.socket_path = flags.socket, .version = AQMESH_VERSION, .up = !flags.down},
+                                                  std::move(setup), std::move(client)));
+  return loop->Run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Flags flags;
+  if (const auto exit = ReadFlags(argc, argv, flags)) return *exit;
+  if (sodium_init() < 0) return Fail(aqmesh::Internal("libsodium did not start"));
+  ::signal(SIGPIPE, SIG_IGN);
+  if (flags.selfcheck) {
+    if (const absl::Status s = GiveUpPrivileges(flags); !s.ok()) return Fail(s);
+    return SelfCheck(flags);
+  }
+  pid_t child = -1;
+  auto net = flags.net.empty() ? StartNet(child) : ConnectNet(flags.net);
+  if (!net.ok()) return Fail(net.status());
+  absl::Status end = GiveUpPrivileges(flags);
+  if (end.ok()) end = Serve(flags, *std::move(net));
+  if (!net.value().valid() && child > 0) ::waitpid(child, nullptr, 0);  // it has seen our socket close, and undoes
+  return end.ok() ? 0 : Fail(end);
+}

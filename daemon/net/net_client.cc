@@ -1,0 +1,61 @@
+#include "daemon/net/net_client.h"
+
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <cerrno>
+
+#include "core/base/status.h"
+#include "transport/os/unix_socket.h"
+
+namespace aqmesh::daemon {
+
+absl::StatusOr<std::unique_ptr<NetClient>> NetClient::Take(os::Fd fd) {
+  const timeval limit{.tv_sec = kAnswerSeconds, .tv_usec = 0};
+  if (::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) < 0 ||
+      ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) < 0) {
+    return os::ErrnoStatus(errno, "the socket to aqmesh-net");
+  }
+  return std::unique_ptr<NetClient>(new NetClient(std::move(fd)));
+}
+
+absl::StatusOr<net::Reply> NetClient::Ask(const net::Request& request, std::vector<os::Fd>& fds) {
+  AQ_RETURN_IF_ERROR(os::SendMessage(fd_.get(), Encode(request)));
+  AQ_ASSIGN_OR_RETURN(os::Message message, os::ReceiveMessage(fd_.get()));
+  fds = std::move(message.fds);
+  return ParseReply(message.bytes);
+}
+
+template <class T>
+absl::StatusOr<T> NetClient::AskFor(const net::Request& request, std::vector<os::Fd>& fds) {
+  AQ_ASSIGN_OR_RETURN(net::Reply reply, Ask(request, fds));
+  if (const auto* failed = std::get_if<net::Failed>(&reply)) return absl::Status(failed->code, failed->text);
+  T* answer = std::get_if<T>(&reply);
+  if (answer == nullptr) return Internal("aqmesh-net gave an answer to another question; restart aqmeshd");
+  return std::move(*answer);
+}
+
+absl::StatusOr<NetClient::Interface> NetClient::OpenTun(const std::string& name, uint32_t mtu) {
+  std::vector<os::Fd> fds;
+  AQ_ASSIGN_OR_RETURN(net::TunOpened opened, AskFor<net::TunOpened>(net::OpenTun{mtu, name}, fds));
+  if (fds.size() != 1) return Internal("aqmesh-net passed ", fds.size(), " descriptors for the interface, not one");
+  return Interface{.tun = std::move(fds.front()), .ifindex = opened.ifindex, .name = std::move(opened.name)};
+}
+
+absl::Status NetClient::Do(const net::Request& request) {
+  std::vector<os::Fd> fds;
+  return AskFor<net::Done>(request, fds).status();
+}
+
+absl::StatusOr<net::State> NetClient::ReadBack() {
+  std::vector<os::Fd> fds;
+  return AskFor<net::State>(net::ReadBack{}, fds);
+}
+
+absl::StatusOr<std::vector<IpAddress>> NetClient::MachineAddresses() {
+  std::vector<os::Fd> fds;
+  AQ_ASSIGN_OR_RETURN(net::Addresses answer, AskFor<net::Addresses>(net::MachineAddresses{}, fds));
+  return std::move(answer.list);
+}
+
+}  // namespace aqmesh::daemon

@@ -1,0 +1,450 @@
+#include "daemon/node_loop.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/post.hpp>
+#include <cerrno>
+#include <cstdio>
+
+#include "core/authority/address.h"
+#include "daemon/verbs.h"
+
+namespace aqmesh::daemon {
+
+using boost::asio::posix::stream_descriptor;
+using boost::system::error_code;
+
+namespace {
+
+constexpr size_t kLogTextMax = 1024;
+
+os::LocalSource ToOs(const wireguard::Source& s) {
+  return s.known ? os::LocalSource{.address = s.address, .ifindex = s.ifindex} : os::LocalSource{};
+}
+wireguard::Source FromOs(const os::LocalSource& s) {
+  return {.address = s.address, .ifindex = s.ifindex, .known = s.is_set()};
+}
+
+// Asio wants a descriptor of its own to close.
+int Duplicate(int fd) { return ::fcntl(fd, F_DUPFD_CLOEXEC, 3); }
+
+std::string_view EventName(node::Event::Kind kind) {
+  using Kind = node::Event::Kind;
+  switch (kind) {
+    case Kind::kJoinWaits: return "asks to join";
+    case Kind::kWords: return "words to compare";
+    case Kind::kJoined: return "joined";
+    case Kind::kJoinGranted: return "was let in";
+    case Kind::kAdmitted: return "admitted";
+    case Kind::kRefused: return "refused";
+    case Kind::kNotice: return "refuses us";
+    case Kind::kRevoked: return "revoked";
+    case Kind::kRenewed: return "grant renewed";
+  }
+  return "event";
+}
+
+}  // namespace
+
+void Log(Severity level, std::string_view text) {
+  static constexpr std::array kPriority = {"<3>", "<4>", "<6>"};  // sd-daemon(3)
+  std::string line;
+  for (const char c : text.substr(0, kLogTextMax)) line += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
+  std::fprintf(stderr, "%saqmeshd: %s\n", kPriority[static_cast<size_t>(level)], line.c_str());
+}
+
+// ---- start ----
+
+NodeLoop::NodeLoop(Options options, Setup setup, std::unique_ptr<NetClient> net)
+    : options_(std::move(options)), setup_(std::move(setup)), net_(std::move(net)), rng_(os::KernelSeed()) {}
+
+NodeLoop::~NodeLoop() = default;
+
+absl::StatusOr<std::unique_ptr<NodeLoop>> NodeLoop::Create(Options options, Setup setup, std::unique_ptr<NetClient> net) {
+  std::unique_ptr<NodeLoop> loop(new NodeLoop(std::move(options), std::move(setup), std::move(net)));
+  AQ_RETURN_IF_ERROR(loop->Open());
+  return loop;
+}
+
+absl::Status NodeLoop::Open() {
+  AQ_RETURN_IF_ERROR(OpenInterface());
+  AQ_RETURN_IF_ERROR(OpenUdp());
+  AQ_ASSIGN_OR_RETURN(node::Config config, NodeConfig(setup_));
+  if (!setup_.policy.ok()) Log(Severity::kError, Join("nothing is allowed: ", Text(setup_.policy)));
+  const Now now = os::ReadNow();
+  started_ = now.mono;
+  control_ = std::make_unique<node::Control>(std::move(config), setup_.image, Rng(os::KernelSeed()), now);
+  setup_.image = {};
+  writer_ = std::make_unique<lineage::Writer>(*setup_.store, lineage::WriterOptions{}, [this](const lineage::Ack& ack) {
+    boost::asio::post(io_, [this, ack] { OnAck(ack); });
+  });
+  const os::Fd timer(::timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC));
+  if (!timer.valid()) return os::ErrnoStatus(errno, "opening a timer");
+  timer_.assign(Duplicate(timer.get()));
+  verbs_ = std::make_unique<Verbs>(*this);
+  AQ_ASSIGN_OR_RETURN(auto listener, os::UnixListener::Listen({.path = options_.socket_path,
+                                                               .mode = 0660,
+                                                               .directory_mode = 0750,
+                                                               .stale_advice = "another aqmeshd serves it; stop that one"}));
+  const RoleGroups groups = RoleGroups::OfMachine();
+  if (groups.read != static_cast<gid_t>(-1)) {
+    // Without the right to give it away, root and our own user can still talk to it.
+    (void)::chown(options_.socket_path.c_str(), static_cast<uid_t>(-1), groups.read);
+  }
+  server_ = std::make_unique<ControlServer>(
+      io_, std::move(listener), groups,
+      [this](SessionId session, Verb verb, cli::LiveRequest request) { verbs_->Handle(session, verb, std::move(request)); });
+  verbs_->SetServer(server_.get());
+  return absl::OkStatus();
+}
+
+absl::Status NodeLoop::OpenInterface() {
+  AQ_ASSIGN_OR_RETURN(NetClient::Interface opened, net_->OpenTun(setup_.file.interface, setup_.file.mtu));
+  interface_ = std::move(opened.name);
+  AQ_ASSIGN_OR_RETURN(tun_, os::Tun::Adopt(std::move(opened.tun)));
+  tun_wait_.assign(Duplicate(tun_->fd()));
+  net_wait_.assign(Duplicate(net_->fd()));
+  return absl::OkStatus();
+}
+
+absl::Status NodeLoop::OpenUdp() {
+  AQ_ASSIGN_OR_RETURN(udp_, os::UdpPair::Open({.port = setup_.file.listen_port}));
+  if (udp_->fd(os::Family::kV4) >= 0) udp4_.assign(Duplicate(udp_->fd(os::Family::kV4)));
+  if (udp_->fd(os::Family::kV6) >= 0) udp6_.assign(Duplicate(udp_->fd(os::Family::kV6)));
+  return absl::OkStatus();
+}
+
+absl::Status NodeLoop::Run() {
+  WaitSignals();
+  if (udp4_.is_open()) WaitUdp(os::Family::kV4);
+  if (udp6_.is_open()) WaitUdp(os::Family::kV6);
+  WaitTun();
+  WaitTimer();
+  WaitNet();
+  RefreshEndpoints();
+  WaitEndpoints();
+  Turn([this](Now now, node::Outbox& out) { control_->OnWake(now, out); });
+  if (options_.up) SetUp(true);
+  WaitWatchdog();
+  notifier_.Say("READY=1");
+  notifier_.Status(Join("serving ", interface_, " on UDP port ", udp_->port()));
+  Log(Severity::kInfo, Join("serving ", interface_, " on UDP port ", udp_->port()));
+  io_.run();
+  notifier_.Say("STOPPING=1");
+  server_->CloseAll();
+  writer_->Stop();
+  if (end_.ok()) Log(Severity::kInfo, "stopped");
+  return end_;
+}
+
+// ---- effects, in their order ----
+
+void NodeLoop::Apply() {
+  Enqueue();
+  SendDatagrams();
+  WriteTun();
+  // The engine may be called again below: what is still to do leaves the outbox first.
+  std::vector<node::OsAction> os = std::move(out_.os);
+  const std::vector<node::Event> events = std::move(out_.events);
+  out_.Clear();
+  ArmTimer();
+  if (!os.empty()) CarryOutOs(std::move(os));
+  if (!events.empty()) TellEvents(events);
+}
+
+void NodeLoop::Enqueue() {
+  for (lineage::Batch& batch : out_.commits) backlog_.push_back(std::move(batch));
+  out_.commits.clear();
+#ifdef AQMESH_SABOTAGE_LINEAGE
+  // The sabotaged build claims durability for what it never wrote; the demo must find that out.
+  if (!backlog_.empty()) {
+    static lineage::Ticket claimed = 0;
+    claimed += backlog_.size();
+    backlog_.clear();
+    boost::asio::post(io_, [this, ticket = claimed] { OnAck({.status = absl::OkStatus(), .ticket = ticket, .head = {}}); });
+  }
+#endif
+  // Tickets count batches in order, as Control does: nothing may overtake the backlog.
+  while (!backlog_.empty() && writer_->TryEnqueue(backlog_.front())) backlog_.pop_front();
+  if (backlog_.size() > kBacklogMax && !stopping_) {
+    Stop(ResourceExhausted("lineage: ", backlog_.size(), " batches wait for the disk of ", setup_.dir->store_path(),
+                           "; free space or find out why it is slow"));
+  }
+}
+
+void NodeLoop::SendDatagrams() {
+  if (out_.wg.datagrams.empty()) return;
+  outgoing_.clear();
+  for (const wireguard::OutDatagram& d : out_.wg.datagrams) {
+    outgoing_.push_back(
+        {.bytes = std::as_const(out_.wg).bytes(d), .remote = d.to, .local = ToOs(d.from), .tos = d.tos});
+  }
+  udp_->Send(outgoing_);
+}
+
+void NodeLoop::WriteTun() {
+  if (out_.wg.tun.empty()) return;
+  to_tun_.clear();
+  for (const wireguard::OutPacket& p : out_.wg.tun) {
+    const ByteView packet = std::as_const(out_.wg).bytes(p);
+    if (verbs_->TakeEchoReply(packet)) continue;  // of our own `ping`
+    to_tun_.push_back(packet);
+  }
+  if (!to_tun_.empty() && tun_->WritePackets(to_tun_) == os::TunState::kGone) {
+    Stop(Unavailable("interface ", interface_, ": somebody deleted it; start aqmeshd again"));
+  }
+}
+
+void NodeLoop::CarryOutOs(std::vector<node::OsAction> actions) {
+  for (node::OsAction& action : actions) {
+    OsActuation actuation(std::move(action));
+    CarryOut(actuation, *net_);
+    if (actuation.committed()) {
+      up_ = actuation.up();
+      Log(Severity::kInfo, Join(interface_, up_ ? " is up" : " is down", ", read back from the kernel"));
+    } else {
+      if (actuation.up()) tables_ = {};
+      Log(Severity::kError, Join(interface_, ": taking it ", actuation.up() ? "up" : "down", " did not hold: ", actuation.why()));
+    }
+    Turn([&](Now now, node::Outbox& out) { control_->OnOsOutcome(now, actuation.action(), actuation.edges(), out); });
+    if (stopping_) CheckSettled();
+  }
+}
+
+void NodeLoop::TellEvents(const std::vector<node::Event>& events) {
+  for (const node::Event& e : events) {
+    // Words prove two screens to be of one handshake: they are shown to clients, not kept in a log.
+    const bool secret = e.kind == node::Event::Kind::kWords || e.kind == node::Event::Kind::kJoinWaits;
+    Log(Severity::kInfo, Join(e.name.empty() ? ToHex(e.subject).substr(0, 8) : e.name, " ", EventName(e.kind),
+                              secret || e.text.empty() ? "" : ": ", secret ? "" : e.text));
+    if (e.kind == node::Event::Kind::kJoined) {
+      if (const absl::Status gone = setup_.dir->RemoveInvitation(); !gone.ok()) Log(Severity::kWarn, Text(gone));
+    }
+    verbs_->OnEvent(e);
+    if (e.kind == node::Event::Kind::kJoined || e.kind == node::Event::Kind::kRenewed) FollowTables();
+  }
+}
+
+// ---- input ----
+
+void NodeLoop::WaitUdp(os::Family family) {
+  stream_descriptor& socket = family == os::Family::kV4 ? udp4_ : udp6_;
+  socket.async_wait(stream_descriptor::wait_read, [this, family](error_code error) {
+    if (error) return;
+    OnUdp(family);
+    WaitUdp(family);
+  });
+}
+
+void NodeLoop::OnUdp(os::Family family) {
+  for (size_t i = 0; i < kUdpReadsMax; ++i) {
+    received_.clear();
+    const bool more = udp_->Receive(family, received_);
+    for (const os::Datagram& d : received_) {
+      Turn([&](Now now, node::Outbox& out) { control_->OnDatagram(now, d.bytes, d.remote, FromOs(d.local), out); });
+    }
+    if (!more) return;
+  }
+}
+
+void NodeLoop::WaitTun() {
+  tun_wait_.async_wait(stream_descriptor::wait_read, [this](error_code error) {
+    if (error) return;
+    OnTun();
+    WaitTun();
+  });
+}
+
+void NodeLoop::OnTun() {
+  arena_.Clear();
+  if (tun_->ReadBatch(arena_, kTunReadsMax) == os::TunState::kGone) {
+    return Stop(Unavailable("interface ", interface_, ": somebody deleted it; start aqmeshd again"));
+  }
+  packets_.clear();
+  for (const os::PacketSlot& p : arena_.packets()) packets_.push_back(p.bytes());
+  if (packets_.empty()) return;
+  Turn([this](Now now, node::Outbox& out) { control_->OnTunPackets(now, packets_, out); });
+}
+
+void NodeLoop::SendFromHere(ByteView packet) {
+  arena_.Clear();
+  uint8_t* slot = arena_.Reserve(packet.size());
+  AQ_CHECK(slot != nullptr);
+  std::copy(packet.begin(), packet.end(), slot);
+  packets_ = {MutableBytes(slot, packet.size())};
+  Turn([this](Now now, node::Outbox& out) { control_->OnTunPackets(now, packets_, out); });
+}
+
+void NodeLoop::ArmTimer() {
+  const Instant at = control_->NextWake();
+  if (at == armed_) return;
+  armed_ = at;
+  itimerspec spec{};
+  if (at != kNever) {
+    // Zero would disarm; what is due already fires at once.
+    const int64_t nanos = std::max<int64_t>(at.time_since_epoch().count(), 1);
+    spec.it_value = {.tv_sec = nanos / 1'000'000'000, .tv_nsec = nanos % 1'000'000'000};
+  }
+  ::timerfd_settime(timer_.native_handle(), TFD_TIMER_ABSTIME, &spec, nullptr);
+}
+
+void NodeLoop::WaitTimer() {
+  timer_.async_wait(stream_descriptor::wait_read, [this](error_code error) {
+    if (error) return;
+    uint64_t expirations = 0;
+    if (::read(timer_.native_handle(), &expirations, sizeof expirations) > 0) {
+      armed_ = kNever;
+      Turn([this](Now now, node::Outbox& out) { control_->OnWake(now, out); });
+    }
+    WaitTimer();
+  });
+}
+
+void NodeLoop::WaitNet() {
+  // aqmesh-net speaks only when asked, so what is readable now is its end.
+  net_wait_.async_wait(stream_descriptor::wait_read, [this](error_code error) {
+    if (!error) Stop(Unavailable("aqmesh-net ended; start aqmeshd again"));
+  });
+}
+
+void NodeLoop::WaitSignals() {
+  error_code ignored;  // the numbers are valid
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) signals_.add(signal, ignored);
+  signals_.async_wait([this](error_code error, int signal) {
+    if (error) return;
+    if (signal == SIGHUP) {
+      const absl::Status reloaded = Reload();
+      Log(reloaded.ok() ? Severity::kInfo : Severity::kError, reloaded.ok() ? "policy and config read again" : Text(reloaded));
+    } else {
+      Stop(absl::OkStatus());
+    }
+    WaitSignals();
+  });
+}
+
+void NodeLoop::OnAck(const lineage::Ack& ack) {
+  if (ack.status.ok()) {
+    disk_full_ = false;
+    Turn([&](Now now, node::Outbox& out) { control_->OnDurable(now, ack.ticket, out); });
+    if (stopping_) CheckSettled();
+  } else if (absl::IsResourceExhausted(ack.status)) {
+    // Nobody new is admitted while it lasts: decisions wait for their records.
+    if (!disk_full_) Log(Severity::kError, Text(ack.status));
+    disk_full_ = true;
+  } else {
+    // A failed sync may have lost pages: only opening and verifying anew tells what is there.
+    Stop(Annotate(ack.status, "lineage"));
+  }
+}
+
+// ---- the rest of a node's life ----
+
+void NodeLoop::RefreshEndpoints() {
+  std::vector<Endpoint> found = setup_.file.endpoints;
+  if (found.empty()) {
+    const auto addresses = net_->MachineAddresses();
+    if (!addresses.ok()) return Log(Severity::kWarn, Text(addresses.status()));
+    for (const IpAddress& a : *addresses) {
+      if (found.size() < cli::kConfigEndpointsMax) found.push_back({.address = a, .port = udp_->port()});
+    }
+  }
+  if (found == endpoints_) return;
+  endpoints_ = found;
+  Turn([&](Now now, node::Outbox& out) { control_->SetEndpoints(now, std::move(found), out); });
+}
+
+void NodeLoop::WaitEndpoints() {
+  endpoints_timer_.expires_after(kEndpointsEvery);
+  endpoints_timer_.async_wait([this](error_code error) {
+    if (error) return;
+    RefreshEndpoints();
+    WaitEndpoints();
+  });
+}
+
+void NodeLoop::WaitWatchdog() {
+  if (!notifier_.watchdog()) return;
+  notifier_.Say("WATCHDOG=1");
+  watchdog_timer_.expires_after(*notifier_.watchdog());
+  watchdog_timer_.async_wait([this](error_code error) {
+    if (!error) WaitWatchdog();
+  });
+}
+
+uint64_t NodeLoop::records() const { return setup_.store->size(); }
+
+void NodeLoop::SetUp(bool up) {
+  wanted_up_ = up;
+  Turn([&](Now now, node::Outbox& out) { control_->SetUp(now, up, out); });
+  FollowTables();
+}
+
+void NodeLoop::FollowTables() {
+  const auto* charter = control_->mesh().has_charter() ? &control_->mesh().charter() : nullptr;
+  node::OsAction action;
+  if (wanted_up_ && charter != nullptr) {
+    action.addresses = control_->own_addresses();  // none before the join is done
+    if (!action.addresses.empty()) {
+      action.routes = {authority::Prefix48(control_->mesh().scope()), charter->body.pool4.value_or(authority::DefaultPool4())};
+    }
+  }
+  action.kind = action.addresses.empty() ? node::OsAction::Kind::kDown : node::OsAction::Kind::kUp;
+  if (action.addresses == tables_.addresses && action.routes == tables_.routes) return;
+  if (action.kind == node::OsAction::Kind::kDown) {
+    action.addresses = tables_.addresses;
+    action.routes = tables_.routes;
+    tables_ = {};
+  } else {
+    tables_ = action;
+  }
+  Turn([&](Now now, node::Outbox& out) { control_->ArmOs(now, std::move(action), out); });
+}
+
+absl::Status NodeLoop::Reload() {
+  AQ_ASSIGN_OR_RETURN(cli::Config file, ReadConfigFile(setup_.config_path));
+  cli::LoadedPolicy loaded = cli::LoadLocalPolicy(setup_.dir->policy_path());
+  AQ_RETURN_IF_ERROR(loaded.status);  // what ran until now goes on
+  setup_.policy = absl::OkStatus();
+  Turn([&](Now now, node::Outbox& out) { control_->SetPolicy(now, std::move(loaded.policy), out); });
+  const bool restart = file.listen_port != setup_.file.listen_port || file.interface != setup_.file.interface ||
+                       file.mtu != setup_.file.mtu || file.name != setup_.file.name;
+  setup_.file.endpoints = std::move(file.endpoints);
+  RefreshEndpoints();
+  if (restart) return FailedPrecondition(setup_.config_path, ": name, port, interface and MTU change at a restart only");
+  return absl::OkStatus();
+}
+
+void NodeLoop::Stop(absl::Status why) {
+  if (stopping_) {
+    if (!why.ok() && end_.ok()) end_ = std::move(why);
+    return;
+  }
+  stopping_ = true;
+  end_ = std::move(why);
+  if (!end_.ok()) {
+    Log(Severity::kError, Text(end_));
+    io_.stop();  // nothing more may be admitted; aqmesh-net undoes at our end
+    return;
+  }
+  notifier_.Say("STOPPING=1");
+  // From the loop, not from inside a turn. Then until the records of the end are durable, or time is up.
+  boost::asio::post(io_, [this] {
+    SetUp(false);
+    CheckSettled();
+  });
+  stop_timer_.expires_after(kStopWithin);
+  stop_timer_.async_wait([this](error_code error) {
+    if (!error) io_.stop();
+  });
+}
+
+void NodeLoop::CheckSettled() {
+  if (backlog_.empty() && control_->recorder().settled() && !up_) io_.stop();
+}
+
+}  // namespace aqmesh::daemon

@@ -1,0 +1,163 @@
+// The real driver of node::Control: one Asio thread between the engine and sockets, TUN, disk, kernel
+// tables and the control socket.
+// One turn: read a batch -> call Control once -> carry out its Outbox in this order:
+//   commits -> Writer      datagrams -> UDP      packets -> TUN      os actions -> aqmesh-net      events -> clients
+// Spec:   style law 2 and 3, shape 2; spec/authority.md F, G.
+// Bounds: per turn kUdpReadsMax recvmmsg a family and kTunReadsMax TUN reads; kBacklogMax batches that the
+//         log's queue did not take (beyond it the node ends: it can no longer keep its promise).
+// Thread: Run's. The log thread only posts here.
+// Errors: Create: what, where, mend. Run: OK when told to stop; else why the node had to end.
+#ifndef AQMESH_DAEMON_NODE_LOOP_H_
+#define AQMESH_DAEMON_NODE_LOOP_H_
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/control_api.h"
+#include "daemon/net/net_client.h"
+#include "daemon/notify.h"
+#include "daemon/os_actuation.h"
+#include "daemon/setup.h"
+#include "lineage/rocks/writer.h"
+#include "node/control.h"
+#include "transport/os/arena.h"
+#include "transport/os/clock.h"
+#include "transport/os/tun.h"
+#include "transport/os/udp.h"
+
+namespace aqmesh::daemon {
+
+class Verbs;
+
+enum class Severity : uint8_t { kError, kWarn, kInfo };
+// One line on standard error; control bytes and overlong text made harmless.
+void Log(Severity level, std::string_view text);
+
+class NodeLoop {
+ public:
+  struct Options {
+    std::string socket_path;
+    std::string version = {};
+    bool up = true;  // addresses and routes at once
+  };
+  // Opens the interface and the sockets; the control socket last, when all else is there.
+  static absl::StatusOr<std::unique_ptr<NodeLoop>> Create(Options options, Setup setup, std::unique_ptr<NetClient> net);
+  ~NodeLoop();
+
+  absl::Status Run();
+
+  // ---- for the verbs ----
+  // Calls f(now, out) on the engine and carries out what it made. Not from inside itself.
+  template <class F>
+  auto Turn(F f) {
+    out_.Clear();
+    const Now now = os::ReadNow();
+    if constexpr (std::is_void_v<decltype(f(now, out_))>) {
+      f(now, out_);
+      Apply();
+    } else {
+      auto result = f(now, out_);
+      Apply();
+      return result;
+    }
+  }
+  node::Control& control() { return *control_; }
+  const Setup& setup() const { return setup_; }
+  boost::asio::io_context& io() { return io_; }
+  const std::string& interface() const { return interface_; }
+  const std::string& version() const { return options_.version; }
+  uint16_t port() const { return udp_->port(); }
+  Instant started() const { return started_; }
+  bool up() const { return up_; }
+  uint64_t records() const;
+  Rng& rng() { return rng_; }
+  void SendFromHere(ByteView packet);  // as if it came from the TUN
+  void SetUp(bool up);
+  absl::Status Reload();               // policy.toml and aqmesh.toml
+  void Stop(absl::Status why);         // OK: an orderly end
+
+ private:
+  static constexpr size_t kTunReadsMax = 8;
+  static constexpr size_t kUdpReadsMax = 8;
+  static constexpr size_t kBacklogMax = 4'096;
+  static constexpr std::chrono::seconds kEndpointsEvery{30};
+  static constexpr std::chrono::seconds kStopWithin{3};
+
+  NodeLoop(Options options, Setup setup, std::unique_ptr<NetClient> net);
+  absl::Status Open();
+  absl::Status OpenInterface();
+  absl::Status OpenUdp();
+
+  // turns
+  void Apply();
+  void SendDatagrams();
+  void WriteTun();
+  void Enqueue();
+  void FollowTables();  // arms what is missing between the kernel's tables and what they should hold
+  void CarryOutOs(std::vector<node::OsAction> actions);
+  void TellEvents(const std::vector<node::Event>& events);
+
+  // input
+  void WaitUdp(os::Family family);
+  void OnUdp(os::Family family);
+  void WaitTun();
+  void OnTun();
+  void WaitTimer();
+  void ArmTimer();
+  void WaitNet();
+  void WaitSignals();
+  void OnAck(const lineage::Ack& ack);
+  void RefreshEndpoints();
+  void WaitEndpoints();
+  void WaitWatchdog();
+  void CheckSettled();
+
+  Options options_;
+  Setup setup_;
+  std::unique_ptr<NetClient> net_;
+  Notifier notifier_;
+  Rng rng_;
+  Instant started_{};
+  std::string interface_;
+  std::unique_ptr<os::Tun> tun_;
+  std::unique_ptr<os::UdpPair> udp_;
+  std::unique_ptr<node::Control> control_;
+
+  boost::asio::io_context io_{1};
+  boost::asio::posix::stream_descriptor udp4_{io_}, udp6_{io_}, tun_wait_{io_}, timer_{io_}, net_wait_{io_};
+  boost::asio::steady_timer endpoints_timer_{io_}, watchdog_timer_{io_}, stop_timer_{io_};
+  boost::asio::signal_set signals_{io_};
+
+  // Kept for their memory.
+  node::Outbox out_;
+  os::PacketArena arena_{{}};
+  std::vector<MutableBytes> packets_;
+  std::vector<os::Datagram> received_;
+  std::vector<os::OutDatagram> outgoing_;
+  std::vector<ByteView> to_tun_;
+
+  std::deque<lineage::Batch> backlog_;  // the log's queue was full; in order
+  std::vector<Endpoint> endpoints_;
+  Instant armed_ = kNever;
+  node::OsAction tables_;  // what was last armed to be there
+  bool wanted_up_ = false;
+  bool up_ = false;        // as read back
+  bool stopping_ = false;
+  bool disk_full_ = false;
+  absl::Status end_;
+
+  std::unique_ptr<Verbs> verbs_;
+  std::unique_ptr<ControlServer> server_;
+  std::unique_ptr<lineage::Writer> writer_;  // last: its thread ends before what it posts to
+};
+
+}  // namespace aqmesh::daemon
+
+#endif  // AQMESH_DAEMON_NODE_LOOP_H_

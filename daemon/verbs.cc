@@ -1,0 +1,334 @@
+// The verbs that are answered at once. verbs_explain.cc: explain and can. verbs_live.cc: ping, wait, follow.
+#include "daemon/verbs.h"
+
+#include <algorithm>
+#include <boost/json/parse.hpp>
+
+#include "core/authority/armour.h"
+#include "daemon/node_loop.h"
+#include "daemon/verbs_args.h"
+
+namespace aqmesh::daemon {
+
+using wire::JsonWriter;
+
+namespace {
+
+constexpr auto kLiveWithin = std::chrono::seconds(180);  // WireGuard's own idea of a session (Reject-After-Time)
+
+JsonWriter Opened(std::string_view verb) {
+  JsonWriter w;
+  w.Object().Field("schema", std::string_view(Join("aqmesh.", verb, "/1")));
+  return w;
+}
+
+std::string Done(JsonWriter& w) {
+  w.End();
+  return w.Take();
+}
+
+}  // namespace
+
+void Verbs::Say(SessionId session, std::string json, bool more, int exit) {
+  server_->Reply(session, {.answer = {.json = std::move(json), .exit = exit}, .more = more});
+}
+
+void Verbs::Handle(SessionId session, Verb verb, cli::LiveRequest request) {
+  boost::json::value parsed = boost::json::object();
+  if (!request.json.empty()) {
+    boost::system::error_code error;
+    parsed = boost::json::parse(request.json, error);  // its own depth limit is 32
+    if (error || !parsed.is_object()) return server_->Reply(session, Refusal("the arguments are no JSON object", 2));
+  }
+  const Args& args = parsed.as_object();
+  absl::Status started;
+  switch (verb) {
+    case Verb::kPing:
+      started = StartPing(session, args);
+      break;
+    case Verb::kWait:
+      started = StartWait(session, args);
+      break;
+    case Verb::kFollow:
+      started = StartFollow(session, args);
+      break;
+    default: {
+      int exit = 0;
+      auto answer = AnswerNow(verb, args, request, exit);
+      if (answer.ok()) return Say(session, *std::move(answer), false, exit);
+      started = answer.status();
+      break;
+    }
+  }
+  if (!started.ok()) server_->Reply(session, Refusal(started));
+}
+
+absl::StatusOr<std::string> Verbs::AnswerNow(Verb verb, const Args& args, const cli::LiveRequest& request, int& exit) {
+  switch (verb) {
+    case Verb::kStatus: return Status();
+    case Verb::kPeers: return Peers();
+    case Verb::kWhois: return Whois(args);
+    case Verb::kWhoami: return Whoami();
+    case Verb::kIp: return Ip(args);
+    case Verb::kExplain: return Explain(args, "aqmesh.explain/1", exit);
+    case Verb::kCan: return Explain(args, "aqmesh.can/1", exit);
+    case Verb::kInvite: return Invite(args);
+    case Verb::kAnswer: return AnswerJoin(args);
+    case Verb::kRevoke: return Revoke(args);
+    case Verb::kImport: return Import(request);
+    case Verb::kUp:
+    case Verb::kDown: {
+      loop_.SetUp(verb == Verb::kUp);
+      JsonWriter w = Opened(verb == Verb::kUp ? "up" : "down");
+      return Done(w);
+    }
+    case Verb::kPolicyReload: {
+      AQ_RETURN_IF_ERROR(loop_.Reload());
+      JsonWriter w = Opened("policy-reload");
+      return Done(w);
+    }
+    case Verb::kStop: {
+      loop_.Stop(absl::OkStatus());
+      JsonWriter w = Opened("stop");
+      return Done(w);
+    }
+    case Verb::kPing:
+    case Verb::kWait:
+    case Verb::kFollow:
+      break;
+  }
+  return Internal("a verb that takes time was asked for at once");
+}
+
+// ---- looking ----
+
+std::string Verbs::OwnName() {
+  const auto* leaf = loop_.control().mesh().leaf();
+  return leaf != nullptr && !leaf->body.name.empty() ? leaf->body.name : loop_.setup().file.name;
+}
+
+bool Verbs::IsLive(const node::PeerView& p) {
+  const auto age = std::chrono::nanoseconds(os::ReadNow().wall.nanos - p.last_handshake.nanos);
+  return p.committed && p.endpoint && p.last_handshake.nanos > 0 && age < kLiveWithin;
+}
+
+void Verbs::PutAddresses(JsonWriter& w, const std::vector<Prefix>& addresses) {
+  w.Key("addresses").Array();
+  for (const Prefix& a : addresses) w.Value(std::string_view(a.address.ToString()));
+  w.End();
+}
+
+void Verbs::PutPeer(JsonWriter& w, const node::PeerView& p) {
+  w.Object().Field("name", std::string_view(p.name)).Field("kid", std::string_view(ToHex(p.kid)));
+  PutAddresses(w, p.addresses);
+  if (p.endpoint) w.Field("endpoint", std::string_view(p.endpoint->ToString()));
+  w.Field("rung", authority::RungName(p.rung));
+  if (p.reason != authority::Reason::kNone) {
+    w.Field("reason", authority::ReasonName(p.reason)).Field("gate", authority::GateName(p.setter));
+  }
+  w.Field("ladm", p.ladm).Field("committed", p.committed);
+  if (p.last_handshake.nanos > 0) w.Field("last_handshake", p.last_handshake.seconds());
+  w.Field("rx_bytes", p.rx_bytes).Field("tx_bytes", p.tx_bytes);
+  if (p.grant_end != 0) w.Field("grant_end", p.grant_end);
+  w.Field("path", std::string_view(IsLive(p) ? "direct" : "offline"));
+  if (!p.join_words.empty()) w.Field("words", std::string_view(p.join_words));
+  w.End();
+}
+
+std::string Verbs::Status() {
+  const node::Mesh& mesh = loop_.control().mesh();
+  const auto up_for = std::chrono::duration_cast<std::chrono::seconds>(os::ReadNow().mono - loop_.started());
+  JsonWriter w = Opened("status");
+  w.Field("mesh", std::string_view(mesh.has_charter() ? mesh.charter().body.name : ""));
+  w.Field("name", std::string_view(OwnName())).Field("kid", std::string_view(ToHex(mesh.kid())));
+  PutAddresses(w, loop_.control().own_addresses());
+  w.Field("version", std::string_view(loop_.version())).Field("uptime_s", up_for.count());
+  w.Field("interface", std::string_view(loop_.interface())).Field("listen_port", loop_.port());
+  w.Field("records", loop_.records()).Field("joined", mesh.leaf() != nullptr).Field("up", loop_.up());
+  const std::vector<node::PeerView> peers = loop_.control().Peers();
+  w.Key("peers").Array();
+  for (const node::PeerView& p : peers) PutPeer(w, p);
+  w.End().Key("warnings").Array();
+  if (!loop_.setup().policy.ok()) w.Value(std::string_view(Join("nothing is allowed: ", Text(loop_.setup().policy))));
+  for (const node::PeerView& p : peers) {
+    if (p.rung == authority::Rung::kAdmit || p.rung == authority::Rung::kNone) continue;
+    w.Value(std::string_view(Join(p.name, " is held at ", authority::RungName(p.rung), ": ",
+                                  authority::ReasonName(p.reason), ". aqmesh explain ", p.name)));
+  }
+  w.End();
+  return Done(w);
+}
+
+std::string Verbs::Peers() {
+  JsonWriter w = Opened("peers");
+  w.Key("peers").Array();
+  for (const node::PeerView& p : loop_.control().Peers()) PutPeer(w, p);
+  w.End();
+  return Done(w);
+}
+
+absl::StatusOr<node::PeerView> Verbs::FindPeer(std::string_view what) {
+  constexpr size_t kPrefixMin = 4;
+  const auto address = IpAddress::Parse(what);
+  std::optional<node::PeerView> by_key;
+  bool ambiguous = false;
+  for (node::PeerView& p : loop_.control().Peers()) {
+    const bool named = !p.name.empty() && p.name == what;
+    const bool addressed = address && std::any_of(p.addresses.begin(), p.addresses.end(),
+                                                  [&](const Prefix& a) { return a.address == *address; });
+    if (named || addressed) return std::move(p);
+    if (what.size() >= kPrefixMin && ToHex(p.kid).starts_with(what)) {
+      ambiguous = by_key.has_value();
+      by_key = std::move(p);
+    }
+  }
+  if (ambiguous) return InvalidArgument("peer ", what, ": several keys begin so; give more digits");
+  if (!by_key) return NotFound("no peer ", what, " here; `aqmesh peers` lists them");
+  return *std::move(by_key);
+}
+
+absl::StatusOr<std::string> Verbs::Whoami() {
+  const node::Mesh& mesh = loop_.control().mesh();
+  const auto* leaf = mesh.leaf();
+  if (leaf == nullptr) return FailedPrecondition("this machine has no grant yet: aqmesh join LINE");
+  JsonWriter w = Opened("whoami");
+  w.Field("mesh", std::string_view(mesh.charter().body.name)).Field("name", std::string_view(OwnName()));
+  w.Field("kid", std::string_view(ToHex(mesh.kid()))).Field("scope", std::string_view(ToHex(mesh.scope())));
+  PutAddresses(w, loop_.control().own_addresses());
+  w.Key("tags").Array();
+  for (const std::string& tag : leaf->body.tags) w.Value(std::string_view(tag));
+  w.End().Field("class", authority::ClassName(leaf->body.cls));
+  w.Field("grant_end", leaf->body.not_before + leaf->body.ttl).Field("enroller", mesh.enroller() != nullptr);
+  return Done(w);
+}
+
+absl::StatusOr<std::string> Verbs::Whois(const Args& args) {
+  AQ_ASSIGN_OR_RETURN(const std::string address, TextArg(args, "address"));
+  JsonWriter w = Opened("whois");
+  const node::Mesh& mesh = loop_.control().mesh();
+  const auto own = loop_.control().own_addresses();
+  const bool us = address == OwnName() || std::any_of(own.begin(), own.end(), [&](const Prefix& p) {
+                    return p.address.ToString() == address;
+                  });
+  node::PeerView p;
+  if (us && mesh.leaf() != nullptr) {
+    p.name = OwnName();
+    p.kid = mesh.kid();
+    p.addresses = own;
+    p.tags = mesh.leaf()->body.tags;
+    p.rung = authority::Rung::kAdmit;
+    p.grant_end = mesh.leaf()->body.not_before + mesh.leaf()->body.ttl;
+  } else {
+    AQ_ASSIGN_OR_RETURN(p, FindPeer(address));
+  }
+  w.Field("name", std::string_view(p.name)).Field("kid", std::string_view(ToHex(p.kid)));
+  // Who is met in a tunnel was admitted by a NODE grant; other classes issue and do not carry packets.
+  w.Field("class", authority::ClassName(us && mesh.leaf() ? mesh.leaf()->body.cls : authority::Class::kNode));
+  PutAddresses(w, p.addresses);
+  w.Key("tags").Array();
+  for (const std::string& tag : p.tags) w.Value(std::string_view(tag));
+  w.End().Field("rung", authority::RungName(p.rung));
+  if (p.endpoint) w.Field("endpoint", std::string_view(p.endpoint->ToString()));
+  w.Field("grant_end", p.grant_end);
+  return Done(w);
+}
+
+absl::StatusOr<std::string> Verbs::Ip(const Args& args) {
+  const std::string who = TextArgOr(args, "node", "");
+  JsonWriter w = Opened("ip");
+  if (who.empty() || who == OwnName()) {
+    w.Field("name", std::string_view(OwnName()));
+    PutAddresses(w, loop_.control().own_addresses());
+    return Done(w);
+  }
+  AQ_ASSIGN_OR_RETURN(const node::PeerView p, FindPeer(who));
+  w.Field("name", std::string_view(p.name));
+  PutAddresses(w, p.addresses);
+  return Done(w);
+}
+
+// ---- changing ----
+
+absl::StatusOr<std::string> Verbs::Invite(const Args& args) {
+  issuing::InviteTerms terms;
+  AQ_ASSIGN_OR_RETURN(terms.ttl, NumberArg<uint32_t>(args, "ttl_s", terms.ttl));
+  AQ_ASSIGN_OR_RETURN(terms.uses, NumberArg<uint16_t>(args, "uses", terms.uses));
+  terms.flags = 0;
+  if (FlagArg(args, "enroller", true)) terms.flags |= authority::kInviteEnroller;
+  if (FlagArg(args, "ephemeral", false)) terms.flags |= authority::kInviteEphemeral;
+  AQ_ASSIGN_OR_RETURN(std::vector<std::string> tags, ListArg(args, "tags"));
+  if (!tags.empty()) terms.tags = std::move(tags);
+  const crypto::Ed25519Seed one_time = crypto::NewEd25519(loop_.rng());
+  terms.one_time_key = crypto::Ed25519Public(one_time);
+  const uint16_t uses = terms.uses;
+  AQ_ASSIGN_OR_RETURN(const node::Held<authority::Invite> invite, loop_.Turn([&](Now now, node::Outbox& out) {
+                        return loop_.control().Invite(now, std::move(terms), out);
+                      }));
+  JsonWriter w = Opened("invite");
+  w.Field("line", std::string_view(issuing::LineOf(invite, one_time)));
+  w.Field("expires", invite.body.not_before + invite.body.ttl).Field("uses", uses);
+  return Done(w);
+}
+
+absl::StatusOr<std::string> Verbs::AnswerJoin(const Args& args) {
+  AQ_ASSIGN_OR_RETURN(const std::string text, TextArg(args, "kid"));
+  const auto bytes = FromHex(text);
+  const auto kid = bytes ? Kid::From(*bytes) : std::nullopt;
+  if (!kid) return InvalidArgument("kid ", text, ": 32 hex digits, as the event `ask` gave them");
+  const bool yes = FlagArg(args, "yes", false);
+  AQ_RETURN_IF_ERROR(loop_.Turn([&](Now now, node::Outbox& out) { return loop_.control().AnswerJoin(now, *kid, yes, out); }));
+  JsonWriter w = Opened("answer");
+  return Done(w);
+}
+
+absl::StatusOr<std::string> Verbs::Revoke(const Args& args) {
+  AQ_ASSIGN_OR_RETURN(const std::string target, TextArg(args, "target"));
+  const std::string type = TextArgOr(args, "type", "key");
+  issuing::RevokeTerms terms;
+  if (type != "key" && type != "floor") return InvalidArgument("type ", type, ": key or floor");
+  // A machine that was never met here can still be named by its whole key.
+  const auto bytes = target.size() == 2 * Kid::kSize ? FromHex(target) : std::nullopt;
+  if (const auto kid = bytes ? Kid::From(*bytes) : std::nullopt) {
+    terms.kid = *kid;
+  } else {
+    AQ_ASSIGN_OR_RETURN(const node::PeerView peer, FindPeer(target));
+    terms.kid = peer.kid;
+  }
+  terms.type = type == "key" ? authority::RevokeType::kKey : authority::RevokeType::kFloor;
+  if (terms.type == authority::RevokeType::kFloor) {
+    uint32_t newest = 1;
+    AQ_ASSIGN_OR_RETURN(const cli::KnownObjects known, cli::LoadObjects(*loop_.setup().store));
+    for (const auto& g : known.grants) {
+      if (authority::KidOf(g.body.suite, g.body.key) == terms.kid) newest = std::max(newest, g.body.generation);
+    }
+    terms.floor = newest + 1;
+  }
+  const Kid own = loop_.control().mesh().kid();
+  const std::vector<node::PeerView> peers = loop_.control().Peers();
+  const auto told = std::count_if(peers.begin(), peers.end(), [&](const node::PeerView& p) { return IsLive(p); });
+  AQ_RETURN_IF_ERROR(loop_.Turn([&](Now now, node::Outbox& out) { return loop_.control().Revoke(now, terms, out); }));
+  AQ_ASSIGN_OR_RETURN(const issuing::RestrictionHead head, loop_.setup().seqs->LastRestriction(own));
+  JsonWriter w = Opened("revoke");
+  w.Field("target", std::string_view(target)).Field("kid", std::string_view(ToHex(terms.kid)));
+  w.Field("oid", std::string_view(ToHex(head.oid))).Field("seq", head.seq);
+  w.Field("told", static_cast<int64_t>(told)).Field("peers", peers.size());
+  return Done(w);
+}
+
+absl::StatusOr<std::string> Verbs::Import(const cli::LiveRequest& request) {
+  AQ_ASSIGN_OR_RETURN(const std::vector<authority::Signed> objects, authority::ParseArmour(request.payload));
+  size_t imported = 0, skipped = 0;
+  absl::Status first_refusal;
+  for (const authority::Signed& object : objects) {
+    const absl::Status taken = loop_.Turn(
+        [&](Now now, node::Outbox& out) { return loop_.control().Import(now, object.bytes(), out); });
+    taken.ok() ? ++imported : ++skipped;
+    if (!taken.ok() && first_refusal.ok()) first_refusal = taken;
+  }
+  if (imported == 0) return first_refusal;
+  JsonWriter w = Opened("import");
+  w.Field("imported", imported).Field("skipped", skipped);
+  return Done(w);
+}
+
+}  // namespace aqmesh::daemon
