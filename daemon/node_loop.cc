@@ -94,7 +94,7 @@ absl::Status NodeLoop::Open() {
   const RoleGroups groups = RoleGroups::OfMachine();
   if (groups.read != static_cast<gid_t>(-1)) {
     // Without the right to give it away, root and our own user can still talk to it.
-    (void)::chown(options_.socket_path.c_str(), static_cast<uid_t>(-1), groups.read);
+    [[maybe_unused]] const int given = ::chown(options_.socket_path.c_str(), static_cast<uid_t>(-1), groups.read);
   }
   server_ = std::make_unique<ControlServer>(
       io_, std::move(listener), groups,
@@ -306,9 +306,11 @@ void NodeLoop::WaitTimer() {
 }
 
 void NodeLoop::WaitNet() {
-  // aqmesh-net speaks only when asked, so what is readable now is its end.
   net_wait_.async_wait(stream_descriptor::wait_read, [this](error_code error) {
-    if (!error) Stop(Unavailable("aqmesh-net ended; start aqmeshd again"));
+    if (error) return;
+    // An answer that was read meanwhile leaves its event behind.
+    if (net_->IsGone()) return Stop(Unavailable("aqmesh-net ended; start aqmeshd again"));
+    WaitNet();
   });
 }
 

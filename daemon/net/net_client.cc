@@ -1,7 +1,7 @@
 #include "daemon/net/net_client.h"
 
+#include <poll.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 
 #include <cerrno>
 
@@ -11,16 +11,24 @@
 namespace aqmesh::daemon {
 
 absl::StatusOr<std::unique_ptr<NetClient>> NetClient::Take(os::Fd fd) {
-  const timeval limit{.tv_sec = kAnswerSeconds, .tv_usec = 0};
-  if (::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) < 0 ||
-      ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) < 0) {
-    return os::ErrnoStatus(errno, "the socket to aqmesh-net");
-  }
+  AQ_RETURN_IF_ERROR(os::SetNonBlocking(fd.get()));  // an event loop that watches it would do so anyway
   return std::unique_ptr<NetClient>(new NetClient(std::move(fd)));
+}
+
+bool NetClient::IsGone() const {
+  uint8_t byte = 0;
+  const ssize_t n = ::recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
 
 absl::StatusOr<net::Reply> NetClient::Ask(const net::Request& request, std::vector<os::Fd>& fds) {
   AQ_RETURN_IF_ERROR(os::SendMessage(fd_.get(), Encode(request)));
+  pollfd answer{.fd = fd_.get(), .events = POLLIN, .revents = 0};
+  int ready = 0;
+  do {
+    ready = ::poll(&answer, 1, kAnswerSeconds * 1000);
+  } while (ready < 0 && errno == EINTR);
+  if (ready <= 0) return Unavailable("aqmesh-net gives no answer; restart aqmeshd");
   AQ_ASSIGN_OR_RETURN(os::Message message, os::ReceiveMessage(fd_.get()));
   fds = std::move(message.fds);
   return ParseReply(message.bytes);

@@ -30,7 +30,8 @@ class NetClient {
   absl::StatusOr<net::State> ReadBack();
   absl::StatusOr<std::vector<IpAddress>> MachineAddresses();
 
-  int fd() const { return fd_.get(); }  // readable out of turn: aqmesh-net is gone
+  int fd() const { return fd_.get(); }  // to watch: when readable, ask IsGone()
+  bool IsGone() const;
 
  private:
   explicit NetClient(os::Fd fd) : fd_(std::move(fd)) {}

@@ -42,14 +42,14 @@ TEST(ControlApiTest, GroupsAndUsersDecideTheRole) {
     Role want;
   };
   const Case cases[] = {
-      {"root", {.uid = 0}, Role::kChange},
-      {"the daemon's own user", {.uid = kDaemon, .gid = 900}, Role::kChange},
-      {"first group", {.uid = 1000, .gid = 50}, Role::kRead},
+      {"root", {.pid = 1, .uid = 0, .gid = 0, .groups = {}}, Role::kChange},
+      {"the daemon's own user", {.uid = kDaemon, .gid = 900, .groups = {}}, Role::kChange},
+      {"first group", {.uid = 1000, .gid = 50, .groups = {}}, Role::kRead},
       {"further group", {.uid = 1000, .gid = 1000, .groups = {7, 50}}, Role::kRead},
       {"operator", {.uid = 1000, .gid = 1000, .groups = {60}}, Role::kChange},
       {"both", {.uid = 1000, .gid = 50, .groups = {50, 60}}, Role::kChange},
       {"a stranger", {.uid = 1000, .gid = 1000, .groups = {27}}, Role::kNone},
-      {"a stranger with root's group", {.uid = 1000, .gid = 0}, Role::kNone},
+      {"a stranger with root's group", {.uid = 1000, .gid = 0, .groups = {}}, Role::kNone},
   };
   for (const Case& c : cases) EXPECT_EQ(RoleOf(c.who, groups, kDaemon), c.want) << c.what;
 }

@@ -62,7 +62,9 @@ TEST(NetProtocolTest, WhatParsesHasOneEncoding) {
         Bytes changed = whole;
         changed[at] = static_cast<uint8_t>(value);
         const auto parsed = ParseRequest(changed);
-        if (parsed.ok()) EXPECT_EQ(Encode(*parsed), changed);
+        if (parsed.ok()) {
+          EXPECT_EQ(Encode(*parsed), changed);
+        }
       }
     }
   }
