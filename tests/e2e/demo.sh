@@ -65,11 +65,11 @@ done
 
 address() { aq "$1" ip -4 | head -1; }
 capture() {  # what really reaches this machine's TUN
-  later "$1" tcpdump -i aq0 -n -U -w "$T/$1.pcap" >/dev/null 2>&1
+  later "$1" tcpdump -i aq0 -n -U --immediate-mode -w "$T/$1.pcap" >/dev/null 2>&1
   until_true 5 test -s "$T/$1.pcap"
 }
 seen() { tcpdump -r "$T/$1.pcap" -n "$2" 2>/dev/null | wc -l; }
-reached() { local before=$1 host=$2 filter=$3; sleep 0.3; [ "$(seen "$host" "$filter")" -gt "$before" ]; }
+reached() { local before=$1 host=$2 filter=$3; sleep 0.8; [ "$(seen "$host" "$filter")" -gt "$before" ]; }
 pings() { on "$1" ping -c 2 -i 0.2 -W 2 "$2"; }
 fetches() { on "$1" curl -s -f -m 3 -o /dev/null "http://$2:$3/"; }
 
@@ -110,7 +110,7 @@ claim "and not one packet of it reached atlas's TUN" not reached "$N" atlas "src
 claim "explain names what is missing" sh -c "$(declare -f on aq); TAG=$TAG BIN=$BIN T=$T; aq draco can draco $A4:81 && exit 1; true"
 
 title "3. Who has no credential gets nothing, not even an answer"
-on mallory tcpdump -i eth0 -n -U -w "$T/mallory.pcap" 'udp and src port 41641' >/dev/null 2>&1 & echo $! >>"$T/mallory.pids"
+on mallory tcpdump -i eth0 -n -U --immediate-mode -w "$T/mallory.pcap" 'src 192.168.77.10' >/dev/null 2>&1 & echo $! >>"$T/mallory.pids"
 ATLAS_KEY=$(aq atlas status --json 2>/dev/null | jq -r '.static_key // empty' | head -1)
 later mallory "$BIN/aqmesh-wg" -f wgm >/dev/null 2>&1
 until_true 5 on mallory wg show wgm
@@ -126,12 +126,12 @@ claim "a frame held back and delivered by hand arrives; with its tag altered it 
 title "5. Revocation cuts a live session"
 later draco sh -c "while :; do curl -s -m 1 -o /dev/null http://$A4:80/; sleep 0.1; done"
 sleep 1
-claim "draco is being served" reached "$(seen atlas "src $D4")" atlas "src $D4"
+claim "draco is being served" reached "$(seen atlas "tcp and src $D4")" atlas "tcp and src $D4"
 claim "borealis revokes nothing that is not its own, atlas revokes draco" aq atlas revoke draco
-sleep 1; N=$(seen atlas "src $D4")
-claim "from then on not one packet of draco reaches atlas" not reached "$N" atlas "src $D4"
+sleep 1; N=$(seen atlas "tcp and src $D4")
+claim "from then on not one packet of draco reaches atlas" not reached "$N" atlas "tcp and src $D4"
 sleep 6
-claim "nor after draco has tried again" not reached "$N" atlas "src $D4"
+claim "nor after draco has tried again" not reached "$N" atlas "tcp and src $D4"
 claim "the others still talk" pings cygnus "$A4"
 
 title "6. The lineage explains each of these"
