@@ -1,24 +1,7 @@
 #include "admission/flow_cache.h"
 
-#include <cstdlib>
-#include <new>
-
 #include "tests/admission/world.h"
-
-namespace {
-size_t g_allocations = 0;
-}
-// Counts what the whole test binary allocates: the flow table must add nothing. A sanitizer brings its own
-// allocator, so there the count stays at zero.
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-void* operator new(size_t n) {
-  ++g_allocations;
-  if (void* p = std::malloc(n)) return p;
-  std::abort();
-}
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, size_t) noexcept { std::free(p); }
-#endif
+#include "tests/support/allocations.h"
 
 namespace aqmesh::admission {
 namespace {
@@ -172,14 +155,14 @@ TEST_F(FlowTableTest, AllocatesNothingAfterConstruction) {
   Permit({Allow(Any(), Any(), {17}, {{1, 500}})});
   std::vector<PacketInfo> packets;
   for (uint16_t port = 1; port <= 1000; ++port) packets.push_back(Read(Udp(kPeer, kUs, 40'000, port)));
-  const size_t before = g_allocations;
+  const size_t before = Allocations();
   for (uint32_t turn = 0; turn < 5; ++turn) {
     for (const PacketInfo& p : packets) {
       (void)table_.Judge(p, kReceive, {7, turn, &policies_}, At(turn * 30));
       (void)table_.Judge(p, kSend, {7, turn, &policies_}, At(turn * 30));
     }
   }
-  EXPECT_EQ(g_allocations, before);
+  EXPECT_EQ(Allocations(), before);
 }
 
 TEST(TokenBucketTest, KeepsItsRateAndItsFractions) {

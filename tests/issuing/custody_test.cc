@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -25,7 +26,7 @@ class CustodyTest : public testing::Test {
     base_ = pattern;
     path_ = base_ + "/keys";
   }
-  void TearDown() override { (void)system(("rm -rf '" + base_ + "'").c_str()); }
+  void TearDown() override { std::filesystem::remove_all(base_); }
   KeyStore Store() { return Must(KeyStore::Open(path_, true)); }
   std::string Slurp(const std::string& name) {
     std::ifstream in(path_ + "/" + name);

@@ -1,22 +1,8 @@
 // The steady data path takes nothing from the heap.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <new>
-
+#include "tests/support/allocations.h"
 #include "transport/wireguard/device.h"
-
-namespace {
-size_t allocations = 0;
-}  // namespace
-
-void* operator new(size_t n) {
-  ++allocations;
-  if (void* p = std::malloc(n)) return p;
-  std::abort();
-}
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, size_t) noexcept { std::free(p); }
 
 namespace aqmesh::wireguard {
 namespace {
@@ -43,7 +29,7 @@ TEST(AllocationTest, SealingAndOpeningAllocateNothing) {
 
   size_t delivered = 0, before = 0;
   for (int round = 0; round < 300; ++round) {
-    if (round == 100) before = allocations;  // the handshake is done, the outboxes have grown
+    if (round == 100) before = Allocations();  // the handshake is done, the outboxes have grown
     from_a.Clear();
     a.OnTunPackets(now, views, from_a);
     for (size_t i = 0; i < from_a.datagrams.size(); ++i) {
@@ -63,7 +49,7 @@ TEST(AllocationTest, SealingAndOpeningAllocateNothing) {
     }
   }
   EXPECT_EQ(delivered, 300u);
-  EXPECT_EQ(allocations - before, 0u);
+  EXPECT_EQ(Allocations() - before, 0u);
 }
 
 }  // namespace
