@@ -35,7 +35,8 @@ std::string ProtosText(const Bytes& protos) {
 }
 
 const Held<Fragment>* Find(const Policy::Inputs& in, const Oid& oid) {
-  const auto it = std::find_if(in.cited.begin(), in.cited.end(), [&oid](const auto& f) { return f.oid() == oid; });
+  const auto it = std::find_if(
+      in.cited.begin(), in.cited.end(), [&oid](const auto& f) { return f.oid() == oid; });
   return it == in.cited.end() ? nullptr : &*it;
 }
 
@@ -53,29 +54,44 @@ const Rule* RuleAt(const Policy::Inputs& in, const RuleRef& ref, uint8_t level) 
   return nullptr;
 }
 
-std::string SideText(const Selector& s, const IpAddress& a, const Party& party, std::string_view side) {
+std::string SideText(const Selector& s,
+                     const IpAddress& a,
+                     const Party& party,
+                     std::string_view side) {
   std::string why = Join(side, " ", a.ToString(), " is not in ", SelectorText(s));
   if (s.kind == Selector::Kind::kTag) {
-    why += party.tags.empty() ? Join(": that machine has no tag") : Join(": that machine has ", JoinWith(party.tags, ", "));
+    why += party.tags.empty() ? Join(": that machine has no tag")
+                              : Join(": that machine has ", JoinWith(party.tags, ", "));
   }
   return why;
 }
 
-std::string MissText(const Policy::Finding& found, const Rule* r, const Question& q, const Policy::Inputs& in) {
+std::string MissText(const Policy::Finding& found,
+                     const Rule* r,
+                     const Question& q,
+                     const Policy::Inputs& in) {
   const std::string above = found.level == 0 ? "" : Join("the rule ", found.level, " above it: ");
   switch (found.miss) {
     case Miss::kNone: return "";
-    case Miss::kNoParent: return "it narrows a rule that was not presented with it, so it allows nothing";
+    case Miss::kNoParent:
+      return "it narrows a rule that was not presented with it, so it allows nothing";
     case Miss::kTransform: return "it demands a transform that this version does not know";
     case Miss::kProfile: return "at PROBATION only the probation services pass";
-    case Miss::kThisReceiver: return Join("at PROBATION nothing goes beyond the receiver itself, and ", q.dst.ToString(), " is not its own");
-    case Miss::kUnclassified: return above + "the packet cannot be classified, and only a rule for any protocol takes it";
+    case Miss::kThisReceiver:
+      return Join("at PROBATION nothing goes beyond the receiver itself, and ",
+                  q.dst.ToString(),
+                  " is not its own");
+    case Miss::kUnclassified:
+      return above + "the packet cannot be classified, and only a rule for any protocol takes it";
     case Miss::kWindow: return above + "it is outside its time window";
     case Miss::kHours: return above + "it is outside its hours of the week";
     case Miss::kSource: return r ? above + SideText(r->src, q.src, in.src, "source") : above;
-    case Miss::kDestination: return r ? above + SideText(r->dst, q.dst, in.dst, "destination") : above;
-    case Miss::kProtocol: return r ? Join(above, ProtoText(q.proto), " is not ", ProtosText(r->protos)) : above;
-    case Miss::kPort: return r ? Join(above, "port ", q.port, " is not in ", PortsText(r->ports)) : above;
+    case Miss::kDestination:
+      return r ? above + SideText(r->dst, q.dst, in.dst, "destination") : above;
+    case Miss::kProtocol:
+      return r ? Join(above, ProtoText(q.proto), " is not ", ProtosText(r->protos)) : above;
+    case Miss::kPort:
+      return r ? Join(above, "port ", q.port, " is not in ", PortsText(r->ports)) : above;
   }
   return "";
 }
@@ -124,7 +140,8 @@ std::string SelectorText(const Selector& s) {
 }
 
 std::string RuleText(const Rule& rule) {
-  std::string text = Join(SelectorText(rule.src), " -> ", SelectorText(rule.dst), " ", ProtosText(rule.protos));
+  std::string text =
+      Join(SelectorText(rule.src), " -> ", SelectorText(rule.dst), " ", ProtosText(rule.protos));
   if (!rule.ports.empty()) text += Join(" ", PortsText(rule.ports));
   if (rule.one_way) text += " one-way";
   if (rule.directives & authority::kDoForward) text += " forward";
@@ -160,7 +177,11 @@ Explanation Explain(const Question& q, const Policy::Inputs& in) {
   }
   if (const auto denial = policy.DeniedBy(packet)) {
     const std::string& note = in.local.denials[*denial].note;
-    out.summary = Join(flow, " is denied by the local policy, denial ", *denial + 1, note.empty() ? "" : ": ", note);
+    out.summary = Join(flow,
+                       " is denied by the local policy, denial ",
+                       *denial + 1,
+                       note.empty() ? "" : ": ",
+                       note);
   } else if (out.rules.empty()) {
     out.summary = Join(flow, " is denied: its opener cites no fragment that allows anything");
   } else {
@@ -175,17 +196,28 @@ std::string ExplainDecision(const authority::Decision& d) {
   const auto word = [](std::string_view s) { return std::string(s); };
   if (d.rung() == Rung::kAdmit) {
     std::string text = "ADMIT: every gate allows it";
-    if (d.masked_caps() != 0) text += "; relay, exit, advertise and SSH signing are off until this machine is fresh again";
+    if (d.masked_caps() != 0)
+      text += "; relay, exit, advertise and SSH signing are off until this machine is fresh again";
     return text;
   }
-  std::string text = Join(word(authority::RungName(d.rung())), ": set by the ", word(authority::GateName(d.setter())), " gate, ",
-                          word(authority::ReasonName(d.reason())), "; ", word(authority::ReasonMend(d.reason())));
+  std::string text = Join(word(authority::RungName(d.rung())),
+                          ": set by the ",
+                          word(authority::GateName(d.setter())),
+                          " gate, ",
+                          word(authority::ReasonName(d.reason())),
+                          "; ",
+                          word(authority::ReasonMend(d.reason())));
   for (size_t i = 0; i < authority::kGateCount; ++i) {
     const auto gate = static_cast<authority::Gate>(i);
     const authority::GateResult& g = d.gates()[i];
     if (gate == d.setter() || g.rung == Rung::kAdmit) continue;
-    text += Join("; ", word(authority::GateName(gate)), " would allow ", word(authority::RungName(g.rung)), " (",
-                 word(authority::ReasonName(g.reason)), ")");
+    text += Join("; ",
+                 word(authority::GateName(gate)),
+                 " would allow ",
+                 word(authority::RungName(g.rung)),
+                 " (",
+                 word(authority::ReasonName(g.reason)),
+                 ")");
   }
   return text;
 }

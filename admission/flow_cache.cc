@@ -14,18 +14,21 @@ using authority::Reason;
 namespace {
 
 enum Flag : uint8_t {
-  kPass = 1,       // the ruling
-  kReceived = 2,   // opened by the peer
-  kAnswered = 4,   // an answer was let through: a conversation, not a scan
-  kClosing = 8,    // FIN or RST went by
+  kPass = 1,      // the ruling
+  kReceived = 2,  // opened by the peer
+  kAnswered = 4,  // an answer was let through: a conversation, not a scan
+  kClosing = 8,   // FIN or RST went by
   kTcp = 16,
 };
 
-// How long a flow may be silent, in seconds. Long for a TCP connection that stood: a forgotten one would
-// cut the answers of a session whose client waits.
-constexpr uint32_t kDeniedIdle = 10, kClosingIdle = 60, kUnansweredIdle = 120, kAnsweredIdle = 180, kTcpIdle = 86'400;
+// How long a flow may be silent, in seconds. Long for a TCP connection that stood: a forgotten one
+// would cut the answers of a session whose client waits.
+constexpr uint32_t kDeniedIdle = 10, kClosingIdle = 60, kUnansweredIdle = 120, kAnsweredIdle = 180,
+                   kTcpIdle = 86'400;
 
-Direction OpenedBy(uint8_t flags) { return flags & kReceived ? Direction::kReceive : Direction::kSend; }
+Direction OpenedBy(uint8_t flags) {
+  return flags & kReceived ? Direction::kReceive : Direction::kSend;
+}
 
 Judgement Denied(Reason reason) {
   Judgement j;
@@ -55,7 +58,10 @@ FlowTable::Tag FlowTable::TagOf(uint32_t peer, const Flow& flow) const {
 
 uint32_t FlowTable::Second(Instant now) const {
   const auto s = std::chrono::duration_cast<std::chrono::seconds>(now - start_).count();
-  return s < 0 ? 1 : static_cast<uint32_t>(std::min<int64_t>(s, std::numeric_limits<uint32_t>::max() - 1)) + 1;
+  return s < 0 ? 1
+               : static_cast<uint32_t>(
+                     std::min<int64_t>(s, std::numeric_limits<uint32_t>::max() - 1)) +
+                     1;
 }
 
 bool FlowTable::Dead(const Entry& e, uint32_t second) const {
@@ -80,8 +86,8 @@ FlowTable::Entry* FlowTable::Find(const Tag& tag, uint32_t second) {
   return nullptr;
 }
 
-// A slot for a new flow. Conversations are pushed out by conversations only, never by a denied flow, and
-// last of all: a scan pushes out other scans.
+// A slot for a new flow. Conversations are pushed out by conversations only, never by a denied
+// flow, and last of all: a scan pushes out other scans.
 FlowTable::Entry* FlowTable::Place(const Tag& tag, bool pass, uint32_t second) {
   const size_t at = LoadLe<uint64_t>(tag.data());
   Entry* best = nullptr;
@@ -89,7 +95,10 @@ FlowTable::Entry* FlowTable::Place(const Tag& tag, bool pass, uint32_t second) {
   for (size_t i = 0; i < kWindow; ++i) {
     Entry& e = entries_[(at + i) & mask_];
     // The same tag once more: an entry that had died where it lay.
-    const int rank = Dead(e, second) ? (e.tag == tag ? -1 : 0) : !(e.flags & kPass) ? 1 : !(e.flags & kAnswered) ? 2 : 3;
+    const int rank = Dead(e, second)          ? (e.tag == tag ? -1 : 0)
+                     : !(e.flags & kPass)     ? 1
+                     : !(e.flags & kAnswered) ? 2
+                                              : 3;
     if (rank < best_rank || (rank == best_rank && e.seen < best->seen)) {
       best = &e;
       best_rank = rank;
@@ -110,15 +119,17 @@ void FlowTable::Rule(Entry& e, const PacketInfo& opener, const PolicyView& view,
   e.flags = static_cast<uint8_t>(r.pass() ? e.flags | kPass : e.flags & ~kPass);
 }
 
-// A ruling lasts as long as its epoch and as its policy stands still in time. What is judged again is always
-// the flow's opener, under the policy of who opened it, whichever way the packet at hand travels.
+// A ruling lasts as long as its epoch and as its policy stands still in time. What is judged again
+// is always the flow's opener, under the policy of who opened it, whichever way the packet at hand
+// travels.
 void FlowTable::Refresh(Entry& e, const Flow& opener, const PolicyView& view, Now now) {
   if (e.epoch == view.epoch && view.policies->For(OpenedBy(e.flags)).Steady(now.wall)) return;
   Rule(e, OpenerOf(opener), view, now);
   ++counters_.rejudged;
 }
 
-Judgement FlowTable::Use(Entry& e, const PacketInfo& packet, bool answer, const PolicyView& view, uint32_t second) {
+Judgement FlowTable::Use(
+    Entry& e, const PacketInfo& packet, bool answer, const PolicyView& view, uint32_t second) {
   Judgement j;
   j.opened = OpenedBy(e.flags);
   j.path = e.path;
@@ -136,27 +147,33 @@ Judgement FlowTable::Use(Entry& e, const PacketInfo& packet, bool answer, const 
     e.flags |= kTcp;
     if (packet.tcp_flags & (kTcpFin | kTcpRst)) e.flags |= kClosing;
     // The same ports again: a new connection.
-    if (packet.part == Part::kOpensOnly) e.flags = static_cast<uint8_t>(e.flags & ~(kClosing | kAnswered));
+    if (packet.part == Part::kOpensOnly)
+      e.flags = static_cast<uint8_t>(e.flags & ~(kClosing | kAnswered));
   }
   j.drop = Drop::kNone;
   j.reason = Reason::kNone;
   return j;
 }
 
-std::optional<Judgement> FlowTable::Answer(const PacketInfo& p, const Flow& flow, Direction d, const PolicyView& view, Now now) {
+std::optional<Judgement> FlowTable::Answer(
+    const PacketInfo& p, const Flow& flow, Direction d, const PolicyView& view, Now now) {
   const Flow original = flow.Reversed();
   const uint32_t second = Second(now.mono);
   Entry* e = Find(TagOf(view.peer, original), second);
   if (!e || OpenedBy(e->flags) == d) return std::nullopt;
   Refresh(*e, original, view, now);
-  if (!(e->flags & kPass) || view.policies->For(OpenedBy(e->flags)).terms(e->path).one_way) return std::nullopt;
+  if (!(e->flags & kPass) || view.policies->For(OpenedBy(e->flags)).terms(e->path).one_way)
+    return std::nullopt;
   ++counters_.answers;
   return Use(*e, p, true, view, second);
 }
 
-// An ICMP error goes with the flow that it quotes, if it comes back to whoever sent the quoted packet.
-// It refreshes nothing: an error keeps no flow alive.
-std::optional<Judgement> FlowTable::Related(const PacketInfo& p, Direction d, const PolicyView& view, Now now) {
+// An ICMP error goes with the flow that it quotes, if it comes back to whoever sent the quoted
+// packet. It refreshes nothing: an error keeps no flow alive.
+std::optional<Judgement> FlowTable::Related(const PacketInfo& p,
+                                            Direction d,
+                                            const PolicyView& view,
+                                            Now now) {
   if (!p.about || OpenerOf(*p.about).src != p.dst) return std::nullopt;
   const uint32_t second = Second(now.mono);
   // The quoted packet travelled the other way: as an opener's, or as an answer's.
@@ -178,7 +195,8 @@ std::optional<Judgement> FlowTable::Related(const PacketInfo& p, Direction d, co
   return std::nullopt;
 }
 
-Judgement FlowTable::Open(const PacketInfo& p, const Tag& tag, Direction d, const PolicyView& view, Now now) {
+Judgement FlowTable::Open(
+    const PacketInfo& p, const Tag& tag, Direction d, const PolicyView& view, Now now) {
   uint8_t who[5];
   StoreLe(who, view.peer);
   who[4] = static_cast<uint8_t>(d);
@@ -247,7 +265,8 @@ Judgement FlowTable::Judge(const PacketInfo& p, Direction d, const PolicyView& v
 
 size_t FlowTable::live(Instant now) const {
   const uint32_t second = Second(now);
-  return static_cast<size_t>(std::count_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return !Dead(e, second); }));
+  return static_cast<size_t>(std::count_if(
+      entries_.begin(), entries_.end(), [&](const Entry& e) { return !Dead(e, second); }));
 }
 
 }  // namespace aqmesh::admission

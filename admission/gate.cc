@@ -4,7 +4,10 @@
 
 // The one maker of decisions: Gate::Decide goes through here, and nothing else can.
 struct aqmesh::authority::Deciding {
-  static Decision Mint(Weighed weighed, const std::array<GateResult, kGateCount>& gates, uint32_t masked, uint64_t expires) {
+  static Decision Mint(Weighed weighed,
+                       const std::array<GateResult, kGateCount>& gates,
+                       uint32_t masked,
+                       uint64_t expires) {
     return Decision(Passkey<Deciding>(), std::move(weighed), gates, masked, expires);
   }
 };
@@ -18,15 +21,19 @@ using authority::Rung;
 
 namespace {
 
-constexpr int32_t kPromotionSlope = -1'311;   // -0.02: spec authority#D.2
-constexpr int32_t kBreakSlope = -9'830;       // -0.15
+constexpr int32_t kPromotionSlope = -1'311;  // -0.02: spec authority#D.2
+constexpr int32_t kBreakSlope = -9'830;      // -0.15
 constexpr uint32_t kBreakImpulse = 1'024;
 constexpr uint8_t kScarCap = 4;
-constexpr uint32_t kSshLevel = 49'152;        // .75: spec authority#F
-constexpr uint64_t kConstrainTerm = 900, kProbationTerm = 120, kEscalateTerm = 3'600, kRefuseTerm = 60;
-constexpr uint32_t kExposed = authority::kCapRelay | authority::kCapAdvertise | authority::kCapSshSign;
+constexpr uint32_t kSshLevel = 49'152;  // .75: spec authority#F
+constexpr uint64_t kConstrainTerm = 900, kProbationTerm = 120, kEscalateTerm = 3'600,
+                   kRefuseTerm = 60;
+constexpr uint32_t kExposed =
+    authority::kCapRelay | authority::kCapAdvertise | authority::kCapSshSign;
 
-GateResult At(Rung rung, Reason reason) { return {rung, rung == Rung::kAdmit ? Reason::kNone : reason}; }
+GateResult At(Rung rung, Reason reason) {
+  return {rung, rung == Rung::kAdmit ? Reason::kNone : reason};
+}
 uint64_t Sum(uint64_t a, uint64_t b) { return a > UINT64_MAX - b ? UINT64_MAX : a + b; }
 
 void Lower(GateResult& g, Rung cap, Reason reason) {
@@ -41,7 +48,9 @@ GateParams GateParams::From(const authority::Charter& charter) {
   p.corroborate = charter.flags & authority::kCorroborate;
   p.single_domain = charter.flags & authority::kSingleDomain;
   if (p.profile == Profile::kSmallMesh) p.first_use = 0;
-  const auto level = [](uint64_t v) { return static_cast<uint32_t>(std::min<uint64_t>(v, 65'536)); };
+  const auto level = [](uint64_t v) {
+    return static_cast<uint32_t>(std::min<uint64_t>(v, 65'536));
+  };
   for (const authority::Param& row : charter.params) {
     switch (row.id) {
       case 1: p.admit_up = level(row.value); break;
@@ -74,18 +83,14 @@ GateParams GateParams::From(const authority::Charter& charter) {
 Rung NeededRung(Action action) {
   switch (action) {
     case Action::kDrop:
-    case Action::kRestrict:
-      return Rung::kNone;  // what narrows access is always free
+    case Action::kRestrict: return Rung::kNone;  // what narrows access is always free
     case Action::kForwardFrame:
-    case Action::kInstallPeer:
-      return Rung::kProbation;
+    case Action::kInstallPeer: return Rung::kProbation;
     case Action::kAddRoute:
-    case Action::kSetDns:
-      return Rung::kConstrain;
+    case Action::kSetDns: return Rung::kConstrain;
     case Action::kAdvertise:
     case Action::kIssueSshCert:
-    case Action::kPardon:
-      return Rung::kAdmit;
+    case Action::kPardon: return Rung::kAdmit;
   }
   return Rung::kAdmit;
 }
@@ -93,12 +98,14 @@ Rung NeededRung(Action action) {
 uint32_t MaskedCaps(Rung rung) {
   if (rung == Rung::kAdmit) return 0;
   if (rung == Rung::kConstrain) return kExposed;
-  if (rung == Rung::kProbation) return authority::kCapsAll & ~(authority::kCapJoin | authority::kCapAccept);
+  if (rung == Rung::kProbation)
+    return authority::kCapsAll & ~(authority::kCapJoin | authority::kCapAccept);
   return authority::kCapsAll;
 }
 
 // The rung that the level earns. Down at once and any number of rungs; up one rung a dwell.
-Rung Gate::Climb(uint32_t ladm, int32_t slope, bool negative, const TrustMemory& memory, uint64_t now) const {
+Rung Gate::Climb(
+    uint32_t ladm, int32_t slope, bool negative, const TrustMemory& memory, uint64_t now) const {
   const Rung bottom = negative && ladm < params_.probation_down ? Rung::kRefuse : Rung::kEscalate;
   const auto ladder = [&](uint32_t admit, uint32_t constrain, uint32_t probation) {
     if (ladm >= admit) return Rung::kAdmit;
@@ -107,21 +114,28 @@ Rung Gate::Climb(uint32_t ladm, int32_t slope, bool negative, const TrustMemory&
   };
   const Rung entry = ladder(params_.admit_up, params_.constrain_up, params_.probation_up);
   if (memory.rung == Rung::kNone) return entry;
-  const Rung kept = std::min(memory.rung, ladder(params_.admit_down, params_.constrain_down, params_.probation_down));
+  const Rung kept = std::min(
+      memory.rung, ladder(params_.admit_down, params_.constrain_down, params_.probation_down));
   if (kept < memory.rung || entry <= memory.rung) return kept;
-  const bool earned = now >= Sum(memory.since, params_.dwell) && memory.epochs >= params_.dwell_epochs && slope >= kPromotionSlope;
+  const bool earned = now >= Sum(memory.since, params_.dwell) &&
+                      memory.epochs >= params_.dwell_epochs && slope >= kPromotionSlope;
   if (!earned) return kept;
   // REFUSE and DEFER have no level of their own: the next rung above both is ESCALATE.
-  return kept < Rung::kEscalate ? Rung::kEscalate : static_cast<Rung>(static_cast<uint8_t>(kept) + 1);
+  return kept < Rung::kEscalate ? Rung::kEscalate
+                                : static_cast<Rung>(static_cast<uint8_t>(kept) + 1);
 }
 
-GateResult Gate::JudgeTrust(const authority::Weighed& w, const GateContext& c, TrustMemory& memory) const {
+GateResult Gate::JudgeTrust(const authority::Weighed& w,
+                            const GateContext& c,
+                            TrustMemory& memory) const {
   const uint64_t now = c.now.wall.seconds();
   const Rung rung = Climb(w.ladm(), w.slope(), c.trust.negative, memory, now);
   if (rung != memory.rung) memory = {rung, now, 0, memory.last_epoch};
   GateResult g = At(rung, Reason::kTrust);
-  if (w.slope() <= kBreakSlope && c.trust.impulse >= kBreakImpulse) Lower(g, Rung::kConstrain, Reason::kTrust);
-  const bool slept = params_.first_use != 0 && c.trust.last_use && now > Sum(*c.trust.last_use, params_.first_use);
+  if (w.slope() <= kBreakSlope && c.trust.impulse >= kBreakImpulse)
+    Lower(g, Rung::kConstrain, Reason::kTrust);
+  const bool slept =
+      params_.first_use != 0 && c.trust.last_use && now > Sum(*c.trust.last_use, params_.first_use);
   if (slept) Lower(g, Rung::kConstrain, Reason::kTrust);
   // A person's approval stands in for trust; the scar is lifted by a pardon alone.
   if (c.approval) g = At(c.approval->ceiling, Reason::kTrust);
@@ -131,12 +145,16 @@ GateResult Gate::JudgeTrust(const authority::Weighed& w, const GateContext& c, T
 
 GateResult Gate::JudgeCorroboration(const GateContext& c) const {
   if (c.approval) return At(c.approval->ceiling, Reason::kCorroboration);
-  if (params_.profile == Profile::kSmallMesh && !params_.corroborate && !c.foreign) return At(Rung::kAdmit, Reason::kNone);
+  if (params_.profile == Profile::kSmallMesh && !params_.corroborate && !c.foreign)
+    return At(Rung::kAdmit, Reason::kNone);
   const Corroboration& e = c.corroboration;
   const uint64_t others = e.eligible == 0 ? 0 : e.eligible - 1;
-  const bool broad = params_.single_domain ? e.attesters >= std::min<uint64_t>(3, others) : others == 0 || e.groups >= 2;
-  if (broad && e.votes >= std::min<uint64_t>(2'000, 500 * others)) return At(Rung::kAdmit, Reason::kNone);
-  if (e.votes >= std::min<uint64_t>(1'000, 250 * others)) return {Rung::kConstrain, Reason::kCorroboration};
+  const bool broad = params_.single_domain ? e.attesters >= std::min<uint64_t>(3, others)
+                                           : others == 0 || e.groups >= 2;
+  if (broad && e.votes >= std::min<uint64_t>(2'000, 500 * others))
+    return At(Rung::kAdmit, Reason::kNone);
+  if (e.votes >= std::min<uint64_t>(1'000, 250 * others))
+    return {Rung::kConstrain, Reason::kCorroboration};
   return {Rung::kProbation, Reason::kCorroboration};
 }
 
@@ -146,11 +164,14 @@ GateResult Gate::JudgeFreshness(const GateContext& c, uint32_t& masked) const {
   if (params_.profile == Profile::kSmallMesh) {
     if (f.age > params_.small_mesh_age) {
       // Who was here before keeps its rate and loses what could hurt third parties.
-      if (f.committed_before) masked |= kExposed;
-      else g = {Rung::kConstrain, Reason::kStale};
+      if (f.committed_before)
+        masked |= kExposed;
+      else
+        g = {Rung::kConstrain, Reason::kStale};
     }
   } else if (f.age > params_.island) {
-    g = {Rung::kEscalate, Reason::kStale};  // no data; the control channel stays, to become fresh again
+    g = {Rung::kEscalate,
+         Reason::kStale};  // no data; the control channel stays, to become fresh again
   } else if (f.age > params_.stale) {
     g = {f.committed_before || f.session ? Rung::kProbation : Rung::kEscalate, Reason::kStale};
   } else if (f.session) {
@@ -164,8 +185,8 @@ GateResult Gate::JudgeFreshness(const GateContext& c, uint32_t& masked) const {
   return g;
 }
 
-// Needed trust rises with irreversibility, for permissive actions only. The lower ones are held by NeededRung
-// where they happen; what cannot be taken back is judged here.
+// Needed trust rises with irreversibility, for permissive actions only. The lower ones are held by
+// NeededRung where they happen; what cannot be taken back is judged here.
 GateResult Gate::JudgeAction(const authority::Weighed& w, const GateContext& c) const {
   if (c.action == Action::kIssueSshCert && (w.ladm() < kSshLevel || w.slope() < kPromotionSlope)) {
     return {Rung::kRefuse, Reason::kReversibility};
@@ -173,7 +194,9 @@ GateResult Gate::JudgeAction(const authority::Weighed& w, const GateContext& c) 
   return At(Rung::kAdmit, Reason::kNone);
 }
 
-authority::Decision Gate::Decide(authority::Weighed weighed, const GateContext& context, TrustMemory& memory) const {
+authority::Decision Gate::Decide(authority::Weighed weighed,
+                                 const GateContext& context,
+                                 TrustMemory& memory) const {
   const uint64_t now = context.now.wall.seconds();
   GateContext c = context;
   if (c.approval && now >= c.approval->until) c.approval.reset();
@@ -186,7 +209,8 @@ authority::Decision Gate::Decide(authority::Weighed weighed, const GateContext& 
   gates[4] = JudgeAction(weighed, c);
   const auto& grants = weighed.chain().grants;
   // Without a leaf the class is unknown; crypto has refused or deferred already.
-  gates[5] = JudgeLocal(c.local, grants.empty() ? authority::Class::kPlain : grants.front().body.cls);
+  gates[5] =
+      JudgeLocal(c.local, grants.empty() ? authority::Class::kPlain : grants.front().body.cls);
 #ifdef AQMESH_SABOTAGE_GATE  // SABOTAGE: no gate holds. Only in the build whose demo must fail.
   gates.fill(At(Rung::kAdmit, Reason::kNone));
 #endif
@@ -194,9 +218,11 @@ authority::Decision Gate::Decide(authority::Weighed weighed, const GateContext& 
   Rung rung = Rung::kAdmit;
   for (const GateResult& g : gates) rung = std::min(rung, g.rung);
   uint64_t expires = weighed.chain().expires;
-  if (rung == Rung::kConstrain || masked != 0) expires = std::min(expires, Sum(now, kConstrainTerm));
+  if (rung == Rung::kConstrain || masked != 0)
+    expires = std::min(expires, Sum(now, kConstrainTerm));
   if (rung == Rung::kProbation) expires = std::min(expires, Sum(now, kProbationTerm));
-  // Below, no session hangs on the windows (a lapsed leaf's has passed): only the time of the next look.
+  // Below, no session hangs on the windows (a lapsed leaf's has passed): only the time of the next
+  // look.
   if (rung == Rung::kEscalate) expires = Sum(now, kEscalateTerm);
   if (rung < Rung::kEscalate) expires = Sum(now, kRefuseTerm);
   if (c.approval) expires = std::min(expires, c.approval->until);

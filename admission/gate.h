@@ -23,14 +23,15 @@ struct GateParams {
   uint32_t constrain_up = 32'768, constrain_down = 27'525;  // 3, 4
   uint32_t probation_up = 16'384, probation_down = 11'141;  // 5, 6
   uint64_t dwell = 3'600, dwell_epochs = 12;                // 7, 8
-  uint64_t first_use = 14 * 86'400;                         // 16, given in days; small mesh: none (0)
+  uint64_t first_use = 14 * 86'400;  // 16, given in days; small mesh: none (0)
   uint64_t fresh = 300, aging = 3'600, stale = 86'400, island = 7 * 86'400;  // 17-20
-  uint64_t small_mesh_age = 86'400;                         // 21
+  uint64_t small_mesh_age = 86'400;                                          // 21
   // A pair of thresholds that contradict each other (down above up) keeps its defaults.
   static GateParams From(const authority::Charter& charter);
 };
 
-// The trust gate's memory of one subject: the only gate that has one. The caller keeps and persists it.
+// The trust gate's memory of one subject: the only gate that has one. The caller keeps and persists
+// it.
 struct TrustMemory {
   authority::Rung rung = authority::Rung::kNone;  // kNone: never decided
   uint64_t since = 0;                             // wall seconds of the last change
@@ -46,27 +47,37 @@ struct TrustMemory {
 
 // From the fold (authority.md D.2), the worst over the chain.
 struct TrustFacts {
-  uint32_t impulse = 0;         // J
-  uint8_t scar = 0;             // kap: 4 and more cap at CONSTRAIN until a pardon
-  bool negative = false;        // S_f + S_s >= 16384
-  std::optional<uint64_t> last_use;  // wall seconds of the subject's last confirmed session before this one
+  uint32_t impulse = 0;   // J
+  uint8_t scar = 0;       // kap: 4 and more cap at CONSTRAIN until a pardon
+  bool negative = false;  // S_f + S_s >= 16384
+  std::optional<uint64_t>
+      last_use;  // wall seconds of the subject's last confirmed session before this one
 };
 struct Corroboration {
-  uint32_t votes = 0;      // C, milli-votes
-  uint32_t groups = 0;     // issuing groups behind them
+  uint32_t votes = 0;   // C, milli-votes
+  uint32_t groups = 0;  // issuing groups behind them
   uint32_t attesters = 0;
-  uint32_t eligible = 0;   // of the newest cosigned checkpoint
+  uint32_t eligible = 0;  // of the newest cosigned checkpoint
 };
 struct Freshness {
-  uint64_t age = 0;                 // seconds (authority.md C.4, E.3)
-  bool committed_before = false;    // admitted first-hand here before, still in date
-  bool session = false;             // a standing session is re-decided ...
-  bool rekey = false;               // ... at its rekey
-  bool restrictions_differ = false; // the two presentations' `restrict`, until anti-entropy completes
+  uint64_t age = 0;               // seconds (authority.md C.4, E.3)
+  bool committed_before = false;  // admitted first-hand here before, still in date
+  bool session = false;           // a standing session is re-decided ...
+  bool rekey = false;             // ... at its rekey
+  bool restrictions_differ =
+      false;  // the two presentations' `restrict`, until anti-entropy completes
 };
 // F's rows, by number.
 enum class Action : uint16_t {
-  kDrop = 1, kForwardFrame, kInstallPeer, kAddRoute, kAdvertise, kSetDns, kIssueSshCert, kRestrict, kPardon,
+  kDrop = 1,
+  kForwardFrame,
+  kInstallPeer,
+  kAddRoute,
+  kAdvertise,
+  kSetDns,
+  kIssueSshCert,
+  kRestrict,
+  kPardon,
 };
 // The least rung at which F lets this action happen.
 authority::Rung NeededRung(Action action);
@@ -83,7 +94,7 @@ struct GateContext {
   TrustFacts trust = {};
   Corroboration corroboration = {};
   Freshness freshness = {};
-  bool foreign = false;                 // admitted under a treaty
+  bool foreign = false;  // admitted under a treaty
   std::optional<Approval> approval = {};
   Action action = Action::kInstallPeer;
 };
@@ -102,8 +113,11 @@ class Gate {
  public:
   explicit Gate(const GateParams& params) : params_(params) {}
 
-  // The rung is the lowest that any gate allows, never a sum. `memory` is read and brought up to date.
-  authority::Decision Decide(authority::Weighed weighed, const GateContext& context, TrustMemory& memory) const;
+  // The rung is the lowest that any gate allows, never a sum. `memory` is read and brought up to
+  // date.
+  authority::Decision Decide(authority::Weighed weighed,
+                             const GateContext& context,
+                             TrustMemory& memory) const;
 
   struct PassContext {
     const Verdict& verdict;  // in force for the peer at this instant
@@ -112,17 +126,23 @@ class Gate {
     Direction direction;
     Now now;
   };
-  // The only maker of Admitted. `packet` is one whole inner packet without padding. On refusal: nullopt and why.
-  static std::optional<Admitted> Pass(MutableBytes packet, const PassContext& context, Refusal& why);
+  // The only maker of Admitted. `packet` is one whole inner packet without padding. On refusal:
+  // nullopt and why.
+  static std::optional<Admitted> Pass(MutableBytes packet,
+                                      const PassContext& context,
+                                      Refusal& why);
 
   const GateParams& params() const { return params_; }
 
  private:
-  authority::GateResult JudgeTrust(const authority::Weighed& w, const GateContext& c, TrustMemory& memory) const;
+  authority::GateResult JudgeTrust(const authority::Weighed& w,
+                                   const GateContext& c,
+                                   TrustMemory& memory) const;
   authority::GateResult JudgeCorroboration(const GateContext& c) const;
   authority::GateResult JudgeFreshness(const GateContext& c, uint32_t& masked) const;
   authority::GateResult JudgeAction(const authority::Weighed& w, const GateContext& c) const;
-  authority::Rung Climb(uint32_t ladm, int32_t slope, bool negative, const TrustMemory& memory, uint64_t now) const;
+  authority::Rung Climb(
+      uint32_t ladm, int32_t slope, bool negative, const TrustMemory& memory, uint64_t now) const;
 
   GateParams params_;
 };

@@ -11,8 +11,9 @@
 
 namespace aqmesh::admission {
 
-// Denies what it matches, before any rule is asked. Doubt denies: an unclassifiable packet between matching
-// parties is denied whatever protos and ports say, and a tag or node covers all that the party sends.
+// Denies what it matches, before any rule is asked. Doubt denies: an unclassifiable packet between
+// matching parties is denied whatever protos and ports say, and a tag or node covers all that the
+// party sends.
 struct ExtraDenial {
   authority::Selector src, dst;
   Bytes protos;                           // IP numbers; empty or {255} = all
@@ -24,11 +25,12 @@ struct ExtraDenial {
 inline constexpr size_t kDenialsMax = 256;  // a hand-written list; the daemon refuses a longer file
 
 struct LocalPolicy {
-  bool readable = false;                                       // false: nothing is allowed
-  authority::Rung default_rung = authority::Rung::kRefuse;     // ceiling for governed peers
-  authority::Rung plain_ceiling = authority::Rung::kConstrain; // ceiling for PLAIN peers (authority.md B.2)
+  bool readable = false;                                    // false: nothing is allowed
+  authority::Rung default_rung = authority::Rung::kRefuse;  // ceiling for governed peers
+  authority::Rung plain_ceiling =
+      authority::Rung::kConstrain;  // ceiling for PLAIN peers (authority.md B.2)
   std::vector<ExtraDenial> denials;
-  Digest file_hash;                                            // of the file's bytes: goes into INPUTS
+  Digest file_hash;  // of the file's bytes: goes into INPUTS
   bool operator==(const LocalPolicy&) const = default;
 };
 

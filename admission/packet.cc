@@ -8,9 +8,19 @@ namespace aqmesh::admission {
 namespace {
 
 constexpr size_t kV4Header = 20, kV6Header = 40;
-constexpr std::array<std::string_view, kDropCount> kDropNames = {
-    "none", "too short", "not IP", "bad header", "bad length", "mapped address", "rung", "verdict expired",
-    "rate limit", "no rule", "local policy", "flow budget", "too many new flows"};
+constexpr std::array<std::string_view, kDropCount> kDropNames = {"none",
+                                                                 "too short",
+                                                                 "not IP",
+                                                                 "bad header",
+                                                                 "bad length",
+                                                                 "mapped address",
+                                                                 "rung",
+                                                                 "verdict expired",
+                                                                 "rate limit",
+                                                                 "no rule",
+                                                                 "local policy",
+                                                                 "flow budget",
+                                                                 "too many new flows"};
 
 // Protocols without ports that are their own last header. What is neither here nor has ports is not
 // classified: an unknown next header may be an extension header that hides the real one.
@@ -26,7 +36,8 @@ void PutAddress(uint8_t* at16, const IpAddress& a) {
   std::memcpy(at16 + 16 - a.size(), a.bytes().data(), a.size());
 }
 
-Flow MakeFlow(const IpAddress& src, const IpAddress& dst, uint8_t proto, uint16_t first, uint16_t second) {
+Flow MakeFlow(
+    const IpAddress& src, const IpAddress& dst, uint8_t proto, uint16_t first, uint16_t second) {
   Flow f;
   f.bytes[0] = src.is_v6() ? 6 : 4;
   f.bytes[1] = proto;
@@ -37,19 +48,26 @@ Flow MakeFlow(const IpAddress& src, const IpAddress& dst, uint8_t proto, uint16_
   return f;
 }
 
-bool IsEcho(bool v6, uint8_t type) { return v6 ? type == 128 || type == 129 : type == 8 || type == 0; }
+bool IsEcho(bool v6, uint8_t type) {
+  return v6 ? type == 128 || type == 129 : type == 8 || type == 0;
+}
 bool IsEchoRequest(bool v6, uint8_t type) { return type == (v6 ? 128 : 8); }
-// Unreachable, too big, time exceeded, parameter problem. Not redirect and source quench: they command.
-bool IsError(bool v6, uint8_t type) { return v6 ? type >= 1 && type <= 4 : type == 3 || type == 11 || type == 12; }
+// Unreachable, too big, time exceeded, parameter problem. Not redirect and source quench: they
+// command.
+bool IsError(bool v6, uint8_t type) {
+  return v6 ? type >= 1 && type <= 4 : type == 3 || type == 11 || type == 12;
+}
 
-// The flow of the packet that an ICMP error quotes: its header and at least 8 bytes behind it (RFC 792, 4443).
-// The quote may be cut short, so its length field proves nothing; everything else must be plain.
+// The flow of the packet that an ICMP error quotes: its header and at least 8 bytes behind it (RFC
+// 792, 4443). The quote may be cut short, so its length field proves nothing; everything else must
+// be plain.
 std::optional<Flow> ReadQuoted(bool v6, ByteView q) {
   const size_t header = v6 ? kV6Header : kV4Header;
   if (q.size() < header + 8) return std::nullopt;
   if (v6 ? q[0] >> 4 != 6 : q[0] != 0x45) return std::nullopt;
   if (!v6 && (LoadBe<uint16_t>(&q[6]) & 0x3fff) != 0) return std::nullopt;  // a fragment
-  const ByteView from = v6 ? q.subspan(8, 16) : q.subspan(12, 4), to = v6 ? q.subspan(24, 16) : q.subspan(16, 4);
+  const ByteView from = v6 ? q.subspan(8, 16) : q.subspan(12, 4),
+                 to = v6 ? q.subspan(24, 16) : q.subspan(16, 4);
   if (v6 && (IsMapped(from) || IsMapped(to))) return std::nullopt;
   const auto src = IpAddress::From(from), dst = IpAddress::From(to);
   if (!src || !dst) return std::nullopt;
@@ -103,7 +121,8 @@ bool ReadOtherPorts(ByteView in, PacketInfo& p) {
     p.part = Part::kEither;
     return true;
   }
-  if (in.size() < 16) return false;  // SCTP: common and first chunk header; DCCP: shortest header but one
+  if (in.size() < 16)
+    return false;  // SCTP: common and first chunk header; DCCP: shortest header but one
   const bool opens = p.proto == kProtoSctp ? in[12] == 1 : ((in[8] >> 1) & 0x0f) == 0;
   p.part = opens ? Part::kOpensOnly : Part::kEither;
   return true;
@@ -157,7 +176,8 @@ std::string_view DropName(Drop d) {
 }
 
 bool HasPorts(uint8_t proto) {
-  return proto == kProtoTcp || proto == kProtoUdp || proto == kProtoDccp || proto == kProtoSctp || proto == kProtoUdpLite;
+  return proto == kProtoTcp || proto == kProtoUdp || proto == kProtoDccp || proto == kProtoSctp ||
+         proto == kProtoUdpLite;
 }
 
 Flow Flow::Reversed() const {
@@ -173,7 +193,8 @@ Flow Flow::Reversed() const {
 
 Flow PacketInfo::flow() const {
   if (!classified) return MakeFlow(src, dst, kProtoAny, 0, 0);
-  return HasPorts(proto) ? MakeFlow(src, dst, proto, sport, dport) : MakeFlow(src, dst, proto, icmp_id, 0);
+  return HasPorts(proto) ? MakeFlow(src, dst, proto, sport, dport)
+                         : MakeFlow(src, dst, proto, icmp_id, 0);
 }
 
 Drop Classify(ByteView packet, PacketInfo& out) {
@@ -182,7 +203,9 @@ Drop Classify(ByteView packet, PacketInfo& out) {
   if (version != 4 && version != 6) return Drop::kNotIp;
   PacketInfo p;
   ByteView upper;
-  if (const Drop d = version == 4 ? ReadV4(packet, p, upper) : ReadV6(packet, p, upper); d != Drop::kNone) return d;
+  if (const Drop d = version == 4 ? ReadV4(packet, p, upper) : ReadV6(packet, p, upper);
+      d != Drop::kNone)
+    return d;
   PacketInfo read = p;
   if (!upper.empty() && ReadUpper(upper, read)) {
     p = read;
@@ -199,7 +222,8 @@ PacketInfo OpenerOf(const Flow& flow) {
   p.dst = *IpAddress::From(ByteView(&flow.bytes[v6 ? 18 : 30], v6 ? 16 : 4));
   p.proto = flow.bytes[1];
   p.classified = p.proto != kProtoAny;
-  const uint16_t first = LoadBe<uint16_t>(&flow.bytes[34]), second = LoadBe<uint16_t>(&flow.bytes[36]);
+  const uint16_t first = LoadBe<uint16_t>(&flow.bytes[34]),
+                 second = LoadBe<uint16_t>(&flow.bytes[36]);
   if (HasPorts(p.proto)) {
     p.sport = first;
     p.dport = second;

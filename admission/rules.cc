@@ -20,16 +20,19 @@ uint64_t SaturatingAdd(uint64_t a, uint64_t b) { return a > kForever - b ? kFore
 
 // 1970-01-01 was a Thursday: three days after a Monday.
 uint64_t MinuteOfWeek(uint64_t second) { return (second / 60 + 3 * 24 * 60) % (7 * 24 * 60); }
-uint64_t WeekStart(uint64_t second) { return second - std::min(second, MinuteOfWeek(second) * 60 + second % 60); }
+uint64_t WeekStart(uint64_t second) {
+  return second - std::min(second, MinuteOfWeek(second) * 60 + second % 60);
+}
 
 bool SelectorHolds(const Selector& s, const Party& party) {
   switch (s.kind) {
     case Selector::Kind::kAny:
     case Selector::Kind::kPrefix4:
-    case Selector::Kind::kPrefix6:
-      return true;
+    case Selector::Kind::kPrefix6: return true;
     case Selector::Kind::kTag:
-      return std::any_of(party.tags.begin(), party.tags.end(), [&s](const std::string& t) { return TagMatches(s.tag, t); });
+      return std::any_of(party.tags.begin(), party.tags.end(), [&s](const std::string& t) {
+        return TagMatches(s.tag, t);
+      });
     case Selector::Kind::kKid:
       return std::find(party.kids.begin(), party.kids.end(), s.kid) != party.kids.end();
   }
@@ -44,7 +47,8 @@ bool TagMatches(std::string_view pattern, std::string_view tag) {
   if (!pattern.ends_with(".*")) return pattern == tag;
   const std::string_view root = pattern.substr(0, pattern.size() - 2);
   // By whole labels: "web.*" is no "webhook".
-  return !root.empty() && tag.starts_with(root) && (tag.size() == root.size() || tag[root.size()] == '.');
+  return !root.empty() && tag.starts_with(root) &&
+         (tag.size() == root.size() || tag[root.size()] == '.');
 }
 
 // Turns strings into pools of prefixes and ranges, once.
@@ -63,17 +67,22 @@ class Compiler {
     out_.own_ = {false, Prefixes(in_.dst.addresses)};
     if (in_.profile) {
       out_.profiled_ = true;
-      for (const authority::Svc& s : *in_.profile) out_.profile_.push_back(ServiceOf(s.protos, s.ports));
+      for (const authority::Svc& s : *in_.profile)
+        out_.profile_.push_back(ServiceOf(s.protos, s.ports));
     }
     Sort();
   }
 
  private:
   bool Narrowed(const Held<Fragment>& f) const {
-    return std::any_of(in_.cited.begin(), in_.cited.end(), [&f](const Held<Fragment>& c) { return c.body.parent == f.oid(); });
+    return std::any_of(in_.cited.begin(), in_.cited.end(), [&f](const Held<Fragment>& c) {
+      return c.body.parent == f.oid();
+    });
   }
   const Held<Fragment>* Find(const Oid& oid) const {
-    const auto it = std::find_if(in_.cited.begin(), in_.cited.end(), [&oid](const Held<Fragment>& c) { return c.oid() == oid; });
+    const auto it = std::find_if(in_.cited.begin(),
+                                 in_.cited.end(),
+                                 [&oid](const Held<Fragment>& c) { return c.oid() == oid; });
     return it == in_.cited.end() ? nullptr : &*it;
   }
 
@@ -94,7 +103,9 @@ class Compiler {
     const Held<Fragment>* fragment = &in_.cited[index];
     size_t rule = rule_index;
     path.flaw = Miss::kNoParent;  // until the root is reached
-    for (size_t level = 0; level < Policy::kLevelsMax && fragment && rule < fragment->body.rules.size(); ++level) {
+    for (size_t level = 0;
+         level < Policy::kLevelsMax && fragment && rule < fragment->body.rules.size();
+         ++level) {
       const Rule& r = fragment->body.rules[rule];
       AddLevel(r, fragment->body);
       ++path.levels.count;
@@ -114,13 +125,16 @@ class Compiler {
     out_.paths_.push_back(path);
   }
 
-  // Obligations grow down a chain, so each level's count; forwarding is a permission, so all must give it.
+  // Obligations grow down a chain, so each level's count; forwarding is a permission, so all must
+  // give it.
   static void JoinTerms(const Rule& r, Terms& t) {
     const uint16_t forward = t.directives & r.directives & authority::kDoForward;
-    t.directives = static_cast<uint16_t>(((t.directives | r.directives) & ~authority::kDoForward) | forward);
+    t.directives =
+        static_cast<uint16_t>(((t.directives | r.directives) & ~authority::kDoForward) | forward);
     t.rate = std::max(t.rate, r.rate);
     t.one_way = t.one_way || r.one_way != 0;
-    if (r.drop_after != 0) t.drop_after = t.drop_after == 0 ? r.drop_after : std::min(t.drop_after, r.drop_after);
+    if (r.drop_after != 0)
+      t.drop_after = t.drop_after == 0 ? r.drop_after : std::min(t.drop_after, r.drop_after);
   }
 
   void AddLevel(const Rule& r, const Fragment& f) {
@@ -165,11 +179,14 @@ class Compiler {
 
   Policy::Side SideOf(const Selector& s, const Party& party) {
     if (s.kind == Selector::Kind::kAny) return {true, {}};
-    if (s.kind == Selector::Kind::kPrefix4 || s.kind == Selector::Kind::kPrefix6) return {false, Prefixes({&s.prefix, 1})};
-    return SelectorHolds(s, party) ? Policy::Side{false, Prefixes(party.addresses)} : Policy::Side{};
+    if (s.kind == Selector::Kind::kPrefix4 || s.kind == Selector::Kind::kPrefix6)
+      return {false, Prefixes({&s.prefix, 1})};
+    return SelectorHolds(s, party) ? Policy::Side{false, Prefixes(party.addresses)}
+                                   : Policy::Side{};
   }
   Policy::Side DenialSide(const Selector& s) {
-    if (s.kind == Selector::Kind::kPrefix4 || s.kind == Selector::Kind::kPrefix6) return {false, Prefixes({&s.prefix, 1})};
+    if (s.kind == Selector::Kind::kPrefix4 || s.kind == Selector::Kind::kPrefix6)
+      return {false, Prefixes({&s.prefix, 1})};
     return {true, {}};
   }
   Policy::Service ServiceOf(const Bytes& protos, const std::vector<authority::Range16>& ports) {
@@ -196,7 +213,8 @@ class Compiler {
       if (p.flaw != Miss::kNone) return false;
       for (uint32_t i = 0; i < p.levels.count; ++i) {
         const Policy::Level& l = out_.levels_[p.levels.first + i];
-        if (!(l.src.any || l.src.prefixes.count) || !(l.dst.any || l.dst.prefixes.count)) return false;
+        if (!(l.src.any || l.src.prefixes.count) || !(l.dst.any || l.dst.prefixes.count))
+          return false;
       }
       return true;
     };
@@ -233,7 +251,9 @@ Miss Policy::Serves(const Service& s, const PacketInfo& p) const {
   if (!HasPorts(p.proto)) return Miss::kNone;
   // No ports listed = none allowed: the grammar always lists them for these protocols.
   const auto list = std::span(ranges_).subspan(s.ports.first, s.ports.count);
-  const bool in = std::any_of(list.begin(), list.end(), [&p](const authority::Range16& r) { return r.lo <= p.dport && p.dport <= r.hi; });
+  const bool in = std::any_of(list.begin(), list.end(), [&p](const authority::Range16& r) {
+    return r.lo <= p.dport && p.dport <= r.hi;
+  });
   return in ? Miss::kNone : Miss::kPort;
 }
 
@@ -245,14 +265,18 @@ Miss Policy::Check(const Level& level, const PacketInfo& p, uint64_t second) con
   if (level.hours.count == 0) return Miss::kNone;
   const uint64_t minute = MinuteOfWeek(second);
   const auto hours = std::span(ranges_).subspan(level.hours.first, level.hours.count);
-  const bool open = std::any_of(hours.begin(), hours.end(), [minute](const authority::Range16& h) { return h.lo <= minute && minute < h.hi; });
+  const bool open = std::any_of(hours.begin(), hours.end(), [minute](const authority::Range16& h) {
+    return h.lo <= minute && minute < h.hi;
+  });
   return open ? Miss::kNone : Miss::kHours;
 }
 
 Miss Policy::WithinProfile(const PacketInfo& p) const {
   if (!profiled_) return Miss::kNone;
   if (!In(own_, p.dst)) return Miss::kThisReceiver;
-  const bool served = std::any_of(profile_.begin(), profile_.end(), [&](const Service& s) { return Serves(s, p) == Miss::kNone; });
+  const bool served = std::any_of(profile_.begin(), profile_.end(), [&](const Service& s) {
+    return Serves(s, p) == Miss::kNone;
+  });
   return served ? Miss::kNone : Miss::kProfile;
 }
 
@@ -262,7 +286,8 @@ std::optional<size_t> Policy::DeniedBy(const PacketInfo& p) const {
     const bool no_ports_named = d.service.ports.count == 0;
     const Miss m = Serves(d.service, p);
     // What cannot be told apart from the denied is denied.
-    if (m == Miss::kNone || m == Miss::kUnclassified || (m == Miss::kPort && no_ports_named)) return d.index;
+    if (m == Miss::kNone || m == Miss::kUnclassified || (m == Miss::kPort && no_ports_named))
+      return d.index;
   }
   return std::nullopt;
 }
@@ -273,7 +298,8 @@ Policy::Finding Policy::Examine(uint16_t path, const PacketInfo& packet, WallTim
     const Miss m = Check(levels_[p.levels.first + i], packet, now.seconds());
     if (m != Miss::kNone) return {m, static_cast<uint8_t>(i)};
   }
-  if (p.flaw != Miss::kNone) return {p.flaw, static_cast<uint8_t>(p.levels.count == 0 ? 0 : p.levels.count - 1)};
+  if (p.flaw != Miss::kNone)
+    return {p.flaw, static_cast<uint8_t>(p.levels.count == 0 ? 0 : p.levels.count - 1)};
   return {WithinProfile(packet), 0};
 }
 

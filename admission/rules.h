@@ -1,8 +1,9 @@
-// Which flows the cited fragments allow between two parties, compiled so that a packet is judged without a
-// string, a map or an allocation.
+// Which flows the cited fragments allow between two parties, compiled so that a packet is judged
+// without a string, a map or an allocation.
 // Spec:   spec/authority.md A.4. Allow-only, default deny, union over the fragments that the flow's first
-//         sender cited. A rule counts only if the parent rule that it names (via) matches too, up to the root
-//         fragment: an attenuation that was wider than its parent by mistake gains nothing.
+//         sender cited. A rule counts only if the parent rule that it names (via) matches too, up
+//         to the root fragment: an attenuation that was wider than its parent by mistake gains
+//         nothing.
 // Bounds: kPathsMax rules; what is over is left out, which denies.
 // Thread: Compile on the control engine's; then immutable, read by any worker.
 // Cost:   Evaluate O(live rules), ~10 ns a rule; Compile O(rules x parties).
@@ -21,12 +22,12 @@
 
 namespace aqmesh::admission {
 
-// One end of a tunnel as rules speak of it. A tag or node selector means the party's own `addresses`, not the
-// subnets behind it: those are reached by prefix rules.
+// One end of a tunnel as rules speak of it. A tag or node selector means the party's own
+// `addresses`, not the subnets behind it: those are reached by prefix rules.
 struct Party {
-  std::vector<Kid> kids;            // its key's lineage, oldest first
-  std::vector<std::string> tags;    // of its leaf grant
-  std::vector<Prefix> addresses;    // its own host addresses
+  std::vector<Kid> kids;          // its key's lineage, oldest first
+  std::vector<std::string> tags;  // of its leaf grant
+  std::vector<Prefix> addresses;  // its own host addresses
 };
 
 // "*": any tag; "a.*": a and all below; else equal. An empty pattern matches nothing.
@@ -34,7 +35,17 @@ bool TagMatches(std::string_view pattern, std::string_view tag);
 
 // Why a rule did not match; kNone = it did.
 enum class Miss : uint8_t {
-  kNone = 0, kSource, kDestination, kUnclassified, kProtocol, kPort, kWindow, kHours, kNoParent, kTransform, kProfile,
+  kNone = 0,
+  kSource,
+  kDestination,
+  kUnclassified,
+  kProtocol,
+  kPort,
+  kWindow,
+  kHours,
+  kNoParent,
+  kTransform,
+  kProfile,
   kThisReceiver,
 };
 
@@ -46,10 +57,10 @@ struct RuleRef {
 
 // What the compiled rule demands of the flow: the whole chain's obligations joined.
 struct Terms {
-  uint16_t directives = 0;   // authority::Directive; forward only if every level says it
-  uint8_t rate = 0;          // rate class, the tightest of the chain; 0 = none
-  uint32_t drop_after = 0;   // packets of the flow, both ways; 0 = no limit
-  bool one_way = false;      // no answers
+  uint16_t directives = 0;  // authority::Directive; forward only if every level says it
+  uint8_t rate = 0;         // rate class, the tightest of the chain; 0 = none
+  uint32_t drop_after = 0;  // packets of the flow, both ways; 0 = no limit
+  bool one_way = false;     // no answers
 };
 
 inline constexpr uint16_t kNoPath = 0xffff;
@@ -65,29 +76,35 @@ class Policy {
   static constexpr size_t kLevelsMax = 5;   // a fragment and at most 4 above it, as grants
 
   struct Inputs {
-    std::span<const authority::Held<authority::Fragment>> cited;  // by the flow's first sender; parents included
-    const Party& src;                                             // the flow's first sender
+    std::span<const authority::Held<authority::Fragment>>
+        cited;         // by the flow's first sender; parents included
+    const Party& src;  // the flow's first sender
     const Party& dst;
     const LocalPolicy& local;
     WallTime now;
     // At PROBATION only these services, and only to dst's own addresses (spec: authority#C.4).
     std::optional<std::span<const authority::Svc>> profile;
   };
-  // A cited fragment that another cited one narrows serves only as its parent: citing the narrower form asks
-  // for less. One whose parent is not among the cited allows nothing.
+  // A cited fragment that another cited one narrows serves only as its parent: citing the narrower
+  // form asks for less. One whose parent is not among the cited allows nothing.
   static Policy Compile(const Inputs& in);
 
   // Judges the first packet of a flow.
   Ruling Evaluate(const PacketInfo& packet, WallTime now) const;
 
-  // No ruling changes for reasons of time before this second; from then on rulings are not to be cached.
-  bool Steady(WallTime now) const { return now.seconds() >= compiled_at_ && now.seconds() < steady_until_; }
+  // No ruling changes for reasons of time before this second; from then on rulings are not to be
+  // cached.
+  bool Steady(WallTime now) const {
+    return now.seconds() >= compiled_at_ && now.seconds() < steady_until_;
+  }
   uint64_t steady_until() const { return steady_until_; }
 
   // Every rule, live ones first, for explain and for records. path < size().
   size_t size() const { return paths_.size(); }
   const Terms& terms(uint16_t path) const { return paths_[path].terms; }
-  RuleRef rule(uint16_t path) const { return {fragments_[paths_[path].fragment], paths_[path].rule}; }
+  RuleRef rule(uint16_t path) const {
+    return {fragments_[paths_[path].fragment], paths_[path].rule};
+  }
   struct Finding {
     Miss miss = Miss::kNone;
     uint8_t level = 0;  // 0 the cited fragment's rule, 1 its parent's, ...
@@ -121,7 +138,8 @@ class Policy {
     Terms terms;
     uint16_t fragment = 0;
     uint8_t rule = 0;
-    Miss flaw = Miss::kNone;  // why it can never match: a level is missing, or a transform is unknown here
+    Miss flaw =
+        Miss::kNone;  // why it can never match: a level is missing, or a transform is unknown here
   };
   struct Denial {
     Side src, dst;

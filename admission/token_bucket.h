@@ -34,7 +34,8 @@ class TokenBucket {
   void Refill(Instant now) {
     if (now <= at_ || per_second_ == 0) return;
     // An hour's silence is worth no more than a minute's: keeps the product below 2^64.
-    const auto elapsed = static_cast<uint64_t>(std::min<int64_t>((now - at_).count(), 60'000'000'000));
+    const auto elapsed =
+        static_cast<uint64_t>(std::min<int64_t>((now - at_).count(), 60'000'000'000));
     const uint64_t whole = elapsed * per_second_ / 1'000'000'000;
     if (whole > burst_ - tokens_) {
       tokens_ = burst_;

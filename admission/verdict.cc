@@ -6,8 +6,7 @@ using authority::Rung;
 
 Limits LimitsOf(Rung rung) {
   switch (rung) {
-    case Rung::kAdmit:
-      return {};
+    case Rung::kAdmit: return {};
     case Rung::kConstrain:  // 10 Mbit/s; the burst takes a few super-packets
       return {1'250'000, 256 * 1024, 0, 0};
     case Rung::kProbation:  // 256 kbit/s, 64 packets a second
@@ -16,15 +15,15 @@ Limits LimitsOf(Rung rung) {
       return {1'000, 16 * 1024, 0, 0};
     case Rung::kDefer:
     case Rung::kRefuse:
-    case Rung::kNone:
-      break;
+    case Rung::kNone: break;
   }
   return {1, 1, 1, 1};  // no packet of ours is one byte
 }
 
 Limits LimitsOfClass(uint8_t rate_class) {
   // Larger = tighter. Bytes a second: 100, 30, 10, 3, 1 Mbit/s, 256, 64 kbit/s.
-  static constexpr std::array<uint64_t, 8> kBytes = {0, 12'500'000, 3'750'000, 1'250'000, 375'000, 125'000, 32'000, 8'000};
+  static constexpr std::array<uint64_t, 8> kBytes = {
+      0, 12'500'000, 3'750'000, 1'250'000, 375'000, 125'000, 32'000, 8'000};
   if (rate_class == 0) return {};
   const uint64_t rate = kBytes[std::min<size_t>(rate_class, kBytes.size() - 1)];
   return {rate, std::max<uint64_t>(rate / 8, 64 * 1024), 0, 0};
@@ -35,7 +34,10 @@ std::vector<authority::Svc> ProbationProfile(const authority::Charter& charter) 
   return {authority::Svc{{kProtoIcmp, kProtoIcmp6}, {}}};
 }
 
-Verdict MakeVerdict(const authority::Decision& decision, uint32_t peer, uint32_t epoch, std::shared_ptr<const Policies> policies) {
+Verdict MakeVerdict(const authority::Decision& decision,
+                    uint32_t peer,
+                    uint32_t epoch,
+                    std::shared_ptr<const Policies> policies) {
   Verdict v;
   v.rung = decision.rung();
   v.reason = decision.reason();

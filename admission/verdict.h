@@ -1,5 +1,5 @@
-// What the control engine publishes to the data plane about one peer, and the token that a packet becomes
-// when it may go on.
+// What the control engine publishes to the data plane about one peer, and the token that a packet
+// becomes when it may go on.
 // Spec:   spec/authority.md C.4 (what each rung means), B.3 (demotion swaps the verdict pointer).
 // Thread: Verdict immutable once published; Shaper one owner (the worker that serves the peer).
 #ifndef AQMESH_ADMISSION_VERDICT_H_
@@ -21,8 +21,8 @@ struct Limits {
   uint64_t packets_per_second = 0, packets_burst = 0;
   bool operator==(const Limits&) const = default;
 };
-Limits LimitsOf(authority::Rung rung);         // of the tunnel's data; ESCALATE: of its control channel
-Limits LimitsOfClass(uint8_t rate_class);      // of a rule's or an obligation's rate class, 0..7
+Limits LimitsOf(authority::Rung rung);     // of the tunnel's data; ESCALATE: of its control channel
+Limits LimitsOfClass(uint8_t rate_class);  // of a rule's or an obligation's rate class, 0..7
 // What PROBATION may carry (Policy::Inputs::profile): the charter's list, or ICMP.
 std::vector<authority::Svc> ProbationProfile(const authority::Charter& charter);
 
@@ -33,12 +33,14 @@ struct Verdict {
   uint32_t peer = 0;                                    // the node's own index of the peer
   uint32_t epoch = 0;                                   // rises with every change of rung or policy
   uint32_t masked_caps = 0;
-  uint64_t expires = 0;                                 // wall seconds: carries nothing from then on
-  bool log_all = false;                                 // PROBATION: every flow is logged
-  std::shared_ptr<const Policies> policies;             // null below PROBATION
+  uint64_t expires = 0;                      // wall seconds: carries nothing from then on
+  bool log_all = false;                      // PROBATION: every flow is logged
+  std::shared_ptr<const Policies> policies;  // null below PROBATION
 };
 // The verdict that a decision means. `policies` were compiled for this pair and rung.
-Verdict MakeVerdict(const authority::Decision& decision, uint32_t peer, uint32_t epoch,
+Verdict MakeVerdict(const authority::Decision& decision,
+                    uint32_t peer,
+                    uint32_t epoch,
                     std::shared_ptr<const Policies> policies);
 
 // The rung's rate limits on one peer and direction, with their state.
@@ -55,13 +57,21 @@ class Shaper {
 
 class Gate;
 
-// A packet that passed the gate: the only thing that the TUN and the wire accept. Borrows the bytes.
+// A packet that passed the gate: the only thing that the TUN and the wire accept. Borrows the
+// bytes.
 class Admitted {
  public:
-  Admitted(authority::Passkey<Gate>, MutableBytes packet, Direction direction, const PacketInfo& info, const Judgement& how)
+  Admitted(authority::Passkey<Gate>,
+           MutableBytes packet,
+           Direction direction,
+           const PacketInfo& info,
+           const Judgement& how)
       : packet_(packet), direction_(direction), info_(info), how_(how) {}
   Admitted(Admitted&& o) noexcept
-      : packet_(std::exchange(o.packet_, {})), direction_(o.direction_), info_(o.info_), how_(o.how_) {}
+      : packet_(std::exchange(o.packet_, {})),
+        direction_(o.direction_),
+        info_(o.info_),
+        how_(o.how_) {}
   Admitted& operator=(Admitted&&) = delete;
   Admitted(const Admitted&) = delete;
   Direction direction() const { return direction_; }

@@ -16,12 +16,15 @@ namespace {
 constexpr const char* kHelp =
     "Usage: aqmesh-net --fd N | --listen\n"
     "\n"
-    "Opens the interface of aqmeshd and sets its addresses and routes, and nothing else. aqmeshd starts it; there\n"
-    "is no reason to run it by hand. It needs CAP_NET_ADMIN, gives up every other privilege, and takes back what\n"
+    "Opens the interface of aqmeshd and sets its addresses and routes, and nothing else. aqmeshd "
+    "starts it; there\n"
+    "is no reason to run it by hand. It needs CAP_NET_ADMIN, gives up every other privilege, and "
+    "takes back what\n"
     "it did when aqmeshd ends.\n"
     "\n"
     "  --fd N     the socket to aqmeshd, inherited as descriptor N\n"
-    "  --listen   a listening SOCK_SEQPACKET socket, inherited as descriptor 3 (a systemd socket unit): serves one\n"
+    "  --listen   a listening SOCK_SEQPACKET socket, inherited as descriptor 3 (a systemd socket "
+    "unit): serves one\n"
     "             aqmeshd and exits\n"
     "  --version  print the version\n"
     "  -h, --help print this\n"
@@ -59,7 +62,9 @@ int main(int argc, char** argv) {
   }
   if (first == "--listen" && argc == 2) {
     const int fd = ::accept4(kListenFd, nullptr, nullptr, SOCK_CLOEXEC);
-    if (fd < 0) return Fail(aqmesh::Unavailable("descriptor 3 is no listening socket: start it by its socket unit"));
+    if (fd < 0)
+      return Fail(
+          aqmesh::Unavailable("descriptor 3 is no listening socket: start it by its socket unit"));
     return Serve(fd);
   }
   int fd = -1;

@@ -18,25 +18,32 @@ using aqmesh::daemon::WgLoop;
 constexpr const char* kHelp =
     "Usage: aqmesh-wg [-f|--foreground] INTERFACE\n"
     "\n"
-    "Makes a WireGuard interface in userspace and serves it, as `wireguard-go INTERFACE` does. Configure it\n"
+    "Makes a WireGuard interface in userspace and serves it, as `wireguard-go INTERFACE` does. "
+    "Configure it\n"
     "with `wg` and `ip`, or let wg-quick do it all:\n"
     "\n"
-    "  aqmesh-wg wg0 && wg setconf wg0 wg0.conf && ip addr add 10.0.0.1/24 dev wg0 && ip link set wg0 up\n"
+    "  aqmesh-wg wg0 && wg setconf wg0 wg0.conf && ip addr add 10.0.0.1/24 dev wg0 && ip link set "
+    "wg0 up\n"
     "  WG_QUICK_USERSPACE_IMPLEMENTATION=aqmesh-wg wg-quick up wg0\n"
     "\n"
-    "It returns once the interface and /var/run/wireguard/INTERFACE.sock exist, and ends when the interface or\n"
+    "It returns once the interface and /var/run/wireguard/INTERFACE.sock exist, and ends when the "
+    "interface or\n"
     "that socket is deleted, or on SIGINT or SIGTERM.\n"
     "\n"
     "  -f, --foreground   stay in the foreground and log to standard error\n"
     "      --version      print the version\n"
     "  -h, --help         print this\n"
     "\n"
-    "Environment: LOG_LEVEL=silent|error|verbose, WG_PROCESS_FOREGROUND=1, WG_TUN_FD and WG_UAPI_FD (descriptors\n"
+    "Environment: LOG_LEVEL=silent|error|verbose, WG_PROCESS_FOREGROUND=1, WG_TUN_FD and "
+    "WG_UAPI_FD (descriptors\n"
     "of an open TUN and of a listening socket).\n"
     "Exit status: 0 done, 1 it failed, 2 wrong usage.\n";
 
 int Usage(std::string_view why) {
-  std::fprintf(stderr, "aqmesh-wg: %.*s; try `aqmesh-wg --help`\n", static_cast<int>(why.size()), why.data());
+  std::fprintf(stderr,
+               "aqmesh-wg: %.*s; try `aqmesh-wg --help`\n",
+               static_cast<int>(why.size()),
+               why.data());
   return 2;
 }
 
@@ -110,8 +117,10 @@ int main(int argc, char** argv) {
     }
   }
   if (options.interface.empty()) return Usage("which interface?");
-  if (!ReadFdVariable("WG_TUN_FD", options.tun_fd)) return Usage("WG_TUN_FD must be a descriptor number");
-  if (!ReadFdVariable("WG_UAPI_FD", options.uapi_fd)) return Usage("WG_UAPI_FD must be a descriptor number");
+  if (!ReadFdVariable("WG_TUN_FD", options.tun_fd))
+    return Usage("WG_TUN_FD must be a descriptor number");
+  if (!ReadFdVariable("WG_UAPI_FD", options.uapi_fd))
+    return Usage("WG_UAPI_FD must be a descriptor number");
   options.log = ReadLogLevel();
 
   if (sodium_init() < 0) return Fail(aqmesh::Internal("libsodium did not start"));

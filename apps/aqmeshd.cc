@@ -27,7 +27,8 @@ constexpr const char* kHelp =
     "Usage: aqmeshd [--state DIR] [--config FILE] [--socket PATH] [--net PATH] [--down]\n"
     "       aqmeshd --selfcheck [--state DIR]\n"
     "\n"
-    "Serves this machine's part of a mesh, in the foreground, until SIGTERM or SIGINT. SIGHUP reads policy.toml and\n"
+    "Serves this machine's part of a mesh, in the foreground, until SIGTERM or SIGINT. SIGHUP "
+    "reads policy.toml and\n"
     "aqmesh.toml again. Make the state first: `aqmesh init NAME` or `aqmesh join LINE`.\n"
     "\n"
     "  --state DIR    state of this machine (/var/lib/aqmesh)\n"
@@ -79,7 +80,8 @@ std::optional<int> ReadFlags(int argc, char** argv, Flags& flags) {
       std::puts("aqmeshd " AQMESH_VERSION);
       return 0;
     } else if (arg != "--foreground") {
-      std::fprintf(stderr, "aqmeshd: %s: unknown, or its value is missing; try `aqmeshd --help`\n", argv[i]);
+      std::fprintf(
+          stderr, "aqmeshd: %s: unknown, or its value is missing; try `aqmeshd --help`\n", argv[i]);
       return 2;
     }
   }
@@ -103,7 +105,9 @@ absl::StatusOr<aqmesh::os::Fd> StartNet(pid_t& child) {
     ::fcntl(pair.second.get(), F_SETFD, 0);  // this one goes through the exec
     const std::string fd = std::to_string(pair.second.get());
     ::execl(program.c_str(), "aqmesh-net", "--fd", fd.c_str(), nullptr);
-    std::fprintf(stderr, "aqmeshd: %s: %s; install aqmesh-net beside aqmeshd\n", program.c_str(),
+    std::fprintf(stderr,
+                 "aqmeshd: %s: %s; install aqmesh-net beside aqmeshd\n",
+                 program.c_str(),
                  aqmesh::os::ErrnoText(errno).c_str());
     ::_exit(1);
   }
@@ -113,7 +117,8 @@ absl::StatusOr<aqmesh::os::Fd> StartNet(pid_t& child) {
 absl::StatusOr<aqmesh::os::Fd> ConnectNet(const std::string& path) {
   sockaddr_un to{};
   to.sun_family = AF_UNIX;
-  if (path.size() >= sizeof to.sun_path) return aqmesh::InvalidArgument("--net ", path, ": too long for a socket");
+  if (path.size() >= sizeof to.sun_path)
+    return aqmesh::InvalidArgument("--net ", path, ": too long for a socket");
   std::memcpy(to.sun_path, path.data(), path.size());
   aqmesh::os::Fd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   if (!fd.valid() || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) < 0) {
@@ -153,8 +158,11 @@ int SelfCheck(const Flags& flags) {
 absl::Status Serve(const Flags& flags, aqmesh::os::Fd net) {
   AQ_ASSIGN_OR_RETURN(auto client, aqmesh::daemon::NetClient::Take(std::move(net)));
   AQ_ASSIGN_OR_RETURN(auto setup, aqmesh::daemon::LoadSetup(flags.state, flags.config));
-  AQ_ASSIGN_OR_RETURN(auto loop, NodeLoop::Create({.socket_path = flags.socket, .version = AQMESH_VERSION, .up = !flags.down},
-                                                  std::move(setup), std::move(client)));
+  AQ_ASSIGN_OR_RETURN(
+      auto loop,
+      NodeLoop::Create({.socket_path = flags.socket, .version = AQMESH_VERSION, .up = !flags.down},
+                       std::move(setup),
+                       std::move(client)));
   return loop->Run();
 }
 
@@ -174,6 +182,7 @@ int main(int argc, char** argv) {
   if (!net.ok()) return Fail(net.status());
   absl::Status end = GiveUpPrivileges(flags);
   if (end.ok()) end = Serve(flags, *std::move(net));
-  if (!net.value().valid() && child > 0) ::waitpid(child, nullptr, 0);  // it has seen our socket close, and undoes
+  if (!net.value().valid() && child > 0)
+    ::waitpid(child, nullptr, 0);  // it has seen our socket close, and undoes
   return end.ok() ? 0 : Fail(end);
 }

@@ -53,7 +53,8 @@ gid_t GroupNamed(const char* name) {
 std::span<const VerbRow> VerbTable() { return kVerbs; }
 
 const VerbRow* FindVerb(std::string_view name) {
-  const auto row = std::find_if(kVerbs.begin(), kVerbs.end(), [&](const VerbRow& r) { return r.name == name; });
+  const auto row =
+      std::find_if(kVerbs.begin(), kVerbs.end(), [&](const VerbRow& r) { return r.name == name; });
   return row == kVerbs.end() ? nullptr : row;
 }
 
@@ -65,7 +66,8 @@ Role RoleOf(const os::PeerCredentials& who, const RoleGroups& groups, uid_t daem
   constexpr auto kNoGroup = static_cast<gid_t>(-1);
   const auto in = [&](gid_t group) {
     return group != kNoGroup &&
-           (who.gid == group || std::find(who.groups.begin(), who.groups.end(), group) != who.groups.end());
+           (who.gid == group ||
+            std::find(who.groups.begin(), who.groups.end(), group) != who.groups.end());
   };
   if (who.uid == 0 || who.uid == daemon_user || in(groups.change)) return Role::kChange;
   return in(groups.read) ? Role::kRead : Role::kNone;
@@ -79,8 +81,9 @@ absl::StatusOr<std::optional<cli::LiveRequest>> Unframer::Next() {
   }
   AQ_ASSIGN_OR_RETURN(const size_t whole, cli::MessageIn(buffer_));
   if (whole == 0) return std::nullopt;
-  AQ_ASSIGN_OR_RETURN(cli::LiveRequest request,
-                      cli::ParseRequest(ByteView(buffer_).subspan(kLengthBytes, whole - kLengthBytes)));
+  AQ_ASSIGN_OR_RETURN(
+      cli::LiveRequest request,
+      cli::ParseRequest(ByteView(buffer_).subspan(kLengthBytes, whole - kLengthBytes)));
   buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<ptrdiff_t>(whole));
   return request;
 }
@@ -102,12 +105,14 @@ struct ControlServer::Session {
   boost::asio::steady_timer deadline;
   Unframer in;
   Bytes out;
-  bool busy = false;      // a request is being answered; the next one waits
-  bool writing = false;   // waits for the socket to take more
+  bool busy = false;     // a request is being answered; the next one waits
+  bool writing = false;  // waits for the socket to take more
 };
 
-ControlServer::ControlServer(boost::asio::io_context& io, std::unique_ptr<os::UnixListener> listener,
-                             RoleGroups groups, Handler handler)
+ControlServer::ControlServer(boost::asio::io_context& io,
+                             std::unique_ptr<os::UnixListener> listener,
+                             RoleGroups groups,
+                             Handler handler)
     : io_(io),
       listener_(std::move(listener)),
       acceptor_(io, ::fcntl(listener_->fd(), F_DUPFD_CLOEXEC, 0)),
@@ -119,11 +124,12 @@ ControlServer::ControlServer(boost::asio::io_context& io, std::unique_ptr<os::Un
 ControlServer::~ControlServer() = default;
 
 void ControlServer::WaitForClient() {
-  acceptor_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code error) {
-    if (error) return;
-    TakeClients();
-    WaitForClient();
-  });
+  acceptor_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                       [this](boost::system::error_code error) {
+                         if (error) return;
+                         TakeClients();
+                         WaitForClient();
+                       });
 }
 
 void ControlServer::TakeClients() {
@@ -137,8 +143,9 @@ void ControlServer::TakeClients() {
 void ControlServer::Admit(os::Fd fd) {
   const auto who = os::CredentialsOf(fd.get());
   if (!who.ok() || sessions_.size() >= kConnectionsMax) return;  // closed at once
-  const auto same = std::count_if(sessions_.begin(), sessions_.end(),
-                                  [&](const auto& s) { return s.second->user == who->uid; });
+  const auto same = std::count_if(sessions_.begin(), sessions_.end(), [&](const auto& s) {
+    return s.second->user == who->uid;
+  });
   if (static_cast<size_t>(same) >= kConnectionsPerUserMax) return;
   const Role role = RoleOf(*who, groups_, ::geteuid());
   const SessionId id = ++last_session_;
@@ -156,18 +163,21 @@ void ControlServer::ArmDeadline(Session& session) {
 }
 
 void ControlServer::Read(Session& session) {
-  session.socket.async_wait(
-      boost::asio::posix::stream_descriptor::wait_read, [this, id = session.id](boost::system::error_code error) {
-        const auto it = sessions_.find(id);
-        if (error || it == sessions_.end()) return;
-        std::array<uint8_t, 64 * 1024> buffer;
-        const ssize_t n = ::read(it->second->socket.native_handle(), buffer.data(), buffer.size());
-        if (n < 0 && (errno == EAGAIN || errno == EINTR)) return Read(*it->second);
-        if (n <= 0) return Close(id);
-        OnBytes(*it->second, ByteView(buffer).first(static_cast<size_t>(n)));
-        // The handler may have closed it.
-        if (const auto still = sessions_.find(id); still != sessions_.end()) Read(*still->second);
-      });
+  session.socket.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                            [this, id = session.id](boost::system::error_code error) {
+                              const auto it = sessions_.find(id);
+                              if (error || it == sessions_.end()) return;
+                              std::array<uint8_t, 64 * 1024> buffer;
+                              const ssize_t n = ::read(
+                                  it->second->socket.native_handle(), buffer.data(), buffer.size());
+                              if (n < 0 && (errno == EAGAIN || errno == EINTR))
+                                return Read(*it->second);
+                              if (n <= 0) return Close(id);
+                              OnBytes(*it->second, ByteView(buffer).first(static_cast<size_t>(n)));
+                              // The handler may have closed it.
+                              if (const auto still = sessions_.find(id); still != sessions_.end())
+                                Read(*still->second);
+                            });
 }
 
 void ControlServer::OnBytes(Session& session, ByteView bytes) {
@@ -188,11 +198,17 @@ void ControlServer::Dispatch(Session& session) {
   session.deadline.cancel();
   const VerbRow* row = FindVerb((*call)->verb);
   if (row == nullptr) {
-    return Reply(session.id, Refusal(Join("no verb ", (*call)->verb, ": is the CLI newer than the daemon? Restart aqmeshd"), 2));
+    return Reply(
+        session.id,
+        Refusal(
+            Join("no verb ", (*call)->verb, ": is the CLI newer than the daemon? Restart aqmeshd"),
+            2));
   }
   if (session.role < row->needs) {
     const char* group = row->needs == Role::kRead ? "aqmesh" : "aqmesh-operator";
-    return Reply(session.id, Refusal(Join(row->name, ": you may not; ask as root, or join the group ", group), 4));
+    return Reply(
+        session.id,
+        Refusal(Join(row->name, ": you may not; ask as root, or join the group ", group), 4));
   }
   handler_(session.id, row->verb, **std::move(call));
 }
@@ -217,7 +233,9 @@ void ControlServer::Reply(SessionId id, const cli::LiveReply& reply) {
 void ControlServer::Write(Session& session) {
   session.writing = false;
   while (!session.out.empty()) {
-    const ssize_t n = ::send(session.socket.native_handle(), session.out.data(), session.out.size(),
+    const ssize_t n = ::send(session.socket.native_handle(),
+                             session.out.data(),
+                             session.out.size(),
                              MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno != EAGAIN) return;  // the read side hears of it and closes

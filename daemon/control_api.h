@@ -3,8 +3,10 @@
 // Spec:   spec/reliability.md §5 (control socket).
 // Wire:   cli/live.h.
 // Bounds: kRequestBytesMax a request, kReadDeadline for it to arrive, kConnectionsMax in all and
-//         kConnectionsPerUserMax a user, kUnreadMax of answers that a client does not take: then it is dropped.
-// Thread: the loop's. Errors: a malformed request closes its connection; a verb that the caller's role does
+//         kConnectionsPerUserMax a user, kUnreadMax of answers that a client does not take: then it
+//         is dropped.
+// Thread: the loop's. Errors: a malformed request closes its connection; a verb that the caller's
+// role does
 //         not reach is answered so.
 #ifndef AQMESH_DAEMON_CONTROL_API_H_
 #define AQMESH_DAEMON_CONTROL_API_H_
@@ -35,13 +37,30 @@ inline constexpr size_t kConnectionsPerUserMax = 32;
 inline constexpr size_t kUnreadMax = 8u << 20;
 inline constexpr std::chrono::seconds kReadDeadline{5};
 
-// ---- who may ---------------------------------------------------------------------------------------
+// ---- who may
+// ---------------------------------------------------------------------------------------
 
 enum class Role : uint8_t { kNone, kRead, kChange };  // each includes the one before
 
 enum class Verb : uint8_t {
-  kStatus, kPeers, kPing, kWhois, kWhoami, kIp, kWait, kExplain, kCan, kFollow,
-  kInvite, kAnswer, kRevoke, kImport, kUp, kDown, kPolicyReload, kStop,
+  kStatus,
+  kPeers,
+  kPing,
+  kWhois,
+  kWhoami,
+  kIp,
+  kWait,
+  kExplain,
+  kCan,
+  kFollow,
+  kInvite,
+  kAnswer,
+  kRevoke,
+  kImport,
+  kUp,
+  kDown,
+  kPolicyReload,
+  kStop,
 };
 struct VerbRow {
   Verb verb{};
@@ -57,10 +76,12 @@ struct RoleGroups {
   gid_t change = static_cast<gid_t>(-1);  // "aqmesh-operator"
   static RoleGroups OfMachine();
 };
-// Root may all, the user that runs the daemon too; else the groups decide. A pid is never looked at.
+// Root may all, the user that runs the daemon too; else the groups decide. A pid is never looked
+// at.
 Role RoleOf(const os::PeerCredentials& who, const RoleGroups& groups, uid_t daemon_user);
 
-// ---- framing ---------------------------------------------------------------------------------------
+// ---- framing
+// ---------------------------------------------------------------------------------------
 
 // Takes bytes as they come and gives whole requests.
 class Unframer {
@@ -77,7 +98,8 @@ class Unframer {
 cli::LiveReply Refusal(std::string error, int exit = 1);
 cli::LiveReply Refusal(const absl::Status& status);
 
-// ---- connections -----------------------------------------------------------------------------------
+// ---- connections
+// -----------------------------------------------------------------------------------
 
 using SessionId = uint64_t;
 
@@ -86,7 +108,9 @@ class ControlServer {
   // Called for each request that the caller's role reaches; answered with Reply, at once or later.
   using Handler = std::function<void(SessionId, Verb, cli::LiveRequest)>;
 
-  ControlServer(boost::asio::io_context& io, std::unique_ptr<os::UnixListener> listener, RoleGroups groups,
+  ControlServer(boost::asio::io_context& io,
+                std::unique_ptr<os::UnixListener> listener,
+                RoleGroups groups,
                 Handler handler);
   ~ControlServer();
 

@@ -10,7 +10,8 @@ constexpr uint8_t kEchoReply4 = 0, kEchoRequest4 = 8, kEchoRequest6 = 128, kEcho
 
 // RFC 1071; `sum` carries what was added before. Data of odd length is padded with a zero.
 uint32_t Sum(ByteView bytes, uint32_t sum = 0) {
-  for (size_t i = 0; i < bytes.size(); ++i) sum += i % 2 == 0 ? uint32_t{bytes[i]} << 8 : uint32_t{bytes[i]};
+  for (size_t i = 0; i < bytes.size(); ++i)
+    sum += i % 2 == 0 ? uint32_t{bytes[i]} << 8 : uint32_t{bytes[i]};
   return sum;
 }
 uint16_t Checksum(uint32_t sum) {
@@ -60,12 +61,15 @@ std::optional<Echo> ParseEchoReply(ByteView p) {
   if (p.size() < header + kIcmpHeader) return std::nullopt;
   // Replies to ours carry no options and no extension headers.
   const bool icmp = v6 ? p[6] == kIcmp6 : p[0] == 0x45 && p[9] == kIcmp;
-  if (!icmp || p[header] != (v6 ? kEchoReply6 : kEchoReply4) || p[header + 1] != 0) return std::nullopt;
+  if (!icmp || p[header] != (v6 ? kEchoReply6 : kEchoReply4) || p[header + 1] != 0)
+    return std::nullopt;
   const size_t width = v6 ? 16 : 4, source = v6 ? 8 : 12;
   const auto replier = IpAddress::From(p.subspan(source, width));
   const auto asker = IpAddress::From(p.subspan(source + width, width));
   if (!replier || !asker) return std::nullopt;
-  return Echo{.from = *asker, .to = *replier, .id = LoadBe<uint16_t>(p.data() + header + 4),
+  return Echo{.from = *asker,
+              .to = *replier,
+              .id = LoadBe<uint16_t>(p.data() + header + 4),
               .sequence = LoadBe<uint16_t>(p.data() + header + 6)};
 }
 

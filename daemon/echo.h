@@ -1,4 +1,5 @@
-// Echo requests that the daemon itself sends through the tunnel, for `ping`, and the replies to them.
+// Echo requests that the daemon itself sends through the tunnel, for `ping`, and the replies to
+// them.
 // Spec:   RFC 792, RFC 4443 §4; the reply is known by identifier, sequence and both addresses.
 // Thread: values, pure. Errors: a packet that is no reply of ours is nullopt.
 #ifndef AQMESH_DAEMON_ECHO_H_

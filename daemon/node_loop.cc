@@ -54,19 +54,26 @@ std::string_view EventName(node::Event::Kind kind) {
 void Log(Severity level, std::string_view text) {
   static constexpr std::array kPriority = {"<3>", "<4>", "<6>"};  // sd-daemon(3)
   std::string line;
-  for (const char c : text.substr(0, kLogTextMax)) line += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
+  for (const char c : text.substr(0, kLogTextMax))
+    line += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
   std::fprintf(stderr, "%saqmeshd: %s\n", kPriority[static_cast<size_t>(level)], line.c_str());
 }
 
 // ---- start ----
 
 NodeLoop::NodeLoop(Options options, Setup setup, std::unique_ptr<NetClient> net)
-    : options_(std::move(options)), setup_(std::move(setup)), net_(std::move(net)), rng_(os::KernelSeed()) {}
+    : options_(std::move(options)),
+      setup_(std::move(setup)),
+      net_(std::move(net)),
+      rng_(os::KernelSeed()) {}
 
 NodeLoop::~NodeLoop() = default;
 
-absl::StatusOr<std::unique_ptr<NodeLoop>> NodeLoop::Create(Options options, Setup setup, std::unique_ptr<NetClient> net) {
-  std::unique_ptr<NodeLoop> loop(new NodeLoop(std::move(options), std::move(setup), std::move(net)));
+absl::StatusOr<std::unique_ptr<NodeLoop>> NodeLoop::Create(Options options,
+                                                           Setup setup,
+                                                           std::unique_ptr<NetClient> net) {
+  std::unique_ptr<NodeLoop> loop(
+      new NodeLoop(std::move(options), std::move(setup), std::move(net)));
   AQ_RETURN_IF_ERROR(loop->Open());
   return loop;
 }
@@ -78,33 +85,43 @@ absl::Status NodeLoop::Open() {
   if (!setup_.policy.ok()) Log(Severity::kError, Join("nothing is allowed: ", Text(setup_.policy)));
   const Now now = os::ReadNow();
   started_ = now.mono;
-  control_ = std::make_unique<node::Control>(std::move(config), setup_.image, Rng(os::KernelSeed()), now);
+  control_ =
+      std::make_unique<node::Control>(std::move(config), setup_.image, Rng(os::KernelSeed()), now);
   setup_.image = {};
-  writer_ = std::make_unique<lineage::Writer>(*setup_.store, lineage::WriterOptions{}, [this](const lineage::Ack& ack) {
-    boost::asio::post(io_, [this, ack] { OnAck(ack); });
-  });
+  writer_ = std::make_unique<lineage::Writer>(
+      *setup_.store, lineage::WriterOptions{}, [this](const lineage::Ack& ack) {
+        boost::asio::post(io_, [this, ack] { OnAck(ack); });
+      });
   const os::Fd timer(::timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC));
   if (!timer.valid()) return os::ErrnoStatus(errno, "opening a timer");
   timer_.assign(Duplicate(timer.get()));
   verbs_ = std::make_unique<Verbs>(*this);
-  AQ_ASSIGN_OR_RETURN(auto listener, os::UnixListener::Listen({.path = options_.socket_path,
-                                                               .mode = 0660,
-                                                               .directory_mode = 0750,
-                                                               .stale_advice = "another aqmeshd serves it; stop that one"}));
+  AQ_ASSIGN_OR_RETURN(
+      auto listener,
+      os::UnixListener::Listen({.path = options_.socket_path,
+                                .mode = 0660,
+                                .directory_mode = 0750,
+                                .stale_advice = "another aqmeshd serves it; stop that one"}));
   const RoleGroups groups = RoleGroups::OfMachine();
   if (groups.read != static_cast<gid_t>(-1)) {
     // Without the right to give it away, root and our own user can still talk to it.
-    [[maybe_unused]] const int given = ::chown(options_.socket_path.c_str(), static_cast<uid_t>(-1), groups.read);
+    [[maybe_unused]] const int given =
+        ::chown(options_.socket_path.c_str(), static_cast<uid_t>(-1), groups.read);
   }
   server_ = std::make_unique<ControlServer>(
-      io_, std::move(listener), groups,
-      [this](SessionId session, Verb verb, cli::LiveRequest request) { verbs_->Handle(session, verb, std::move(request)); });
+      io_,
+      std::move(listener),
+      groups,
+      [this](SessionId session, Verb verb, cli::LiveRequest request) {
+        verbs_->Handle(session, verb, std::move(request));
+      });
   verbs_->SetServer(server_.get());
   return absl::OkStatus();
 }
 
 absl::Status NodeLoop::OpenInterface() {
-  AQ_ASSIGN_OR_RETURN(NetClient::Interface opened, net_->OpenTun(setup_.file.interface, setup_.file.mtu));
+  AQ_ASSIGN_OR_RETURN(NetClient::Interface opened,
+                      net_->OpenTun(setup_.file.interface, setup_.file.mtu));
   interface_ = std::move(opened.name);
   AQ_ASSIGN_OR_RETURN(tun_, os::Tun::Adopt(std::move(opened.tun)));
   tun_wait_.assign(Duplicate(tun_->fd()));
@@ -166,13 +183,18 @@ void NodeLoop::Enqueue() {
     static lineage::Ticket claimed = 0;
     claimed += backlog_.size();
     backlog_.clear();
-    boost::asio::post(io_, [this, ticket = claimed] { OnAck({.status = absl::OkStatus(), .ticket = ticket, .head = {}}); });
+    boost::asio::post(io_, [this, ticket = claimed] {
+      OnAck({.status = absl::OkStatus(), .ticket = ticket, .head = {}});
+    });
   }
 #endif
   // Tickets count batches in order, as Control does: nothing may overtake the backlog.
   while (!backlog_.empty() && writer_->TryEnqueue(backlog_.front())) backlog_.pop_front();
   if (backlog_.size() > kBacklogMax && !stopping_) {
-    Stop(ResourceExhausted("lineage: ", backlog_.size(), " batches wait for the disk of ", setup_.dir->store_path(),
+    Stop(ResourceExhausted("lineage: ",
+                           backlog_.size(),
+                           " batches wait for the disk of ",
+                           setup_.dir->store_path(),
                            "; free space or find out why it is slow"));
   }
 }
@@ -181,8 +203,10 @@ void NodeLoop::SendDatagrams() {
   if (out_.wg.datagrams.empty()) return;
   outgoing_.clear();
   for (const wireguard::OutDatagram& d : out_.wg.datagrams) {
-    outgoing_.push_back(
-        {.bytes = std::as_const(out_.wg).bytes(d), .remote = d.to, .local = ToOs(d.from), .tos = d.tos});
+    outgoing_.push_back({.bytes = std::as_const(out_.wg).bytes(d),
+                         .remote = d.to,
+                         .local = ToOs(d.from),
+                         .tos = d.tos});
   }
   udp_->Send(outgoing_);
 }
@@ -206,12 +230,20 @@ void NodeLoop::CarryOutOs(std::vector<node::OsAction> actions) {
     CarryOut(actuation, *net_);
     if (actuation.committed()) {
       up_ = actuation.up();
-      Log(Severity::kInfo, Join(interface_, up_ ? " is up" : " is down", ", read back from the kernel"));
+      Log(Severity::kInfo,
+          Join(interface_, up_ ? " is up" : " is down", ", read back from the kernel"));
     } else {
       if (actuation.up()) tables_ = {};
-      Log(Severity::kError, Join(interface_, ": taking it ", actuation.up() ? "up" : "down", " did not hold: ", actuation.why()));
+      Log(Severity::kError,
+          Join(interface_,
+               ": taking it ",
+               actuation.up() ? "up" : "down",
+               " did not hold: ",
+               actuation.why()));
     }
-    Turn([&](Now now, node::Outbox& out) { control_->OnOsOutcome(now, actuation.action(), actuation.edges(), out); });
+    Turn([&](Now now, node::Outbox& out) {
+      control_->OnOsOutcome(now, actuation.action(), actuation.edges(), out);
+    });
     if (stopping_) CheckSettled();
   }
 }
@@ -219,14 +251,21 @@ void NodeLoop::CarryOutOs(std::vector<node::OsAction> actions) {
 void NodeLoop::TellEvents(const std::vector<node::Event>& events) {
   for (const node::Event& e : events) {
     // Words prove two screens to be of one handshake: they are shown to clients, not kept in a log.
-    const bool secret = e.kind == node::Event::Kind::kWords || e.kind == node::Event::Kind::kJoinWaits;
-    Log(Severity::kInfo, Join(e.name.empty() ? ToHex(e.subject).substr(0, 8) : e.name, " ", EventName(e.kind),
-                              secret || e.text.empty() ? "" : ": ", secret ? "" : e.text));
+    const bool secret =
+        e.kind == node::Event::Kind::kWords || e.kind == node::Event::Kind::kJoinWaits;
+    Log(Severity::kInfo,
+        Join(e.name.empty() ? ToHex(e.subject).substr(0, 8) : e.name,
+             " ",
+             EventName(e.kind),
+             secret || e.text.empty() ? "" : ": ",
+             secret ? "" : e.text));
     if (e.kind == node::Event::Kind::kJoined) {
-      if (const absl::Status gone = setup_.dir->RemoveInvitation(); !gone.ok()) Log(Severity::kWarn, Text(gone));
+      if (const absl::Status gone = setup_.dir->RemoveInvitation(); !gone.ok())
+        Log(Severity::kWarn, Text(gone));
     }
     verbs_->OnEvent(e);
-    if (e.kind == node::Event::Kind::kJoined || e.kind == node::Event::Kind::kRenewed) FollowTables();
+    if (e.kind == node::Event::Kind::kJoined || e.kind == node::Event::Kind::kRenewed)
+      FollowTables();
   }
 }
 
@@ -246,7 +285,9 @@ void NodeLoop::OnUdp(os::Family family) {
     received_.clear();
     const bool more = udp_->Receive(family, received_);
     for (const os::Datagram& d : received_) {
-      Turn([&](Now now, node::Outbox& out) { control_->OnDatagram(now, d.bytes, d.remote, FromOs(d.local), out); });
+      Turn([&](Now now, node::Outbox& out) {
+        control_->OnDatagram(now, d.bytes, d.remote, FromOs(d.local), out);
+      });
     }
     if (!more) return;
   }
@@ -263,7 +304,8 @@ void NodeLoop::WaitTun() {
 void NodeLoop::OnTun() {
   arena_.Clear();
   if (tun_->ReadBatch(arena_, kTunReadsMax) == os::TunState::kGone) {
-    return Stop(Unavailable("interface ", interface_, ": somebody deleted it; start aqmeshd again"));
+    return Stop(
+        Unavailable("interface ", interface_, ": somebody deleted it; start aqmeshd again"));
   }
   packets_.clear();
   for (const os::PacketSlot& p : arena_.packets()) packets_.push_back(p.bytes());
@@ -321,7 +363,8 @@ void NodeLoop::WaitSignals() {
     if (error) return;
     if (signal == SIGHUP) {
       const absl::Status reloaded = Reload();
-      Log(reloaded.ok() ? Severity::kInfo : Severity::kError, reloaded.ok() ? "policy and config read again" : Text(reloaded));
+      Log(reloaded.ok() ? Severity::kInfo : Severity::kError,
+          reloaded.ok() ? "policy and config read again" : Text(reloaded));
     } else {
       Stop(absl::OkStatus());
     }
@@ -352,7 +395,8 @@ void NodeLoop::RefreshEndpoints() {
     const auto addresses = net_->MachineAddresses();
     if (!addresses.ok()) return Log(Severity::kWarn, Text(addresses.status()));
     for (const IpAddress& a : *addresses) {
-      if (found.size() < cli::kConfigEndpointsMax) found.push_back({.address = a, .port = udp_->port()});
+      if (found.size() < cli::kConfigEndpointsMax)
+        found.push_back({.address = a, .port = udp_->port()});
     }
   }
   if (found == endpoints_) return;
@@ -392,7 +436,8 @@ void NodeLoop::FollowTables() {
   if (wanted_up_ && charter != nullptr) {
     action.addresses = control_->own_addresses();  // none before the join is done
     if (!action.addresses.empty()) {
-      action.routes = {authority::Prefix48(control_->mesh().scope()), charter->body.pool4.value_or(authority::DefaultPool4())};
+      action.routes = {authority::Prefix48(control_->mesh().scope()),
+                       charter->body.pool4.value_or(authority::DefaultPool4())};
     }
   }
   action.kind = action.addresses.empty() ? node::OsAction::Kind::kDown : node::OsAction::Kind::kUp;
@@ -412,12 +457,16 @@ absl::Status NodeLoop::Reload() {
   cli::LoadedPolicy loaded = cli::LoadLocalPolicy(setup_.dir->policy_path());
   AQ_RETURN_IF_ERROR(loaded.status);  // what ran until now goes on
   setup_.policy = absl::OkStatus();
-  Turn([&](Now now, node::Outbox& out) { control_->SetPolicy(now, std::move(loaded.policy), out); });
-  const bool restart = file.listen_port != setup_.file.listen_port || file.interface != setup_.file.interface ||
-                       file.mtu != setup_.file.mtu || file.name != setup_.file.name;
+  Turn(
+      [&](Now now, node::Outbox& out) { control_->SetPolicy(now, std::move(loaded.policy), out); });
+  const bool restart = file.listen_port != setup_.file.listen_port ||
+                       file.interface != setup_.file.interface || file.mtu != setup_.file.mtu ||
+                       file.name != setup_.file.name;
   setup_.file.endpoints = std::move(file.endpoints);
   RefreshEndpoints();
-  if (restart) return FailedPrecondition(setup_.config_path, ": name, port, interface and MTU change at a restart only");
+  if (restart)
+    return FailedPrecondition(setup_.config_path,
+                              ": name, port, interface and MTU change at a restart only");
   return absl::OkStatus();
 }
 
@@ -434,7 +483,8 @@ void NodeLoop::Stop(absl::Status why) {
     return;
   }
   notifier_.Say("STOPPING=1");
-  // From the loop, not from inside a turn. Then until the records of the end are durable, or time is up.
+  // From the loop, not from inside a turn. Then until the records of the end are durable, or time
+  // is up.
   boost::asio::post(io_, [this] {
     SetUp(false);
     CheckSettled();

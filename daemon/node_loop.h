@@ -1,7 +1,8 @@
-// The real driver of node::Control: one Asio thread between the engine and sockets, TUN, disk, kernel
-// tables and the control socket.
-// One turn: read a batch -> call Control once -> carry out its Outbox in this order:
-//   commits -> Writer      datagrams -> UDP      packets -> TUN      os actions -> aqmesh-net      events -> clients
+// The real driver of node::Control: one Asio thread between the engine and sockets, TUN, disk,
+// kernel tables and the control socket. One turn: read a batch -> call Control once -> carry out
+// its Outbox in this order:
+//   commits -> Writer      datagrams -> UDP      packets -> TUN      os actions -> aqmesh-net
+//   events -> clients
 // Spec:   style law 2 and 3, shape 2; spec/authority.md F, G.
 // Bounds: per turn kUdpReadsMax recvmmsg a family and kTunReadsMax TUN reads; kBacklogMax batches that the
 //         log's queue did not take (beyond it the node ends: it can no longer keep its promise).
@@ -48,7 +49,9 @@ class NodeLoop {
     bool up = true;  // addresses and routes at once
   };
   // Opens the interface and the sockets; the control socket last, when all else is there.
-  static absl::StatusOr<std::unique_ptr<NodeLoop>> Create(Options options, Setup setup, std::unique_ptr<NetClient> net);
+  static absl::StatusOr<std::unique_ptr<NodeLoop>> Create(Options options,
+                                                          Setup setup,
+                                                          std::unique_ptr<NetClient> net);
   ~NodeLoop();
 
   absl::Status Run();
@@ -80,8 +83,8 @@ class NodeLoop {
   Rng& rng() { return rng_; }
   void SendFromHere(ByteView packet);  // as if it came from the TUN
   void SetUp(bool up);
-  absl::Status Reload();               // policy.toml and aqmesh.toml
-  void Stop(absl::Status why);         // OK: an orderly end
+  absl::Status Reload();        // policy.toml and aqmesh.toml
+  void Stop(absl::Status why);  // OK: an orderly end
 
  private:
   static constexpr size_t kTunReadsMax = 8;
@@ -100,7 +103,8 @@ class NodeLoop {
   void SendDatagrams();
   void WriteTun();
   void Enqueue();
-  void FollowTables();  // arms what is missing between the kernel's tables and what they should hold
+  void
+  FollowTables();  // arms what is missing between the kernel's tables and what they should hold
   void CarryOutOs(std::vector<node::OsAction> actions);
   void TellEvents(const std::vector<node::Event>& events);
 
@@ -131,7 +135,8 @@ class NodeLoop {
   std::unique_ptr<node::Control> control_;
 
   boost::asio::io_context io_{1};
-  boost::asio::posix::stream_descriptor udp4_{io_}, udp6_{io_}, tun_wait_{io_}, timer_{io_}, net_wait_{io_};
+  boost::asio::posix::stream_descriptor udp4_{io_}, udp6_{io_}, tun_wait_{io_}, timer_{io_},
+      net_wait_{io_};
   boost::asio::steady_timer endpoints_timer_{io_}, watchdog_timer_{io_}, stop_timer_{io_};
   boost::asio::signal_set signals_{io_};
 
@@ -148,7 +153,7 @@ class NodeLoop {
   Instant armed_ = kNever;
   node::OsAction tables_;  // what was last armed to be there
   bool wanted_up_ = false;
-  bool up_ = false;        // as read back
+  bool up_ = false;  // as read back
   bool stopping_ = false;
   bool disk_full_ = false;
   absl::Status end_;

@@ -13,12 +13,15 @@
 namespace aqmesh::daemon {
 
 Notifier::Notifier() {
-  if (const char* path = std::getenv("NOTIFY_SOCKET"); path != nullptr) path_ = path;  // NOLINT(concurrency-mt-unsafe)
-  if (const char* text = std::getenv("WATCHDOG_USEC"); text != nullptr) {              // NOLINT(concurrency-mt-unsafe)
+  if (const char* path = std::getenv("NOTIFY_SOCKET"); path != nullptr)
+    path_ = path;  // NOLINT(concurrency-mt-unsafe)
+  if (const char* text = std::getenv("WATCHDOG_USEC");
+      text != nullptr) {  // NOLINT(concurrency-mt-unsafe)
     int64_t micros = 0;
     const char* end = text + std::strlen(text);
     const auto parsed = std::from_chars(text, end, micros);
-    if (parsed.ec == std::errc{} && parsed.ptr == end && micros > 1) watchdog_ = std::chrono::microseconds(micros / 2);
+    if (parsed.ec == std::errc{} && parsed.ptr == end && micros > 1)
+      watchdog_ = std::chrono::microseconds(micros / 2);
   }
 }
 
@@ -32,7 +35,12 @@ void Notifier::Say(std::string_view line) const {
   if (!fd.valid()) return;
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path_.size());
   // Not delivered: see the header.
-  (void)::sendto(fd.get(), line.data(), line.size(), MSG_NOSIGNAL | MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&to), size);
+  (void)::sendto(fd.get(),
+                 line.data(),
+                 line.size(),
+                 MSG_NOSIGNAL | MSG_DONTWAIT,
+                 reinterpret_cast<sockaddr*>(&to),
+                 size);
 }
 
 }  // namespace aqmesh::daemon

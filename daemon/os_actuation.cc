@@ -19,7 +19,8 @@ bool Holds(const std::vector<Prefix>& list, const Prefix& p) {
 std::vector<net::Request> OsActuation::Plan() const {
   std::vector<net::Request> steps;
   if (up()) {
-    steps.push_back(net::SetUp{true});  // the kernel takes routes only through an interface that is up
+    steps.push_back(
+        net::SetUp{true});  // the kernel takes routes only through an interface that is up
     for (const Prefix& a : action_.addresses) steps.push_back(net::AddAddress{a.address});
     for (const Prefix& r : action_.routes) steps.push_back(net::AddRoute{r});
   } else {
@@ -48,9 +49,12 @@ bool OsActuation::OnReadBack(const absl::StatusOr<net::State>& seen) {
   } else if (seen->up != up()) {
     differs = seen->up ? "the interface is still up" : "the interface is not up";
   }
-  const auto check = [&](const std::vector<Prefix>& wanted, const std::vector<Prefix>& there, std::string_view what) {
+  const auto check = [&](const std::vector<Prefix>& wanted,
+                         const std::vector<Prefix>& there,
+                         std::string_view what) {
     for (const Prefix& p : wanted) {
-      if (Holds(there, p) != up()) differs = Join(what, " ", p.ToString(), up() ? " is not there" : " is still there");
+      if (Holds(there, p) != up())
+        differs = Join(what, " ", p.ToString(), up() ? " is not there" : " is still there");
     }
   };
   if (seen.ok()) {
@@ -70,8 +74,10 @@ bool OsActuation::OnReadBack(const absl::StatusOr<net::State>& seen) {
 std::vector<net::Request> OsActuation::Undo() const {
   std::vector<net::Request> steps;
   for (auto step = done_.rbegin(); step != done_.rend(); ++step) {
-    if (const auto* route = std::get_if<net::AddRoute>(&*step)) steps.push_back(net::RemoveRoute{route->prefix});
-    if (const auto* address = std::get_if<net::AddAddress>(&*step)) steps.push_back(net::RemoveAddress{address->address});
+    if (const auto* route = std::get_if<net::AddRoute>(&*step))
+      steps.push_back(net::RemoveRoute{route->prefix});
+    if (const auto* address = std::get_if<net::AddAddress>(&*step))
+      steps.push_back(net::RemoveAddress{address->address});
     if (std::holds_alternative<net::SetUp>(*step)) steps.push_back(net::SetUp{false});
   }
   return steps;
@@ -81,8 +87,10 @@ void OsActuation::OnUndone(const absl::StatusOr<net::State>& seen) {
   bool gone = seen.ok();
   for (const net::Request& step : done_) {
     if (!gone) break;
-    if (const auto* route = std::get_if<net::AddRoute>(&step)) gone = !Holds(seen->routes, route->prefix);
-    if (const auto* add = std::get_if<net::AddAddress>(&step)) gone = !Holds(seen->addresses, Prefix::Host(add->address));
+    if (const auto* route = std::get_if<net::AddRoute>(&step))
+      gone = !Holds(seen->routes, route->prefix);
+    if (const auto* add = std::get_if<net::AddAddress>(&step))
+      gone = !Holds(seen->addresses, Prefix::Host(add->address));
   }
   edges_.push_back(gone ? RecordKind::kRolledBack : RecordKind::kDiverged);
 }

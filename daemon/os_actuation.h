@@ -1,11 +1,11 @@
-// One change of the kernel's tables, from ARMED to its end: apply, read back through another socket, keep or
-// undo. Control armed it (the undo is durable before an OsAction leaves the node) and records each edge
-// that this machine of states went through.
+// One change of the kernel's tables, from ARMED to its end: apply, read back through another
+// socket, keep or undo. Control armed it (the undo is durable before an OsAction leaves the node)
+// and records each edge that this machine of states went through.
 // Spec:   spec/authority.md F:
 //           ARMED -> APPLIED -> VERIFIED -> COMMITTED
 //           ARMED -> APPLIED -> (read-back differs) -> undo -> ROLLED_BACK | DIVERGED
-//         Up is permissive: what cannot be verified is undone. Down is restrictive and rolls forward: it is tried
-//         twice, then DIVERGED.
+//         Up is permissive: what cannot be verified is undone. Down is restrictive and rolls
+//         forward: it is tried twice, then DIVERGED.
 // Bounds: those of net_protocol.h. Thread: a value; one owner. No I/O but through the `net` handed to CarryOut.
 #ifndef AQMESH_DAEMON_OS_ACTUATION_H_
 #define AQMESH_DAEMON_OS_ACTUATION_H_
@@ -25,8 +25,8 @@ class OsActuation {
 
   // What to ask for, in order.
   std::vector<net::Request> Plan() const;
-  // One step of the plan was answered. False: stop here. "Already there" and "not there" are fine answers, and
-  // leave nothing to undo.
+  // One step of the plan was answered. False: stop here. "Already there" and "not there" are fine
+  // answers, and leave nothing to undo.
   bool OnStep(const net::Request& step, const absl::Status& answer);
   void OnApplied() { edges_.push_back(authority::RecordKind::kApplied); }
   // What the other socket saw. True: VERIFIED and COMMITTED. False: `why` says what differed.
@@ -39,7 +39,9 @@ class OsActuation {
 
   const node::OsAction& action() const { return action_; }
   bool up() const { return action_.kind == node::OsAction::Kind::kUp; }
-  bool committed() const { return !edges_.empty() && edges_.back() == authority::RecordKind::kCommitted; }
+  bool committed() const {
+    return !edges_.empty() && edges_.back() == authority::RecordKind::kCommitted;
+  }
   const std::vector<authority::RecordKind>& edges() const { return edges_; }
   const std::string& why() const { return why_; }
 
@@ -50,7 +52,8 @@ class OsActuation {
   std::string why_;
 };
 
-// Walks one actuation to its end. Net: Do(request) -> absl::Status, ReadBack() -> StatusOr<net::State>.
+// Walks one actuation to its end. Net: Do(request) -> absl::Status, ReadBack() ->
+// StatusOr<net::State>.
 template <class Net>
 void CarryOut(OsActuation& actuation, Net& net) {
   const auto apply = [&] {

@@ -33,7 +33,8 @@ absl::StatusOr<cli::Config> ReadConfigFile(const std::string& path) {
   std::string text(cli::kStateFileMax + 1, '\0');
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<size_t>(in.gcount()));
-  if (text.size() > cli::kStateFileMax) return InvalidArgument("config ", path, ": over ", cli::kStateFileMax, " bytes");
+  if (text.size() > cli::kStateFileMax)
+    return InvalidArgument("config ", path, ": over ", cli::kStateFileMax, " bytes");
   return cli::ParseConfig(text, path);
 }
 

@@ -1,5 +1,5 @@
-// What a node starts from: everything that the state directory holds, read and checked before any socket
-// is open.
+// What a node starts from: everything that the state directory holds, read and checked before any
+// socket is open.
 // Spec:   daemon/cli/state.h (the directory), spec/authority.md C.4 (no readable policy: nothing is allowed).
 // Bounds: kImageObjectsMax objects, kImageStateMax state values are loaded.
 // Thread: a resource; one owner. Errors: the file or key at fault, and the mend.
@@ -25,10 +25,10 @@ struct Setup {
   std::unique_ptr<issuing::KeyStore> keys;  // whose directory `seqs` uses
   std::unique_ptr<issuing::SeqCounter> seqs;
   std::unique_ptr<lineage::RocksStore> store;
-  cli::Config file;                         // aqmesh.toml
-  std::string config_path;                  // where it was read
+  cli::Config file;         // aqmesh.toml
+  std::string config_path;  // where it was read
   node::Image image;
-  absl::Status policy;                      // why nothing is allowed, if so
+  absl::Status policy;  // why nothing is allowed, if so
 };
 
 // `config_path` empty: the state directory's own. Fills everything of Setup.

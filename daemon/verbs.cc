@@ -1,4 +1,5 @@
-// The verbs that are answered at once. verbs_explain.cc: explain and can. verbs_live.cc: ping, wait, follow.
+// The verbs that are answered at once. verbs_explain.cc: explain and can. verbs_live.cc: ping,
+// wait, follow.
 #include "daemon/verbs.h"
 
 #include <algorithm>
@@ -14,7 +15,8 @@ using wire::JsonWriter;
 
 namespace {
 
-constexpr auto kLiveWithin = std::chrono::seconds(180);  // WireGuard's own idea of a session (Reject-After-Time)
+constexpr auto kLiveWithin =
+    std::chrono::seconds(180);  // WireGuard's own idea of a session (Reject-After-Time)
 
 JsonWriter Opened(std::string_view verb) {
   JsonWriter w;
@@ -38,20 +40,15 @@ void Verbs::Handle(SessionId session, Verb verb, cli::LiveRequest request) {
   if (!request.json.empty()) {
     boost::system::error_code error;
     parsed = boost::json::parse(request.json, error);  // its own depth limit is 32
-    if (error || !parsed.is_object()) return server_->Reply(session, Refusal("the arguments are no JSON object", 2));
+    if (error || !parsed.is_object())
+      return server_->Reply(session, Refusal("the arguments are no JSON object", 2));
   }
   const Args& args = parsed.as_object();
   absl::Status started;
   switch (verb) {
-    case Verb::kPing:
-      started = StartPing(session, args);
-      break;
-    case Verb::kWait:
-      started = StartWait(session, args);
-      break;
-    case Verb::kFollow:
-      started = StartFollow(session, args);
-      break;
+    case Verb::kPing: started = StartPing(session, args); break;
+    case Verb::kWait: started = StartWait(session, args); break;
+    case Verb::kFollow: started = StartFollow(session, args); break;
     default: {
       int exit = 0;
       auto answer = AnswerNow(verb, args, request, exit);
@@ -63,7 +60,10 @@ void Verbs::Handle(SessionId session, Verb verb, cli::LiveRequest request) {
   if (!started.ok()) server_->Reply(session, Refusal(started));
 }
 
-absl::StatusOr<std::string> Verbs::AnswerNow(Verb verb, const Args& args, const cli::LiveRequest& request, int& exit) {
+absl::StatusOr<std::string> Verbs::AnswerNow(Verb verb,
+                                             const Args& args,
+                                             const cli::LiveRequest& request,
+                                             int& exit) {
   switch (verb) {
     case Verb::kStatus: return Status();
     case Verb::kPeers: return Peers();
@@ -94,8 +94,7 @@ absl::StatusOr<std::string> Verbs::AnswerNow(Verb verb, const Args& args, const 
     }
     case Verb::kPing:
     case Verb::kWait:
-    case Verb::kFollow:
-      break;
+    case Verb::kFollow: break;
   }
   return Internal("a verb that takes time was asked for at once");
 }
@@ -137,23 +136,32 @@ void Verbs::PutPeer(JsonWriter& w, const node::PeerView& p) {
 
 std::string Verbs::Status() {
   const node::Mesh& mesh = loop_.control().mesh();
-  const auto up_for = std::chrono::duration_cast<std::chrono::seconds>(os::ReadNow().mono - loop_.started());
+  const auto up_for =
+      std::chrono::duration_cast<std::chrono::seconds>(os::ReadNow().mono - loop_.started());
   JsonWriter w = Opened("status");
   w.Field("mesh", std::string_view(mesh.has_charter() ? mesh.charter().body.name : ""));
   w.Field("name", std::string_view(OwnName())).Field("kid", std::string_view(ToHex(mesh.kid())));
   PutAddresses(w, loop_.control().own_addresses());
   w.Field("version", std::string_view(loop_.version())).Field("uptime_s", up_for.count());
   w.Field("interface", std::string_view(loop_.interface())).Field("listen_port", loop_.port());
-  w.Field("records", loop_.records()).Field("joined", mesh.leaf() != nullptr).Field("up", loop_.up());
+  w.Field("records", loop_.records())
+      .Field("joined", mesh.leaf() != nullptr)
+      .Field("up", loop_.up());
   const std::vector<node::PeerView> peers = loop_.control().Peers();
   w.Key("peers").Array();
   for (const node::PeerView& p : peers) PutPeer(w, p);
   w.End().Key("warnings").Array();
-  if (!loop_.setup().policy.ok()) w.Value(std::string_view(Join("nothing is allowed: ", Text(loop_.setup().policy))));
+  if (!loop_.setup().policy.ok())
+    w.Value(std::string_view(Join("nothing is allowed: ", Text(loop_.setup().policy))));
   for (const node::PeerView& p : peers) {
     if (p.rung == authority::Rung::kAdmit || p.rung == authority::Rung::kNone) continue;
-    w.Value(std::string_view(Join(p.name, " is held at ", authority::RungName(p.rung), ": ",
-                                  authority::ReasonName(p.reason), ". aqmesh explain ", p.name)));
+    w.Value(std::string_view(Join(p.name,
+                                  " is held at ",
+                                  authority::RungName(p.rung),
+                                  ": ",
+                                  authority::ReasonName(p.reason),
+                                  ". aqmesh explain ",
+                                  p.name)));
   }
   w.End();
   return Done(w);
@@ -174,8 +182,10 @@ absl::StatusOr<node::PeerView> Verbs::FindPeer(std::string_view what) {
   bool ambiguous = false;
   for (node::PeerView& p : loop_.control().Peers()) {
     const bool named = !p.name.empty() && p.name == what;
-    const bool addressed = address && std::any_of(p.addresses.begin(), p.addresses.end(),
-                                                  [&](const Prefix& a) { return a.address == *address; });
+    const bool addressed =
+        address && std::any_of(p.addresses.begin(), p.addresses.end(), [&](const Prefix& a) {
+          return a.address == *address;
+        });
     if (named || addressed) return std::move(p);
     if (what.size() >= kPrefixMin && ToHex(p.kid).starts_with(what)) {
       ambiguous = by_key.has_value();
@@ -192,13 +202,16 @@ absl::StatusOr<std::string> Verbs::Whoami() {
   const auto* leaf = mesh.leaf();
   if (leaf == nullptr) return FailedPrecondition("this machine has no grant yet: aqmesh join LINE");
   JsonWriter w = Opened("whoami");
-  w.Field("mesh", std::string_view(mesh.charter().body.name)).Field("name", std::string_view(OwnName()));
-  w.Field("kid", std::string_view(ToHex(mesh.kid()))).Field("scope", std::string_view(ToHex(mesh.scope())));
+  w.Field("mesh", std::string_view(mesh.charter().body.name))
+      .Field("name", std::string_view(OwnName()));
+  w.Field("kid", std::string_view(ToHex(mesh.kid())))
+      .Field("scope", std::string_view(ToHex(mesh.scope())));
   PutAddresses(w, loop_.control().own_addresses());
   w.Key("tags").Array();
   for (const std::string& tag : leaf->body.tags) w.Value(std::string_view(tag));
   w.End().Field("class", authority::ClassName(leaf->body.cls));
-  w.Field("grant_end", leaf->body.not_before + leaf->body.ttl).Field("enroller", mesh.enroller() != nullptr);
+  w.Field("grant_end", leaf->body.not_before + leaf->body.ttl)
+      .Field("enroller", mesh.enroller() != nullptr);
   return Done(w);
 }
 
@@ -222,8 +235,11 @@ absl::StatusOr<std::string> Verbs::Whois(const Args& args) {
     AQ_ASSIGN_OR_RETURN(p, FindPeer(address));
   }
   w.Field("name", std::string_view(p.name)).Field("kid", std::string_view(ToHex(p.kid)));
-  // Who is met in a tunnel was admitted by a NODE grant; other classes issue and do not carry packets.
-  w.Field("class", authority::ClassName(us && mesh.leaf() ? mesh.leaf()->body.cls : authority::Class::kNode));
+  // Who is met in a tunnel was admitted by a NODE grant; other classes issue and do not carry
+  // packets.
+  w.Field(
+      "class",
+      authority::ClassName(us && mesh.leaf() ? mesh.leaf()->body.cls : authority::Class::kNode));
   PutAddresses(w, p.addresses);
   w.Key("tags").Array();
   for (const std::string& tag : p.tags) w.Value(std::string_view(tag));
@@ -261,7 +277,8 @@ absl::StatusOr<std::string> Verbs::Invite(const Args& args) {
   const crypto::Ed25519Seed one_time = crypto::NewEd25519(loop_.rng());
   terms.one_time_key = crypto::Ed25519Public(one_time);
   const uint16_t uses = terms.uses;
-  AQ_ASSIGN_OR_RETURN(const node::Held<authority::Invite> invite, loop_.Turn([&](Now now, node::Outbox& out) {
+  AQ_ASSIGN_OR_RETURN(const node::Held<authority::Invite> invite,
+                      loop_.Turn([&](Now now, node::Outbox& out) {
                         return loop_.control().Invite(now, std::move(terms), out);
                       }));
   JsonWriter w = Opened("invite");
@@ -276,7 +293,8 @@ absl::StatusOr<std::string> Verbs::AnswerJoin(const Args& args) {
   const auto kid = bytes ? Kid::From(*bytes) : std::nullopt;
   if (!kid) return InvalidArgument("kid ", text, ": 32 hex digits, as the event `ask` gave them");
   const bool yes = FlagArg(args, "yes", false);
-  AQ_RETURN_IF_ERROR(loop_.Turn([&](Now now, node::Outbox& out) { return loop_.control().AnswerJoin(now, *kid, yes, out); }));
+  AQ_RETURN_IF_ERROR(loop_.Turn(
+      [&](Now now, node::Outbox& out) { return loop_.control().AnswerJoin(now, *kid, yes, out); }));
   JsonWriter w = Opened("answer");
   return Done(w);
 }
@@ -299,15 +317,19 @@ absl::StatusOr<std::string> Verbs::Revoke(const Args& args) {
     uint32_t newest = 1;
     AQ_ASSIGN_OR_RETURN(const cli::KnownObjects known, cli::LoadObjects(*loop_.setup().store));
     for (const auto& g : known.grants) {
-      if (authority::KidOf(g.body.suite, g.body.key) == terms.kid) newest = std::max(newest, g.body.generation);
+      if (authority::KidOf(g.body.suite, g.body.key) == terms.kid)
+        newest = std::max(newest, g.body.generation);
     }
     terms.floor = newest + 1;
   }
   const Kid own = loop_.control().mesh().kid();
   const std::vector<node::PeerView> peers = loop_.control().Peers();
-  const auto told = std::count_if(peers.begin(), peers.end(), [&](const node::PeerView& p) { return IsLive(p); });
-  AQ_RETURN_IF_ERROR(loop_.Turn([&](Now now, node::Outbox& out) { return loop_.control().Revoke(now, terms, out); }));
-  AQ_ASSIGN_OR_RETURN(const issuing::RestrictionHead head, loop_.setup().seqs->LastRestriction(own));
+  const auto told =
+      std::count_if(peers.begin(), peers.end(), [&](const node::PeerView& p) { return IsLive(p); });
+  AQ_RETURN_IF_ERROR(loop_.Turn(
+      [&](Now now, node::Outbox& out) { return loop_.control().Revoke(now, terms, out); }));
+  AQ_ASSIGN_OR_RETURN(const issuing::RestrictionHead head,
+                      loop_.setup().seqs->LastRestriction(own));
   JsonWriter w = Opened("revoke");
   w.Field("target", std::string_view(target)).Field("kid", std::string_view(ToHex(terms.kid)));
   w.Field("oid", std::string_view(ToHex(head.oid))).Field("seq", head.seq);
@@ -316,12 +338,14 @@ absl::StatusOr<std::string> Verbs::Revoke(const Args& args) {
 }
 
 absl::StatusOr<std::string> Verbs::Import(const cli::LiveRequest& request) {
-  AQ_ASSIGN_OR_RETURN(const std::vector<authority::Signed> objects, authority::ParseArmour(request.payload));
+  AQ_ASSIGN_OR_RETURN(const std::vector<authority::Signed> objects,
+                      authority::ParseArmour(request.payload));
   size_t imported = 0, skipped = 0;
   absl::Status first_refusal;
   for (const authority::Signed& object : objects) {
-    const absl::Status taken = loop_.Turn(
-        [&](Now now, node::Outbox& out) { return loop_.control().Import(now, object.bytes(), out); });
+    const absl::Status taken = loop_.Turn([&](Now now, node::Outbox& out) {
+      return loop_.control().Import(now, object.bytes(), out);
+    });
     taken.ok() ? ++imported : ++skipped;
     if (!taken.ok() && first_refusal.ok()) first_refusal = taken;
   }

@@ -48,14 +48,19 @@ class Verbs {
   };
 
   // Answers that are known at once: text of a JSON object, or why not. `exit` starts at 0.
-  absl::StatusOr<std::string> AnswerNow(Verb verb, const Args& args, const cli::LiveRequest& request, int& exit);
+  absl::StatusOr<std::string> AnswerNow(Verb verb,
+                                        const Args& args,
+                                        const cli::LiveRequest& request,
+                                        int& exit);
   std::string Status();
   std::string Peers();
   absl::StatusOr<std::string> Whois(const Args& args);
   absl::StatusOr<std::string> Whoami();
   absl::StatusOr<std::string> Ip(const Args& args);
   absl::StatusOr<std::string> Explain(const Args& args, std::string_view schema, int& exit);
-  absl::StatusOr<std::string> ExplainPeer(const node::PeerView& peer, std::string_view schema, int& exit);
+  absl::StatusOr<std::string> ExplainPeer(const node::PeerView& peer,
+                                          std::string_view schema,
+                                          int& exit);
   absl::StatusOr<std::string> Invite(const Args& args);
   absl::StatusOr<std::string> AnswerJoin(const Args& args);
   absl::StatusOr<std::string> Revoke(const Args& args);

@@ -20,7 +20,9 @@ inline const boost::json::value* FindArg(const boost::json::object& args, std::s
   return args.if_contains(boost::json::string_view(name.data(), name.size()));
 }
 
-inline std::string TextArgOr(const boost::json::object& args, std::string_view name, std::string_view fallback) {
+inline std::string TextArgOr(const boost::json::object& args,
+                             std::string_view name,
+                             std::string_view fallback) {
   const boost::json::value* v = FindArg(args, name);
   if (v == nullptr || !v->is_string()) return std::string(fallback);
   return std::string(v->get_string().data(), v->get_string().size());
@@ -43,11 +45,14 @@ absl::StatusOr<T> NumberArg(const boost::json::object& args, std::string_view na
   if (v == nullptr || v->is_null()) return fallback;
   boost::system::error_code error;
   const T number = v->to_number<T>(error);  // refuses fractions and what does not fit
-  if (error) return InvalidArgument("argument ", name, ": a whole number up to ", std::numeric_limits<T>::max());
+  if (error)
+    return InvalidArgument(
+        "argument ", name, ": a whole number up to ", std::numeric_limits<T>::max());
   return number;
 }
 
-inline absl::StatusOr<std::vector<std::string>> ListArg(const boost::json::object& args, std::string_view name) {
+inline absl::StatusOr<std::vector<std::string>> ListArg(const boost::json::object& args,
+                                                        std::string_view name) {
   std::vector<std::string> out;
   const boost::json::value* v = FindArg(args, name);
   if (v == nullptr || v->is_null()) return out;

@@ -22,7 +22,10 @@ std::optional<uint8_t> ProtoNamed(std::string_view name) {
 }
 
 // The first packet of a flow, as the classifier reads it.
-std::optional<admission::PacketInfo> Opener(const IpAddress& src, const IpAddress& dst, uint8_t proto, uint16_t port) {
+std::optional<admission::PacketInfo> Opener(const IpAddress& src,
+                                            const IpAddress& dst,
+                                            uint8_t proto,
+                                            uint16_t port) {
   Bytes packet = EchoRequest({.from = src, .to = dst, .id = 1, .sequence = 1}, 12);
   const size_t header = src.is_v6() ? 40 : 20;
   if (proto != kIcmp) {
@@ -49,7 +52,8 @@ void PutGates(JsonWriter& w, const node::PeerView& p) {
   for (size_t i = 0; i < authority::kGateCount; ++i) {
     w.Object().Field("gate", authority::GateName(static_cast<authority::Gate>(i)));
     w.Field("rung", authority::RungName(p.gates[i].rung));
-    if (p.gates[i].reason != authority::Reason::kNone) w.Field("reason", authority::ReasonName(p.gates[i].reason));
+    if (p.gates[i].reason != authority::Reason::kNone)
+      w.Field("reason", authority::ReasonName(p.gates[i].reason));
     w.End();
   }
   w.End();
@@ -65,18 +69,24 @@ void PutRule(JsonWriter& w, const node::Mesh& mesh, const admission::RuleRef& re
   if (object == nullptr) return;
   const auto fragment = authority::ParseBody<authority::Fragment>(object->body());
   if (!fragment.ok() || ref.rule >= fragment->rules.size()) return;
-  w.Key("rule").Object().Field("text", std::string_view(admission::RuleText(fragment->rules[ref.rule])));
+  w.Key("rule").Object().Field("text",
+                               std::string_view(admission::RuleText(fragment->rules[ref.rule])));
   w.Field("fragment", std::string_view(ToHex(ref.fragment)));
   w.Field("authority", std::string_view(ToHex(object->kid()))).End();
 }
 
 }  // namespace
 
-absl::StatusOr<std::string> Verbs::ExplainPeer(const node::PeerView& peer, std::string_view schema, int& exit) {
+absl::StatusOr<std::string> Verbs::ExplainPeer(const node::PeerView& peer,
+                                               std::string_view schema,
+                                               int& exit) {
   const bool allowed = peer.rung >= authority::Rung::kProbation;
   exit = allowed ? 0 : 1;
   JsonWriter w;
-  w.Object().Field("schema", schema).Field("allowed", allowed).Field("verdict", authority::RungName(peer.rung));
+  w.Object()
+      .Field("schema", schema)
+      .Field("allowed", allowed)
+      .Field("verdict", authority::RungName(peer.rung));
   w.Key("src").Object().Field("name", std::string_view(peer.name)).End();
   PutGates(w, peer);
   PutReason(w, peer.reason);
@@ -94,14 +104,17 @@ absl::StatusOr<std::string> Verbs::Explain(const Args& args, std::string_view sc
   const auto own = loop_.control().own_addresses();
   const auto is_us = [&](const std::string& who) {
     const auto address = IpAddress::Parse(who);
-    return who == OwnName() || std::any_of(own.begin(), own.end(), [&](const Prefix& p) { return address == p.address; });
+    return who == OwnName() || std::any_of(own.begin(), own.end(), [&](const Prefix& p) {
+             return address == p.address;
+           });
   };
   if (dst.empty()) {
     AQ_ASSIGN_OR_RETURN(const node::PeerView peer, FindPeer(src));
     return ExplainPeer(peer, schema, exit);
   }
   if (is_us(src) == is_us(dst)) {
-    return FailedPrecondition(src, " -> ", dst, ": one end must be this machine (", OwnName(), "); ask there");
+    return FailedPrecondition(
+        src, " -> ", dst, ": one end must be this machine (", OwnName(), "); ask there");
   }
   const bool sending = is_us(src);
   AQ_ASSIGN_OR_RETURN(const node::PeerView peer, FindPeer(sending ? dst : src));
@@ -110,25 +123,33 @@ absl::StatusOr<std::string> Verbs::Explain(const Args& args, std::string_view sc
   std::optional<admission::PacketInfo> info;
   for (const Prefix& theirs : peer.addresses) {
     for (const Prefix& ours : own) {
-      if (info || ours.address.is_v6() != theirs.address.is_v6() || (wanted && *wanted != theirs.address)) continue;
+      if (info || ours.address.is_v6() != theirs.address.is_v6() ||
+          (wanted && *wanted != theirs.address))
+        continue;
       const uint8_t number = *proto == kIcmp && ours.address.is_v6() ? kIcmp6 : *proto;
-      info = Opener(sending ? ours.address : theirs.address, sending ? theirs.address : ours.address,
-                    number == kIcmp6 ? kIcmp : number, port);
+      info = Opener(sending ? ours.address : theirs.address,
+                    sending ? theirs.address : ours.address,
+                    number == kIcmp6 ? kIcmp : number,
+                    port);
     }
   }
   const auto verdict = loop_.control().datapath().VerdictOf(peer.id);
   const Now now = os::ReadNow();
   const admission::Policy* policy = nullptr;
   if (verdict != nullptr && verdict->policies != nullptr) {
-    policy = &verdict->policies->For(sending ? admission::Direction::kSend : admission::Direction::kReceive);
+    policy = &verdict->policies->For(sending ? admission::Direction::kSend
+                                             : admission::Direction::kReceive);
   }
-  admission::Ruling ruling{.reason = peer.reason == authority::Reason::kNone ? authority::Reason::kNoRule : peer.reason};
+  admission::Ruling ruling{
+      .reason = peer.reason == authority::Reason::kNone ? authority::Reason::kNoRule : peer.reason};
   if (policy != nullptr && info) ruling = policy->Evaluate(*info, now.wall);
   exit = ruling.pass() ? 0 : 1;
 
   JsonWriter w;
   w.Object().Field("schema", schema).Field("allowed", ruling.pass());
-  w.Field("verdict", ruling.pass() ? authority::RungName(peer.rung) : authority::RungName(authority::Rung::kRefuse));
+  w.Field("verdict",
+          ruling.pass() ? authority::RungName(peer.rung)
+                        : authority::RungName(authority::Rung::kRefuse));
   const auto end = [&](std::string_view key, bool us, const std::optional<IpAddress>& address) {
     w.Key(key).Object().Field("name", std::string_view(us ? OwnName() : peer.name));
     if (address) w.Field("address", std::string_view(address->ToString()));
@@ -139,10 +160,14 @@ absl::StatusOr<std::string> Verbs::Explain(const Args& args, std::string_view sc
   w.Field("proto", std::string_view(proto_name.empty() ? "tcp" : proto_name));
   if (*proto != kIcmp) w.Field("port", port);
   PutGates(w, peer);
-  if (ruling.pass() && ruling.path != admission::kNoPath) PutRule(w, loop_.control().mesh(), policy->rule(ruling.path));
+  if (ruling.pass() && ruling.path != admission::kNoPath)
+    PutRule(w, loop_.control().mesh(), policy->rule(ruling.path));
   if (!ruling.pass() && policy != nullptr && info && policy->DeniedBy(*info)) {
     w.Field("reason", authority::ReasonName(authority::Reason::kLocalPolicy));
-    w.Field("mend", std::string_view(Join("a [[deny]] of ", loop_.setup().dir->policy_path(), " on this machine matches; edit it")));
+    w.Field("mend",
+            std::string_view(Join("a [[deny]] of ",
+                                  loop_.setup().dir->policy_path(),
+                                  " on this machine matches; edit it")));
   } else if (!ruling.pass()) {
     PutReason(w, ruling.reason);
   }

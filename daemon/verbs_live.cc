@@ -39,11 +39,11 @@ struct Verbs::Ping {
   SessionId session = 0;
   Kid kid;
   std::string name;
-  Echo echo;               // sequence: of the newest request
+  Echo echo;  // sequence: of the newest request
   uint16_t count = 0, received = 0;
   std::chrono::milliseconds interval{}, timeout{};
   Instant sent_at{};
-  bool answered = true;    // the newest request
+  bool answered = true;  // the newest request
   std::unique_ptr<boost::asio::steady_timer> timer;
 };
 
@@ -56,14 +56,16 @@ absl::Status Verbs::StartPing(SessionId session, const Args& args) {
   AQ_ASSIGN_OR_RETURN(const uint32_t interval, NumberArg<uint32_t>(args, "interval_ms", 1000));
   AQ_ASSIGN_OR_RETURN(const uint32_t timeout, NumberArg<uint32_t>(args, "timeout_ms", 3000));
   AQ_ASSIGN_OR_RETURN(const node::PeerView peer, FindPeer(who));
-  if (pings_.size() >= kPingsMax) return ResourceExhausted("ping: ", kPingsMax, " run already; wait for one to end");
+  if (pings_.size() >= kPingsMax)
+    return ResourceExhausted("ping: ", kPingsMax, " run already; wait for one to end");
   const auto wanted = IpAddress::Parse(who);
   auto ping = std::make_unique<Ping>();
   // From an address of ours to one of the peer's of the same family: the one asked for, else IPv6.
   bool found = false;
   for (const Prefix& to : peer.addresses) {
     for (const Prefix& from : loop_.control().own_addresses()) {
-      const bool match = to.address.is_v6() == from.address.is_v6() && (!wanted || *wanted == to.address);
+      const bool match =
+          to.address.is_v6() == from.address.is_v6() && (!wanted || *wanted == to.address);
       if (match && (!found || to.address.is_v6())) {
         ping->echo.from = from.address;
         ping->echo.to = to.address;
@@ -71,7 +73,9 @@ absl::Status Verbs::StartPing(SessionId session, const Args& args) {
       }
     }
   }
-  if (!found) return FailedPrecondition("ping ", who, ": no address of it is known here yet; it was never admitted");
+  if (!found)
+    return FailedPrecondition(
+        "ping ", who, ": no address of it is known here yet; it was never admitted");
   do {
     ping->echo.id = static_cast<uint16_t>(loop_.rng().U32());
   } while (pings_.contains(ping->echo.id));
@@ -101,7 +105,9 @@ void Verbs::SendPing(Ping& ping) {
     if (!server_->IsOpen(p.session)) return EndPing(id);
     if (!p.answered) {
       JsonWriter w;
-      w.Object().Field("seq", p.echo.sequence).Field("address", std::string_view(p.echo.to.ToString()));
+      w.Object()
+          .Field("seq", p.echo.sequence)
+          .Field("address", std::string_view(p.echo.to.ToString()));
       w.Field("path", std::string_view("offline")).End();
       Say(p.session, w.Take(), true);
     }
@@ -114,17 +120,21 @@ bool Verbs::TakeEchoReply(ByteView packet) {
   if (pings_.empty()) return false;
   const auto echo = ParseEchoReply(packet);
   const auto it = echo ? pings_.find(echo->id) : pings_.end();
-  if (it == pings_.end() || it->second->echo.to != echo->to || it->second->echo.from != echo->from) return false;
+  if (it == pings_.end() || it->second->echo.to != echo->to || it->second->echo.from != echo->from)
+    return false;
   Ping& p = *it->second;
-  if (p.answered || echo->sequence != p.echo.sequence) return true;  // late or double: nobody waits for it
-  const auto rtt = std::chrono::duration_cast<std::chrono::microseconds>(os::ReadNow().mono - p.sent_at);
+  if (p.answered || echo->sequence != p.echo.sequence)
+    return true;  // late or double: nobody waits for it
+  const auto rtt =
+      std::chrono::duration_cast<std::chrono::microseconds>(os::ReadNow().mono - p.sent_at);
   p.answered = true;
   ++p.received;
   JsonWriter w;
   w.Object().Field("seq", p.echo.sequence).Field("address", std::string_view(p.echo.to.ToString()));
   w.Field("rtt_us", rtt.count()).Field("path", std::string_view("direct"));
   for (const node::PeerView& peer : loop_.control().Peers()) {
-    if (peer.kid == p.kid && peer.endpoint) w.Field("endpoint", std::string_view(peer.endpoint->ToString()));
+    if (peer.kid == p.kid && peer.endpoint)
+      w.Field("endpoint", std::string_view(peer.endpoint->ToString()));
   }
   w.Field("inner_mtu", loop_.setup().file.mtu).End();
   Say(p.session, w.Take(), true);
@@ -144,13 +154,16 @@ void Verbs::EndPing(uint16_t id) {
   const auto it = pings_.find(id);
   const Ping& p = *it->second;
   JsonWriter w;
-  w.Object().Field("schema", std::string_view("aqmesh.ping/1")).Field("name", std::string_view(p.name));
+  w.Object()
+      .Field("schema", std::string_view("aqmesh.ping/1"))
+      .Field("name", std::string_view(p.name));
   w.Field("sent", p.echo.sequence).Field("received", p.received);
   authority::Rung rung = authority::Rung::kNone;
   for (const node::PeerView& peer : loop_.control().Peers()) {
     if (peer.kid == p.kid) rung = peer.rung;
   }
-  w.Field("rung", authority::RungName(rung)).Field("path", std::string_view(p.received > 0 ? "direct" : "offline"));
+  w.Field("rung", authority::RungName(rung))
+      .Field("path", std::string_view(p.received > 0 ? "direct" : "offline"));
   w.End();
   Say(p.session, w.Take(), false, p.received > 0 ? 0 : 1);
   pings_.erase(it);
@@ -164,11 +177,14 @@ absl::Status Verbs::StartWait(SessionId session, const Args& args) {
   if (waits_.size() >= kWaitsMax) return ResourceExhausted("wait: ", kWaitsMax, " wait already");
   Wait& wait = waits_[session];
   wait.peer = TextArgOr(args, "peer", "");
-  wait.deadline = std::make_unique<boost::asio::steady_timer>(loop_.io(), std::chrono::milliseconds(std::min(timeout, kTimeoutMax)));
+  wait.deadline = std::make_unique<boost::asio::steady_timer>(
+      loop_.io(), std::chrono::milliseconds(std::min(timeout, kTimeoutMax)));
   wait.deadline->async_wait([this, session](boost::system::error_code error) {
     const auto it = waits_.find(session);
     if (error || it == waits_.end()) return;
-    const std::string what = it->second.peer.empty() ? "this machine has no grant yet" : Join(it->second.peer, " is not admitted yet");
+    const std::string what = it->second.peer.empty()
+                                 ? "this machine has no grant yet"
+                                 : Join(it->second.peer, " is not admitted yet");
     waits_.erase(it);
     server_->Reply(session, Refusal(Join("wait: time is over: ", what), 5));
   });
@@ -199,13 +215,18 @@ void Verbs::CheckWaits() {
 
 absl::Status Verbs::StartFollow(SessionId session, const Args& args) {
   std::erase_if(followers_, [this](const auto& f) { return !server_->IsOpen(f.first); });
-  if (followers_.size() >= kFollowersMax) return ResourceExhausted("follow: ", kFollowersMax, " follow already");
+  if (followers_.size() >= kFollowersMax)
+    return ResourceExhausted("follow: ", kFollowersMax, " follow already");
   AQ_ASSIGN_OR_RETURN(const std::vector<std::string> kinds, ListArg(args, "kinds"));
-  followers_[session] = {.kinds = {kinds.begin(), kinds.end()}, .until = TextArgOr(args, "until", "")};
+  followers_[session] = {.kinds = {kinds.begin(), kinds.end()},
+                         .until = TextArgOr(args, "until", "")};
   // Who asked before anybody looked still waits.
   for (const node::PeerView& p : loop_.control().Peers()) {
     if (p.join_words.empty()) continue;
-    OnEvent({.kind = node::Event::Kind::kJoinWaits, .subject = p.kid, .name = p.name, .text = p.join_words});
+    OnEvent({.kind = node::Event::Kind::kJoinWaits,
+             .subject = p.kid,
+             .name = p.name,
+             .text = p.join_words});
   }
   return absl::OkStatus();
 }
@@ -224,7 +245,8 @@ void Verbs::OnEvent(const node::Event& event) {
   if (event.kind == Kind::kJoined) {
     PutAddresses(w, loop_.control().own_addresses());
     w.Field("rung", authority::RungName(authority::Rung::kAdmit));
-    if (const auto* leaf = loop_.control().mesh().leaf()) w.Field("grant_end", leaf->body.not_before + leaf->body.ttl);
+    if (const auto* leaf = loop_.control().mesh().leaf())
+      w.Field("grant_end", leaf->body.not_before + leaf->body.ttl);
   } else {
     for (const node::PeerView& p : loop_.control().Peers()) {
       if (p.kid != event.subject) continue;

@@ -1,4 +1,5 @@
-// The part of issue.h that is not grants and fragments: invitations, requests, restrictions, announcements.
+// The part of issue.h that is not grants and fragments: invitations, requests, restrictions,
+// announcements.
 #include <algorithm>
 #include <utility>
 
@@ -10,7 +11,8 @@
 
 namespace aqmesh::issuing {
 
-using namespace authority;  // NOLINT(google-build-using-namespace): this file speaks of nothing else
+using namespace authority;  // NOLINT(google-build-using-namespace): this file speaks of nothing
+                            // else
 
 namespace {
 
@@ -27,15 +29,18 @@ absl::StatusOr<Held<Invite>> MakeInvite(const Issuer& issuer, InviteTerms terms,
   AQ_ASSIGN_OR_RETURN(const Place place, PlaceOf(issuer, now));
   AQ_RETURN_IF_ERROR(NeedCap(place, kCapIssueGrant, "invitations"));
   if (terms.members.empty() || terms.members.size() > 4) {
-    return InvalidArgument("an invitation names 1 to 4 members to join through, not ", terms.members.size());
+    return InvalidArgument("an invitation names 1 to 4 members to join through, not ",
+                           terms.members.size());
   }
   if ((terms.flags & ~kInviteFlagsAll) != 0) return InvalidArgument("unknown invitation flags");
   Invite v;
   AQ_ASSIGN_OR_RETURN(v.tags, SortedTags(std::move(terms.tags), false, kTagsMax));
-  const std::vector<std::string>& own = place.grant == nullptr ? issuer.charter.body.tags : place.grant->tags;
+  const std::vector<std::string>& own =
+      place.grant == nullptr ? issuer.charter.body.tags : place.grant->tags;
   for (const std::string& tag : v.tags) {
     if (tag == "member" || TagsCover(own, tag)) continue;
-    return PermissionDenied("the inviter may not give tag ", tag, "; invite from a machine that may, or leave it out");
+    return PermissionDenied(
+        "the inviter may not give tag ", tag, "; invite from a machine that may, or leave it out");
   }
   for (Member& m : terms.members) {
     AQ_ASSIGN_OR_RETURN(m.endpoints, CheckedEndpoints(m.endpoints, 4));
@@ -54,21 +59,27 @@ absl::StatusOr<Held<Invite>> MakeInvite(const Issuer& issuer, InviteTerms terms,
   return TrySeal(v, issuer.signer.seed());
 }
 
-Signature RedeemProof(const crypto::Ed25519Seed& one_time, const std::optional<Digest>& h, const Oid& invite,
+Signature RedeemProof(const crypto::Ed25519Seed& one_time,
+                      const std::optional<Digest>& h,
+                      const Oid& invite,
                       const Kid& identity) {
   const Kid kid = KidOf(Suite::kEd25519, crypto::Ed25519Public(one_time));
-  return crypto::Ed25519Sign(one_time, Pae(kRedeem, Suite::kEd25519, kid, RedeemBody(h, invite, identity)));
+  return crypto::Ed25519Sign(one_time,
+                             Pae(kRedeem, Suite::kEd25519, kid, RedeemBody(h, invite, identity)));
 }
 
 bool CheckRedeemProof(const Request& request, const Invite& invite, const Oid& invite_oid) {
-  if (!request.proof.has_value() || request.invite != invite_oid || invite.suite != Suite::kEd25519) return false;
+  if (!request.proof.has_value() || request.invite != invite_oid || invite.suite != Suite::kEd25519)
+    return false;
   const Bytes body = RedeemBody(request.h, invite_oid, KidOf(request.suite, request.key));
   const Bytes pae = Pae(kRedeem, invite.suite, KidOf(invite.suite, invite.key), body);
   return crypto::Ed25519Verify(invite.key, pae, *request.proof);
 }
 
-absl::StatusOr<Held<Request>> MakeRequest(const crypto::Ed25519Seed& identity, const RequestTerms& terms,
-                                          const Redeeming* redeeming, const LiveTerms* live) {
+absl::StatusOr<Held<Request>> MakeRequest(const crypto::Ed25519Seed& identity,
+                                          const RequestTerms& terms,
+                                          const Redeeming* redeeming,
+                                          const LiveTerms* live) {
   AQ_RETURN_IF_ERROR(CheckName(terms.name, true));
   if (terms.now == 0) return InvalidArgument("the clock says 1970; set it, then try again");
   Request r;
@@ -111,7 +122,9 @@ absl::StatusOr<Held<T>> SealRestriction(const Signer& signer, const T& body) {
 
 }  // namespace
 
-absl::StatusOr<Held<Revoke>> MakeRevoke(const Signer& signer, const ScopeId& scope, const RevokeTerms& terms,
+absl::StatusOr<Held<Revoke>> MakeRevoke(const Signer& signer,
+                                        const ScopeId& scope,
+                                        const RevokeTerms& terms,
                                         uint64_t hlc) {
   AQ_ASSIGN_OR_RETURN(const RestrictionHead last, signer.seqs().LastRestriction(signer.kid()));
   if (hlc == 0) return InvalidArgument("the clock says 1970; set it, then try again");
@@ -128,7 +141,9 @@ absl::StatusOr<Held<Revoke>> MakeRevoke(const Signer& signer, const ScopeId& sco
   }
   switch (terms.type) {
     case RevokeType::kFloor:
-      if (terms.floor == 0) return InvalidArgument("a floor of 0 revokes nothing; name the least generation still good");
+      if (terms.floor == 0)
+        return InvalidArgument(
+            "a floor of 0 revokes nothing; name the least generation still good");
       r.floor = terms.floor;
       break;
     case RevokeType::kIssuerFrom:
@@ -136,14 +151,16 @@ absl::StatusOr<Held<Revoke>> MakeRevoke(const Signer& signer, const ScopeId& sco
       r.from = terms.from;
       break;
     case RevokeType::kOid:
-    case RevokeType::kKey:
-      break;
+    case RevokeType::kKey: break;
   }
   r.reason = terms.reason;
   return SealRestriction(signer, r);
 }
 
-Held<Revoke> SelfRevocation(const crypto::Ed25519Seed& identity, const ScopeId& scope, uint64_t hlc, uint8_t reason) {
+Held<Revoke> SelfRevocation(const crypto::Ed25519Seed& identity,
+                            const ScopeId& scope,
+                            uint64_t hlc,
+                            uint8_t reason) {
   Revoke r;
   r.scope = scope;
   r.seq = kTerminalSeq;
@@ -154,10 +171,13 @@ Held<Revoke> SelfRevocation(const crypto::Ed25519Seed& identity, const ScopeId& 
   return Seal(r, identity);
 }
 
-absl::StatusOr<Held<Rotate>> MakeRotate(const Signer& new_key, const ScopeId& scope, const RotateTerms& terms,
+absl::StatusOr<Held<Rotate>> MakeRotate(const Signer& new_key,
+                                        const ScopeId& scope,
+                                        const RotateTerms& terms,
                                         uint64_t hlc) {
   AQ_ASSIGN_OR_RETURN(const RestrictionHead last, new_key.seqs().LastRestriction(new_key.kid()));
-  if (last.seq != 0) return FailedPrecondition("the new key has signed restrictions already; rotate to a fresh one");
+  if (last.seq != 0)
+    return FailedPrecondition("the new key has signed restrictions already; rotate to a fresh one");
   if (terms.step < 1 || terms.step > 4) {
     return InvalidArgument("a key is rotated at most 4 times under one grant; ask for a new grant");
   }
@@ -175,7 +195,10 @@ absl::StatusOr<Held<Rotate>> MakeRotate(const Signer& new_key, const ScopeId& sc
   return SealRestriction(new_key, r);
 }
 
-absl::StatusOr<Held<Approve>> MakeApprove(const Issuer& issuer, const ApproveTerms& terms, uint64_t now, uint64_t hlc) {
+absl::StatusOr<Held<Approve>> MakeApprove(const Issuer& issuer,
+                                          const ApproveTerms& terms,
+                                          uint64_t now,
+                                          uint64_t hlc) {
   AQ_ASSIGN_OR_RETURN(const Place place, PlaceOf(issuer, now));
   AQ_RETURN_IF_ERROR(NeedCap(place, kCapApprove, "approvals"));
   if (terms.ceiling == Rung::kNone || terms.until <= now) {
@@ -193,11 +216,15 @@ absl::StatusOr<Held<Approve>> MakeApprove(const Issuer& issuer, const ApproveTer
   return TrySeal(a, issuer.signer.seed());
 }
 
-absl::StatusOr<Held<Announce>> MakeAnnounce(const crypto::Ed25519Seed& identity, AnnounceTerms terms, uint64_t now) {
+absl::StatusOr<Held<Announce>> MakeAnnounce(const crypto::Ed25519Seed& identity,
+                                            AnnounceTerms terms,
+                                            uint64_t now) {
   AQ_RETURN_IF_ERROR(CheckName(terms.name, true));
   for (const std::string& relay : terms.relays) AQ_RETURN_IF_ERROR(CheckName(relay, false));
-  if (terms.relays.size() > 4) return InvalidArgument(terms.relays.size(), " relays, more than 4; keep the nearest");
-  if (terms.ttl == 0 || terms.ttl > kDay) return InvalidArgument("an announcement lives 1 s to 1 d");
+  if (terms.relays.size() > 4)
+    return InvalidArgument(terms.relays.size(), " relays, more than 4; keep the nearest");
+  if (terms.ttl == 0 || terms.ttl > kDay)
+    return InvalidArgument("an announcement lives 1 s to 1 d");
   if (now == 0) return InvalidArgument("the clock says 1970; set it, then try again");
   Announce a;
   a.scope = terms.scope;

@@ -16,7 +16,8 @@ constexpr int kBlank = -1, kForeign = -2;
 
 // The digit a character stands for, kBlank where readers skip it.
 int DigitOf(char c) {
-  if (c == '-' || c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f') return kBlank;
+  if (c == '-' || c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f')
+    return kBlank;
   if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
   if (c == 'O') c = '0';
   if (c == 'I' || c == 'L') c = '1';
@@ -48,11 +49,13 @@ std::string Encode(std::string_view prefix, std::string_view label, ByteView p) 
 }
 
 // The bytes before the check; `prefix` is made of digits, so it is read as they are.
-absl::StatusOr<Bytes> Decode(std::string_view text, std::string_view prefix, std::string_view label,
+absl::StatusOr<Bytes> Decode(std::string_view text,
+                             std::string_view prefix,
+                             std::string_view label,
                              std::string_view what) {
   if (text.size() > kLineTextMax) {
-    return InvalidArgument(what, ": ", text.size(), " characters, more than ", kLineTextMax,
-                           "; copy the line alone");
+    return InvalidArgument(
+        what, ": ", text.size(), " characters, more than ", kLineTextMax, "; copy the line alone");
   }
   Bytes bytes;
   uint32_t pool = 0;
@@ -62,12 +65,16 @@ absl::StatusOr<Bytes> Decode(std::string_view text, std::string_view prefix, std
     const int digit = DigitOf(text[i]);
     if (digit == kBlank) continue;
     if (digit == kForeign) {
-      return InvalidArgument(what, ", character ", i + 1, ": not a letter or digit of such a line (U is none); ",
+      return InvalidArgument(what,
+                             ", character ",
+                             i + 1,
+                             ": not a letter or digit of such a line (U is none); ",
                              "copy it again");
     }
     if (digits < prefix.size()) {
       if (digit != DigitOf(prefix[digits])) {
-        return InvalidArgument(what, ", character ", i + 1, ": it must begin with ", prefix, "-; copy it whole");
+        return InvalidArgument(
+            what, ", character ", i + 1, ": it must begin with ", prefix, "-; copy it whole");
       }
       ++digits;
       continue;
@@ -105,7 +112,8 @@ struct WipedBytes {
 
 }  // namespace
 
-std::string LineOf(const authority::Held<authority::Invite>& invite, const crypto::Ed25519Seed& seed) {
+std::string LineOf(const authority::Held<authority::Invite>& invite,
+                   const crypto::Ed25519Seed& seed) {
   AQ_CHECK(crypto::Ed25519Public(seed) == invite.body.key);
   const WipedBytes p{Concat({invite.envelope->bytes(), seed.view()})};
   return Encode(kLinePrefix, kLineLabel, p.bytes);
@@ -114,24 +122,29 @@ std::string LineOf(const authority::Held<authority::Invite>& invite, const crypt
 absl::StatusOr<Invitation> ParseLine(std::string_view text) {
   AQ_ASSIGN_OR_RETURN(Bytes bytes, Decode(text, kLinePrefix, kLineLabel, "invitation line"));
   const WipedBytes p{std::move(bytes)};
-  if (p.bytes.size() <= kSeedSize) return InvalidArgument("invitation line: too short; copy it whole");
+  if (p.bytes.size() <= kSeedSize)
+    return InvalidArgument("invitation line: too short; copy it whole");
   const size_t signed_size = p.bytes.size() - kSeedSize;
   absl::StatusOr<authority::Held<authority::Invite>> invite =
       authority::ParseObject<authority::Invite>(ByteView(p.bytes).first(signed_size));
   if (!invite.ok()) return Annotate(invite.status(), "invitation line");
   Invitation out{*std::move(invite), crypto::Ed25519Seed(ByteView(p.bytes).subspan(signed_size))};
   if (crypto::Ed25519Public(out.seed) != out.invite.body.key) {
-    return InvalidArgument("invitation line: its seed is not that of the invitation's key; ask for a new one");
+    return InvalidArgument(
+        "invitation line: its seed is not that of the invitation's key; ask for a new one");
   }
   return out;
 }
 
-std::string PaperOf(const crypto::Ed25519Seed& seed) { return Encode(kPaperPrefix, kPaperLabel, seed.view()); }
+std::string PaperOf(const crypto::Ed25519Seed& seed) {
+  return Encode(kPaperPrefix, kPaperLabel, seed.view());
+}
 
 absl::StatusOr<crypto::Ed25519Seed> ParsePaper(std::string_view text) {
   AQ_ASSIGN_OR_RETURN(Bytes bytes, Decode(text, kPaperPrefix, kPaperLabel, "paper key"));
   const WipedBytes p{std::move(bytes)};
-  if (p.bytes.size() != kSeedSize) return InvalidArgument("paper key: not of a key's length; copy it whole");
+  if (p.bytes.size() != kSeedSize)
+    return InvalidArgument("paper key: not of a key's length; copy it whole");
   return crypto::Ed25519Seed(p.bytes);
 }
 

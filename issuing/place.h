@@ -14,9 +14,12 @@ namespace aqmesh::issuing {
 inline constexpr size_t kTagsMax = 8;
 
 absl::Status CheckName(std::string_view name, bool may_be_empty);
-absl::StatusOr<std::vector<std::string>> SortedTags(std::vector<std::string> tags, bool wild, size_t max);
+absl::StatusOr<std::vector<std::string>> SortedTags(std::vector<std::string> tags,
+                                                    bool wild,
+                                                    size_t max);
 // In the order given, a doubled one once; a port each, none that means something on one link only.
-absl::StatusOr<std::vector<Endpoint>> CheckedEndpoints(const std::vector<Endpoint>& endpoints, size_t max);
+absl::StatusOr<std::vector<Endpoint>> CheckedEndpoints(const std::vector<Endpoint>& endpoints,
+                                                       size_t max);
 std::string Short(const Kid& kid);  // for messages
 
 // Read once an object: scope, parent link, and the window that its objects must stay inside.
@@ -35,8 +38,12 @@ struct Window {
   uint64_t not_before = 0;
   uint32_t ttl = 0;
 };
-// Inside the issuer's own: its begin may lie up to the clock slack ahead of now, its end is never passed.
-absl::StatusOr<Window> Cut(const Place& place, uint64_t now, uint32_t ttl, uint64_t end_too = UINT64_MAX);
+// Inside the issuer's own: its begin may lie up to the clock slack ahead of now, its end is never
+// passed.
+absl::StatusOr<Window> Cut(const Place& place,
+                           uint64_t now,
+                           uint32_t ttl,
+                           uint64_t end_too = UINT64_MAX);
 
 }  // namespace aqmesh::issuing
 

@@ -23,17 +23,32 @@ struct ProtoName {
   std::string_view name;
   uint8_t number;
 };
-constexpr ProtoName kProtoNames[] = {{"tcp", 6},    {"udp", 17},      {"icmp", 1}, {"icmpv6", 58}, {"sctp", 132}, {"dccp", 33},
-                                     {"udplite", 136}, {"gre", 47}, {"esp", 50}, {"ah", 51},     {"igmp", 2},   {"ipip", 4}};
-constexpr std::array<std::string_view, 7> kDayNames = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
+constexpr ProtoName kProtoNames[] = {{"tcp", 6},
+                                     {"udp", 17},
+                                     {"icmp", 1},
+                                     {"icmpv6", 58},
+                                     {"sctp", 132},
+                                     {"dccp", 33},
+                                     {"udplite", 136},
+                                     {"gre", 47},
+                                     {"esp", 50},
+                                     {"ah", 51},
+                                     {"igmp", 2},
+                                     {"ipip", 4}};
+constexpr std::array<std::string_view, 7> kDayNames = {
+    "mon", "tue", "wed", "thu", "fri", "sat", "sun"};
 
-bool HasPorts(uint8_t proto) { return proto == 6 || proto == 17 || proto == 33 || proto == 132 || proto == 136; }
+bool HasPorts(uint8_t proto) {
+  return proto == 6 || proto == 17 || proto == 33 || proto == 132 || proto == 136;
+}
 
 // A piece of the line, and where it stands.
 struct Word {
   std::string_view text;
   size_t column = 1;  // of its first character, from 1
-  Word Cut(size_t from, size_t size = std::string_view::npos) const { return {text.substr(from, size), column + from}; }
+  Word Cut(size_t from, size_t size = std::string_view::npos) const {
+    return {text.substr(from, size), column + from};
+  }
 };
 
 template <typename... T>
@@ -73,7 +88,8 @@ bool ParseNumber(std::string_view text, T max, T& out) {
   return error == std::errc() && end == text.data() + text.size() && out <= max;
 }
 
-// Sorts and joins what overlaps or touches; `gap` is 1 where bounds are inclusive, 0 where hi is not in it.
+// Sorts and joins what overlaps or touches; `gap` is 1 where bounds are inclusive, 0 where hi is
+// not in it.
 std::vector<Range16> Normalise(std::vector<Range16> ranges, uint32_t gap) {
   std::sort(ranges.begin(), ranges.end());
   std::vector<Range16> out;
@@ -93,7 +109,11 @@ absl::StatusOr<Selector> ParseSelector(const Word& w, const NodeLookup& lookup) 
   if (w.text.substr(0, 4) == "tag:") {
     s.kind = Selector::Kind::kTag;
     s.tag = w.text.substr(4);
-    if (!IsTag(s.tag)) return At(w.Cut(4), "`", s.tag, "` is no tag; write lower-case words joined by dots, as tag:db.main");
+    if (!IsTag(s.tag))
+      return At(w.Cut(4),
+                "`",
+                s.tag,
+                "` is no tag; write lower-case words joined by dots, as tag:db.main");
     return s;
   }
   if (w.text.substr(0, 5) == "node:") {
@@ -102,13 +122,20 @@ absl::StatusOr<Selector> ParseSelector(const Word& w, const NodeLookup& lookup) 
     std::optional<Kid> kid;
     if (const std::optional<Bytes> raw = FromHex(name); raw.has_value()) kid = Kid::From(*raw);
     if (!kid.has_value() && lookup) kid = lookup(name);
-    if (!kid.has_value()) return At(w.Cut(5), "no node `", name, "` is known; write node: and the 32 hex digits of its key id");
+    if (!kid.has_value())
+      return At(w.Cut(5),
+                "no node `",
+                name,
+                "` is known; write node: and the 32 hex digits of its key id");
     s.kid = *kid;
     return s;
   }
   const std::optional<Prefix> prefix = Prefix::Parse(w.text);
   if (!prefix.has_value()) {
-    return At(w, "`", w.text, "` says no one; write any, tag:NAME, node:KEYID or an address like 10.1.0.0/16");
+    return At(w,
+              "`",
+              w.text,
+              "` says no one; write any, tag:NAME, node:KEYID or an address like 10.1.0.0/16");
   }
   s.kind = prefix->address.is_v6() ? Selector::Kind::kPrefix6 : Selector::Kind::kPrefix4;
   s.prefix = *prefix;
@@ -121,7 +148,10 @@ absl::StatusOr<uint8_t> ParseProto(const Word& w) {
   }
   uint8_t number = 0;
   if (!ParseNumber<uint8_t>(w.text, 254, number) || number == 0) {
-    return At(w, "no protocol `", w.text, "`; write tcp, udp, icmp, icmpv6, sctp, a number from 1 to 254, or any alone");
+    return At(w,
+              "no protocol `",
+              w.text,
+              "`; write tcp, udp, icmp, icmpv6, sctp, a number from 1 to 254, or any alone");
   }
   return number;
 }
@@ -134,13 +164,16 @@ absl::StatusOr<std::vector<Range16>> ParsePorts(const Word& w) {
     const size_t dash = piece.text.find('-');
     const std::string_view lo = piece.text.substr(0, dash);
     const std::string_view hi = dash == std::string_view::npos ? lo : piece.text.substr(dash + 1);
-    if (!ParseNumber<uint16_t>(lo, 65'535, r.lo) || !ParseNumber<uint16_t>(hi, 65'535, r.hi) || r.lo > r.hi) {
-      return At(piece, "`", piece.text, "` is no port; write 443, 8000-8010, a list with commas, or *");
+    if (!ParseNumber<uint16_t>(lo, 65'535, r.lo) || !ParseNumber<uint16_t>(hi, 65'535, r.hi) ||
+        r.lo > r.hi) {
+      return At(
+          piece, "`", piece.text, "` is no port; write 443, 8000-8010, a list with commas, or *");
     }
     out.push_back(r);
   }
   out = Normalise(std::move(out), 1);
-  if (out.size() > kListMax) return At(w, out.size(), " ranges of ports, more than ", kListMax, "; split the rule");
+  if (out.size() > kListMax)
+    return At(w, out.size(), " ranges of ports, more than ", kListMax, "; split the rule");
   return out;
 }
 
@@ -159,9 +192,11 @@ absl::Status ParseService(const Word& w, Rule& rule) {
   }
   std::sort(rule.protos.begin(), rule.protos.end());
   rule.protos.erase(std::unique(rule.protos.begin(), rule.protos.end()), rule.protos.end());
-  if (rule.protos.size() > kListMax) return At(protos, "more than ", kListMax, " protocols; split the rule");
+  if (rule.protos.size() > kListMax)
+    return At(protos, "more than ", kListMax, " protocols; split the rule");
   if (std::none_of(rule.protos.begin(), rule.protos.end(), HasPorts)) {
-    return has_ports ? At(w.Cut(colon), protos.text, " has no ports; leave them out") : absl::OkStatus();
+    return has_ports ? At(w.Cut(colon), protos.text, " has no ports; leave them out")
+                     : absl::OkStatus();
   }
   if (!has_ports) {
     rule.ports = {kAllPorts};
@@ -176,7 +211,8 @@ bool ParseMinute(std::string_view text, uint32_t& out) {
   if (text.size() != 8 || text[5] != ':') return false;
   const auto day = std::find(kDayNames.begin(), kDayNames.end(), text.substr(0, 3));
   const auto two = [&text](size_t at) {
-    const uint32_t tens = static_cast<uint32_t>(text[at] - '0'), ones = static_cast<uint32_t>(text[at + 1] - '0');
+    const uint32_t tens = static_cast<uint32_t>(text[at] - '0'),
+                   ones = static_cast<uint32_t>(text[at + 1] - '0');
     return tens > 9 || ones > 9 ? kDayMinutes : tens * 10 + ones;
   };
   const uint32_t hour = two(3), minute = two(6);
@@ -192,7 +228,11 @@ absl::Status ParseHours(const Word& w, Rule& rule) {
     uint32_t from = 0, to = 0;
     if (dash == std::string_view::npos || !ParseMinute(piece.text.substr(0, dash), from) ||
         !ParseMinute(piece.text.substr(dash + 1), to) || from >= to) {
-      return At(piece, "`", piece.text, "` is no time of the week; write mon09:00-mon17:30 (UTC), days in order, to sun24:00");
+      return At(
+          piece,
+          "`",
+          piece.text,
+          "` is no time of the week; write mon09:00-mon17:30 (UTC), days in order, to sun24:00");
     }
     hours.push_back({static_cast<uint16_t>(from), static_cast<uint16_t>(to)});
   }
@@ -206,7 +246,8 @@ absl::Status ParseBounded(const Word& w, std::string_view what, T max, T& out) {
   if (out != 0) return At(w, what, " is said twice; keep one");
   if (!ParseNumber<T>(w.text, max, out) || out == 0) {
     out = 0;
-    return At(w, "`", w.text, "` does not fit ", what, "; write a number from 1 to ", uint64_t{max});
+    return At(
+        w, "`", w.text, "` does not fit ", what, "; write a number from 1 to ", uint64_t{max});
   }
   return absl::OkStatus();
 }
@@ -233,27 +274,38 @@ absl::Status ParseWord(const Word& w, Rule& rule) {
   if (colon != std::string_view::npos) {
     const Word value = w.Cut(colon + 1);
     if (key == "rate") return ParseBounded<uint8_t>(value, "rate", 7, rule.rate);
-    if (key == "drop-after") return ParseBounded<uint32_t>(value, "drop-after", UINT32_MAX, rule.drop_after);
+    if (key == "drop-after")
+      return ParseBounded<uint32_t>(value, "drop-after", UINT32_MAX, rule.drop_after);
     if (key == "since") return ParseBounded<uint64_t>(value, "since", UINT64_MAX, rule.since);
     if (key == "until") return ParseBounded<uint64_t>(value, "until", UINT64_MAX, rule.until);
     if (key == "via") return ParseBounded<uint8_t>(value, "via", 64, rule.via);
-    if (key == "hours") return rule.hours.empty() ? ParseHours(value, rule) : At(w, "hours is said twice; join them with a comma");
+    if (key == "hours")
+      return rule.hours.empty() ? ParseHours(value, rule)
+                                : At(w, "hours is said twice; join them with a comma");
     if (key == "transform") {
-      if (!IsLab(value.text)) return At(value, "`", value.text, "` is no name; write lower-case letters, digits and dashes");
+      if (!IsLab(value.text))
+        return At(
+            value, "`", value.text, "` is no name; write lower-case letters, digits and dashes");
       if (rule.transform.size() == 2) return At(w, "more than 2 transforms; leave one out");
       rule.transform.emplace_back(value.text);
       return absl::OkStatus();
     }
   }
-  return At(w, "no word `", w.text, "` belongs here; write one-way, forward, log, log-headers, escalate, rate:N, ",
+  return At(w,
+            "no word `",
+            w.text,
+            "` belongs here; write one-way, forward, log, log-headers, escalate, rate:N, ",
             "drop-after:N, transform:NAME, since:, until:, hours: or via:N");
 }
 
 void AppendMinute(std::string& out, uint32_t minute, bool is_end) {
-  // 00:00 as an end belongs to the day before: tue00:00 would read as another day, and sun24:00 must be sayable.
+  // 00:00 as an end belongs to the day before: tue00:00 would read as another day, and sun24:00
+  // must be sayable.
   const uint32_t day = (is_end && minute > 0 ? minute - 1 : minute) / kDayMinutes;
   const uint32_t in_day = minute - day * kDayMinutes;
-  const auto two = [&out](uint32_t v) { out += static_cast<char>('0' + v / 10), out += static_cast<char>('0' + v % 10); };
+  const auto two = [&out](uint32_t v) {
+    out += static_cast<char>('0' + v / 10), out += static_cast<char>('0' + v % 10);
+  };
   out += kDayNames[day];
   two(in_day / 60);
   out += ':';
@@ -265,7 +317,8 @@ std::string PrintService(const Rule& rule) {
   std::string out;
   for (const uint8_t proto : rule.protos) {
     if (!out.empty()) out += '+';
-    const auto named = std::find_if(std::begin(kProtoNames), std::end(kProtoNames),
+    const auto named = std::find_if(std::begin(kProtoNames),
+                                    std::end(kProtoNames),
                                     [proto](const ProtoName& p) { return p.number == proto; });
     out += named == std::end(kProtoNames) ? std::to_string(proto) : std::string(named->name);
   }
@@ -290,7 +343,8 @@ bool IsLab(std::string_view text) {  // [a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?
 bool IsTag(std::string_view text) {  // 1 to 4 labs joined by "."
   if (text.size() > 64) return false;
   const std::vector<Word> labs = SplitAt({text}, '.');
-  return labs.size() <= 4 && std::all_of(labs.begin(), labs.end(), [](const Word& w) { return IsLab(w.text); });
+  return labs.size() <= 4 &&
+         std::all_of(labs.begin(), labs.end(), [](const Word& w) { return IsLab(w.text); });
 }
 
 bool IsWildTag(std::string_view text) {
@@ -300,22 +354,27 @@ bool IsWildTag(std::string_view text) {
 }
 
 absl::StatusOr<Rule> ParseRule(std::string_view text, const NodeLookup& lookup) {
-  if (text.size() > kRuleTextMax) return InvalidArgument("column ", kRuleTextMax, ": the rule is too long; split it");
+  if (text.size() > kRuleTextMax)
+    return InvalidArgument("column ", kRuleTextMax, ": the rule is too long; split it");
   std::vector<Word> words = SplitBlank(text);
   if (!words.empty() && words.front().text == "allow") words.erase(words.begin());
   const Word end{{}, text.size() + 1};
   const auto word = [&words, &end](size_t i) { return i < words.size() ? words[i] : end; };
-  if (words.empty()) return At(end, "no rule here; write SRC -> DST PROTO:PORTS, as tag:member -> tag:db tcp:5432");
+  if (words.empty())
+    return At(end, "no rule here; write SRC -> DST PROTO:PORTS, as tag:member -> tag:db tcp:5432");
 
   Rule rule;
   AQ_ASSIGN_OR_RETURN(rule.src, ParseSelector(word(0), lookup));
-  if (word(1).text != "->") return At(word(1), "-> is expected after the source; write SRC -> DST PROTO:PORTS");
-  if (words.size() < 3) return At(end, "no destination; write any, tag:NAME, node:KEYID or an address");
+  if (word(1).text != "->")
+    return At(word(1), "-> is expected after the source; write SRC -> DST PROTO:PORTS");
+  if (words.size() < 3)
+    return At(end, "no destination; write any, tag:NAME, node:KEYID or an address");
   AQ_ASSIGN_OR_RETURN(rule.dst, ParseSelector(word(2), lookup));
   if (words.size() < 4) return At(end, "no protocol; write any, icmp, tcp:443, udp:53...");
   AQ_RETURN_IF_ERROR(ParseService(word(3), rule));
   for (size_t i = 4; i < words.size(); ++i) AQ_RETURN_IF_ERROR(ParseWord(words[i], rule));
-  if (rule.until != 0 && rule.until <= rule.since) return At(words.back(), "until is not after since; swap them");
+  if (rule.until != 0 && rule.until <= rule.since)
+    return At(words.back(), "until is not after since; swap them");
   return rule;
 }
 
@@ -329,12 +388,15 @@ absl::StatusOr<std::vector<Rule>> ParseRules(std::string_view text, const NodeLo
     text = newline == std::string_view::npos ? std::string_view() : text.substr(newline + 1);
     row = row.substr(0, row.find('#'));
     if (row.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    if (rules.size() == kRulesMax) return InvalidArgument("line ", line, ", column 1: more than ", kRulesMax, " rules; make two fragments");
+    if (rules.size() == kRulesMax)
+      return InvalidArgument(
+          "line ", line, ", column 1: more than ", kRulesMax, " rules; make two fragments");
     absl::StatusOr<Rule> rule = ParseRule(row, lookup);
     if (!rule.ok()) return InvalidArgument("line ", line, ", ", Text(rule.status()));
     rules.push_back(*std::move(rule));
   }
-  if (rules.empty()) return InvalidArgument("line 1, column 1: no rule; write SRC -> DST PROTO:PORTS");
+  if (rules.empty())
+    return InvalidArgument("line 1, column 1: no rule; write SRC -> DST PROTO:PORTS");
   return rules;
 }
 
@@ -350,7 +412,8 @@ std::string PrintSelector(const Selector& s) {
 }
 
 std::string PrintRule(const Rule& rule) {
-  std::string out = Join(PrintSelector(rule.src), " -> ", PrintSelector(rule.dst), " ", PrintService(rule));
+  std::string out =
+      Join(PrintSelector(rule.src), " -> ", PrintSelector(rule.dst), " ", PrintService(rule));
   if (rule.one_way != 0) out += " one-way";
   for (const auto& [name, bit] : kDirectiveNames) {
     if ((rule.directives & bit) != 0) out += Join(" ", name);

@@ -7,7 +7,8 @@ namespace aqmesh::issuing {
 
 absl::StatusOr<uint64_t> MemorySeqs::ReserveExpansion(const Kid& kid) {
   uint64_t& last = expansions_[kid];
-  if (last + 1 >= authority::kTerminalSeq) return ResourceExhausted("key ", ToHex(kid), ": out of numbers");
+  if (last + 1 >= authority::kTerminalSeq)
+    return ResourceExhausted("key ", ToHex(kid), ": out of numbers");
   return ++last;
 }
 
@@ -19,7 +20,8 @@ absl::StatusOr<RestrictionHead> MemorySeqs::LastRestriction(const Kid& kid) {
 absl::Status MemorySeqs::ReserveRestriction(const Kid& kid, const RestrictionHead& next) {
   RestrictionHead& last = restrictions_[kid];
   if (next.seq != last.seq + 1) {
-    return FailedPrecondition("key ", ToHex(kid), ": restriction ", next.seq, " does not follow ", last.seq);
+    return FailedPrecondition(
+        "key ", ToHex(kid), ": restriction ", next.seq, " does not follow ", last.seq);
   }
   last = next;
   return absl::OkStatus();
@@ -32,8 +34,8 @@ Signer::Signer(const crypto::Ed25519Seed& seed, SeqSource& seqs)
       kid_(authority::KidOf(authority::Suite::kEd25519, key_)) {}
 
 Oid OidOf(authority::Ctx ctx, const Kid& kid, ByteView body) {
-  const Bytes pae =
-      authority::Pae(Join("aqmesh/1/", authority::CtxName(ctx)), authority::Suite::kEd25519, kid, body);
+  const Bytes pae = authority::Pae(
+      Join("aqmesh/1/", authority::CtxName(ctx)), authority::Suite::kEd25519, kid, body);
   return *Oid::From(crypto::Blake2bPersonal("aqmesh-oid-v1", {pae}));
 }
 
@@ -42,7 +44,8 @@ absl::StatusOr<std::optional<authority::Signed>> ResignLast(const Signer& signer
   if (last.body.empty()) return std::optional<authority::Signed>();
   authority::Signed again = authority::Sign(last.ctx, last.body, signer.seed());
   if (again.oid() != last.oid) {
-    return DataLoss("key ", ToHex(signer.kid()), ": restriction ", last.seq, " was reserved under another oid");
+    return DataLoss(
+        "key ", ToHex(signer.kid()), ": restriction ", last.seq, " was reserved under another oid");
   }
   return std::optional<authority::Signed>(std::move(again));
 }

@@ -1,8 +1,10 @@
-// Who signs, and where the numbers of what it signs come from: each (kid, stream, seq) is used once, ever.
+// Who signs, and where the numbers of what it signs come from: each (kid, stream, seq) is used
+// once, ever.
 // Spec:   spec/objects.md §1 streams; authority A.6 "fsyncs the reserved seq before it signs".
-//         Stream E: grant, fragment, invite, approve...: gaps are harmless, a number is merely consumed.
-//         Stream R: revoke, rotate: dense and hash-linked, so a number is reserved together with its
-//         statement. Signing is deterministic, so a statement that a crash cut short is signed again.
+//         Stream E: grant, fragment, invite, approve...: gaps are harmless, a number is merely
+//         consumed. Stream R: revoke, rotate: dense and hash-linked, so a number is reserved
+//         together with its statement. Signing is deterministic, so a statement that a crash cut
+//         short is signed again.
 // Thread: one owner. Errors: FailedPrecondition or DataLoss where the counter cannot be trusted.
 #ifndef AQMESH_ISSUING_SIGNER_H_
 #define AQMESH_ISSUING_SIGNER_H_
@@ -76,13 +78,15 @@ template <class T>
 absl::StatusOr<authority::Held<T>> TrySeal(const T& body, const crypto::Ed25519Seed& seed) {
   const absl::StatusOr<Bytes> bytes = authority::TryEncodeBody(body);
   if (!bytes.ok()) return bytes.status();
-  return authority::Held<T>{std::make_shared<const authority::Signed>(authority::Sign(T::kCtx, *bytes, seed)), body};
+  return authority::Held<T>{
+      std::make_shared<const authority::Signed>(authority::Sign(T::kCtx, *bytes, seed)), body};
 }
 
 // The oid that `body` will have once signed under kid: it does not cover the signature.
 Oid OidOf(authority::Ctx ctx, const Kid& kid, ByteView body);
 
-// The last restriction, signed again: what to publish at start, in case the last run died before it could.
+// The last restriction, signed again: what to publish at start, in case the last run died before it
+// could.
 absl::StatusOr<std::optional<authority::Signed>> ResignLast(const Signer& signer);
 
 }  // namespace aqmesh::issuing

@@ -39,8 +39,8 @@ uint64_t HybridClock::Tick(WallTime wall) {
 }
 
 bool HybridClock::Take(uint64_t remote, WallTime wall) {
-  // Signed statements are in date up to 120 s ahead; what is further ahead must not move us at all, or one
-  // wrong clock would set the mesh's.
+  // Signed statements are in date up to 120 s ahead; what is further ahead must not move us at all,
+  // or one wrong clock would set the mesh's.
   if (MillisFromHlc(remote) > wall.millis() + kDragMillisMax) return false;
   last_ = std::max(last_, remote);
   return true;
@@ -49,8 +49,12 @@ bool HybridClock::Take(uint64_t remote, WallTime wall) {
 absl::StatusOr<Chain> Chain::Resume(const Kid& log, ByteView last) {
   AQ_ASSIGN_OR_RETURN(const authority::Observe record, ParseRecord(last));
   if (record.log != log) {
-    return FailedPrecondition("record ", record.seq, " belongs to the log of key ", ToHex(record.log),
-                              ", this node's log key is ", ToHex(log),
+    return FailedPrecondition("record ",
+                              record.seq,
+                              " belongs to the log of key ",
+                              ToHex(record.log),
+                              ", this node's log key is ",
+                              ToHex(log),
                               ": give the node the state directory that goes with its keys");
   }
   Chain chain(log);
@@ -85,11 +89,19 @@ absl::Status ChainVerifier::Add(ByteView body) {
     return DataLoss("record ", next_, ": its place holds record ", record.seq);
   }
   if (head_ ? record.prev != head_->leaf : (record.seq == 0) != !record.prev) {
-    return DataLoss("record ", next_, ": it names ", record.prev ? ToHex(*record.prev) : "nothing",
-                    " as the record before it, which is ", head_ ? ToHex(head_->leaf) : "none");
+    return DataLoss("record ",
+                    next_,
+                    ": it names ",
+                    record.prev ? ToHex(*record.prev) : "nothing",
+                    " as the record before it, which is ",
+                    head_ ? ToHex(head_->leaf) : "none");
   }
   if (log_ && record.log != *log_) {
-    return DataLoss("record ", next_, ": it belongs to the log of key ", ToHex(record.log), ", not of ",
+    return DataLoss("record ",
+                    next_,
+                    ": it belongs to the log of key ",
+                    ToHex(record.log),
+                    ", not of ",
                     ToHex(*log_));
   }
   if (head_ && record.hlc <= hlc_) {

@@ -1,6 +1,6 @@
-// Chain: turns decisions into records: gives each its seq, the hash of the record before it and its time,
-// and so the bytes that are stored. ChainVerifier is the other direction: reads them back and believes
-// nothing.
+// Chain: turns decisions into records: gives each its seq, the hash of the record before it and its
+// time, and so the bytes that are stored. ChainVerifier is the other direction: reads them back and
+// believes nothing.
 // Spec:   spec/objects.md §2 `observe` (the body is the leaf data of the log), §1 hlc; authority G, E.3.
 // Wire:   leaf = SHA-256(00 || body), RFC 6962; prev of seq n = leaf of seq n-1, absent for seq 0.
 // Bounds: a body is at most kRecordBytesMax. Thread: values with one owner; no clock: time is handed in.
@@ -34,8 +34,8 @@ struct Head {
   bool operator==(const Head&) const = default;
 };
 
-// One record as it is stored: the signed-over bytes, and beside them what stores and indexes need, so
-// that they parse nothing.
+// One record as it is stored: the signed-over bytes, and beside them what stores and indexes need,
+// so that they parse nothing.
 struct RecordEntry {
   Seq seq = 0;
   uint64_t hlc = 0;
@@ -50,8 +50,8 @@ struct RecordEntry {
 inline constexpr uint64_t HlcFromMillis(uint64_t ms) { return ms << 16; }
 inline constexpr uint64_t MillisFromHlc(uint64_t hlc) { return hlc >> 16; }
 
-// Time that never runs backwards: 48 bits of wall milliseconds, 16 bits of count. A wall clock that steps
-// back is outlasted by counting on.
+// Time that never runs backwards: 48 bits of wall milliseconds, 16 bits of count. A wall clock that
+// steps back is outlasted by counting on.
 class HybridClock {
  public:
   // How far another node's time may pull ours (spec: authority E.3).
@@ -60,8 +60,8 @@ class HybridClock {
   explicit HybridClock(uint64_t last = 0) : last_(last) {}
   // A time above every one given or taken before.
   uint64_t Tick(WallTime wall);
-  // Takes the time of someone else's statement into account. False if it lies more than kDragMillisMax
-  // ahead of our wall clock: nothing has moved then (such a statement is DEFERred).
+  // Takes the time of someone else's statement into account. False if it lies more than
+  // kDragMillisMax ahead of our wall clock: nothing has moved then (such a statement is DEFERred).
   [[nodiscard]] bool Take(uint64_t remote, WallTime wall);
   uint64_t last() const { return last_; }
 
@@ -73,18 +73,21 @@ class Chain {
  public:
   // An empty log signed by log key `log`.
   explicit Chain(const Kid& log) : log_(log) {}
-  // Goes on after `last`, the body of the newest durable record (store: Head(), Read()). DataLoss if the
-  // body does not parse; FailedPrecondition if it belongs to another log.
+  // Goes on after `last`, the body of the newest durable record (store: Head(), Read()). DataLoss
+  // if the body does not parse; FailedPrecondition if it belongs to another log.
   static absl::StatusOr<Chain> Resume(const Kid& log, ByteView last);
 
-  // Chains one record. The caller fills what the record says; log, seq, prev and hlc are overwritten.
-  // Hand the entries to the store in this order and without gaps, again after a failure that may pass.
+  // Chains one record. The caller fills what the record says; log, seq, prev and hlc are
+  // overwritten. Hand the entries to the store in this order and without gaps, again after a
+  // failure that may pass.
   RecordEntry Add(authority::Observe record, WallTime wall);
 
   Seq next() const { return head_ ? head_->seq + 1 : 0; }
   const std::optional<Head>& head() const { return head_; }
   const Kid& log() const { return log_; }
-  HybridClock& clock() { return clock_; }  // one clock for records and for every hlc this node signs
+  HybridClock& clock() {
+    return clock_;
+  }  // one clock for records and for every hlc this node signs
 
  private:
   Kid log_;
@@ -98,9 +101,11 @@ absl::StatusOr<RecordEntry> ParseEntry(ByteView body);
 // Walks bodies in seq order and stops at the first that does not follow from the one before.
 class ChainVerifier {
  public:
-  // Starts at seq 0, where prev must be absent; or at any later record, which is believed as the anchor.
+  // Starts at seq 0, where prev must be absent; or at any later record, which is believed as the
+  // anchor.
   explicit ChainVerifier(Seq first = 0) : next_(first) {}
-  // Checks one body: strict encoding, its seq, prev, log key, rising hlc. DataLoss names what broke.
+  // Checks one body: strict encoding, its seq, prev, log key, rising hlc. DataLoss names what
+  // broke.
   absl::Status Add(ByteView body);
   const std::optional<Head>& head() const { return head_; }
 

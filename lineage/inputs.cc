@@ -29,15 +29,31 @@ constexpr auto kNumber = wire::WireType::kVarint;
 constexpr auto kBytes = wire::WireType::kBytes;
 
 // Field n is row n-1.
-constexpr Field kInputFields[] = {
-    {"oids", kBytes, kInputOidsMax}, {"policy", kBytes}, {"slopes", kBytes, kInputSlopesMax},
-    {"age", kNumber}, {"wall", kNumber}, {"mono", kNumber}, {"prev_rung", kNumber}, {"h", kBytes}, {"action", kNumber}};
-constexpr Field kSlopeFields[] = {
-    {"kid", kBytes}, {"a", kNumber}, {"R_f", kNumber}, {"S_f", kNumber}, {"U", kNumber}, {"R_s", kNumber},
-    {"S_s", kNumber}, {"J", kNumber}, {"X", kNumber}, {"kap", kNumber}, {"last", kNumber}, {"col", kNumber},
-    {"e_pos", kNumber}};
+constexpr Field kInputFields[] = {{"oids", kBytes, kInputOidsMax},
+                                  {"policy", kBytes},
+                                  {"slopes", kBytes, kInputSlopesMax},
+                                  {"age", kNumber},
+                                  {"wall", kNumber},
+                                  {"mono", kNumber},
+                                  {"prev_rung", kNumber},
+                                  {"h", kBytes},
+                                  {"action", kNumber}};
+constexpr Field kSlopeFields[] = {{"kid", kBytes},
+                                  {"a", kNumber},
+                                  {"R_f", kNumber},
+                                  {"S_f", kNumber},
+                                  {"U", kNumber},
+                                  {"R_s", kNumber},
+                                  {"S_s", kNumber},
+                                  {"J", kNumber},
+                                  {"X", kNumber},
+                                  {"kap", kNumber},
+                                  {"last", kNumber},
+                                  {"col", kNumber},
+                                  {"e_pos", kNumber}};
 
-// Walks the fields of one message by its table and keeps the first refusal; values read after one are zero.
+// Walks the fields of one message by its table and keeps the first refusal; values read after one
+// are zero.
 class FieldScan {
  public:
   FieldScan(ByteView bytes, std::span<const Field> fields, std::string thing)
@@ -48,7 +64,8 @@ class FieldScan {
     if (!status_.ok() || reader_.done()) return 0;
     at_ = reader_.at();
     const auto read = reader_.PeekTag();
-    if (const auto* fault = std::get_if<wire::Reader::Fault>(&read)) return Refuse(fault->byte, fault->rule);
+    if (const auto* fault = std::get_if<wire::Reader::Fault>(&read))
+      return Refuse(fault->byte, fault->rule);
     const wire::Tag tag = std::get<wire::Tag>(read);
     if (tag.number > fields_.size()) return Refuse(at_, "unknown field");
     if (tag.number < number_) return Refuse(at_, "field out of order");
@@ -62,7 +79,8 @@ class FieldScan {
   uint64_t Number(uint64_t max) {
     const size_t at = reader_.at();
     const auto read = reader_.Number();
-    if (const auto* fault = std::get_if<wire::Reader::Fault>(&read)) return Refuse(fault->byte, fault->rule);
+    if (const auto* fault = std::get_if<wire::Reader::Fault>(&read))
+      return Refuse(fault->byte, fault->rule);
     if (std::get<uint64_t>(read) > max) return Refuse(at, "number too large");
     return std::get<uint64_t>(read);
   }
@@ -77,7 +95,8 @@ class FieldScan {
       return {};
     }
     const ByteView value = std::get<ByteView>(read);
-    if (count_ > 1 && !std::lexicographical_compare(before_.begin(), before_.end(), value.begin(), value.end())) {
+    if (count_ > 1 &&
+        !std::lexicographical_compare(before_.begin(), before_.end(), value.begin(), value.end())) {
       Refuse(at_, "values not strictly ascending");
     }
     before_ = value;
@@ -112,10 +131,10 @@ class FieldScan {
   wire::Reader reader_;
   std::span<const Field> fields_;
   std::string thing_;
-  size_t at_ = 0;       // of the tag of the field being read
+  size_t at_ = 0;  // of the tag of the field being read
   uint32_t number_ = 0;
   size_t count_ = 0;
-  ByteView before_;     // the value before, of a repeated field
+  ByteView before_;  // the value before, of a repeated field
   absl::Status status_;
 };
 
@@ -143,7 +162,10 @@ absl::StatusOr<SlopeInput> ParseSlope(ByteView bytes) {
   bool has_kid = false;
   while (const uint32_t field = scan.Next()) {
     switch (field) {
-      case 1: s.kid = scan.Bytes<Kid>(); has_kid = true; break;
+      case 1:
+        s.kid = scan.Bytes<Kid>();
+        has_kid = true;
+        break;
       case 2: s.a = scan.Integer<uint32_t>(); break;
       case 3: s.r_f = scan.Integer<uint32_t>(); break;
       case 4: s.s_f = scan.Integer<uint32_t>(); break;
@@ -187,7 +209,9 @@ void SortUnique(std::vector<T>& list, Less less) {
 
 Bytes EncodeInputs(Inputs in) {
   SortUnique(in.oids, std::less<>());
-  SortUnique(in.slopes, [](const SlopeInput& x, const SlopeInput& y) { return EncodeSlope(x) < EncodeSlope(y); });
+  SortUnique(in.slopes, [](const SlopeInput& x, const SlopeInput& y) {
+    return EncodeSlope(x) < EncodeSlope(y);
+  });
   AQ_CHECK(in.oids.size() <= kInputOidsMax);
   AQ_CHECK(in.slopes.size() <= kInputSlopesMax);
   AQ_CHECK(in.wall_millis != 0);
@@ -207,7 +231,10 @@ absl::StatusOr<Inputs> ParseInputs(ByteView bytes) {
   while (const uint32_t field = scan.Next()) {
     switch (field) {
       case 1: in.oids.push_back(scan.Bytes<Oid>()); break;
-      case 2: in.policy = scan.Bytes<Digest>(); has_policy = true; break;
+      case 2:
+        in.policy = scan.Bytes<Digest>();
+        has_policy = true;
+        break;
       case 3: {
         auto slope = ParseSlope(scan.String());
         if (slope.ok()) in.slopes.push_back(*slope);

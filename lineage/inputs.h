@@ -1,9 +1,10 @@
 // Inputs: all that a decision was made from, stored once by its hash so that it can be made again.
 // Spec:   spec/objects.md §7 Inputs; strict subset of protobuf, §1.
-// Wire:   1*64 oids b32; 2! policy b32; 3*16 slopes Slope; 4? age u64 s; 5! wall u64 ms; 6! mono u64 ns;
+// Wire:   1*64 oids b32; 2! policy b32; 3*16 slopes Slope; 4? age u64 s; 5! wall u64 ms; 6! mono
+// u64 ns;
 //         7? prev_rung u8; 8? h b32; 9? action u16.
-//         Slope: 1! kid b16; 2? a; 3? R_f; 4? S_f; 5? U; 6? R_s; 7? S_s; 8? J; 9? X, all u32; 10? kap u8;
-//         11? last u64; 12? col u8; 13? e_pos u64.
+//         Slope: 1! kid b16; 2? a; 3? R_f; 4? S_f; 5? U; 6? R_s; 7? S_s; 8? J; 9? X, all u32; 10?
+//         kap u8; 11? last u64; 12? col u8; 13? e_pos u64.
 // Bounds: 64 oids, 16 slopes, each strictly ascending as encoded. Thread: values.
 // Errors: InvalidArgument naming the field, the rule and the byte.
 #ifndef AQMESH_LINEAGE_INPUTS_H_
@@ -38,11 +39,11 @@ struct SlopeInput {
 
 struct Inputs {
   std::vector<Oid> oids;
-  Digest policy;                  // of the local policy in force
+  Digest policy;  // of the local policy in force
   std::vector<SlopeInput> slopes;
-  uint64_t age = 0;               // seconds since the restrictions were fresh
-  uint64_t wall_millis = 0;       // required: not zero
-  uint64_t mono_nanos = 0;        // required: not zero
+  uint64_t age = 0;          // seconds since the restrictions were fresh
+  uint64_t wall_millis = 0;  // required: not zero
+  uint64_t mono_nanos = 0;   // required: not zero
   authority::Rung prev_rung = authority::Rung::kNone;
   std::optional<Digest> h;
   uint16_t action = 0;

@@ -16,18 +16,28 @@ using authority::RecordKind;
 using authority::Rung;
 
 constexpr std::array<std::string_view, 23> kKinds = {
-    "",           "proposed", "decided",         "weighted",    "attested",   "armed",      "applied",  "verified",
-    "committed",  "rolled_back", "diverged",     "flow",        "remote_admitted", "revoke_seen", "checkpoint",
-    "clock_step", "log_restart", "pardon",       "drops",       "escalated",  "approved",   "redacted", "retained"};
+    "",           "proposed",    "decided",         "weighted",    "attested",
+    "armed",      "applied",     "verified",        "committed",   "rolled_back",
+    "diverged",   "flow",        "remote_admitted", "revoke_seen", "checkpoint",
+    "clock_step", "log_restart", "pardon",          "drops",       "escalated",
+    "approved",   "redacted",    "retained"};
 static_assert(kKinds[static_cast<size_t>(RecordKind::kRetained)] == "retained");
 static_assert(kKinds[static_cast<size_t>(RecordKind::kFlow)] == "flow");
 
 // The rows of spec/authority.md F, from 1.
-constexpr std::array<std::string_view, 10> kActions = {
-    "",          "drop", "forward", "install_peer", "add_route", "advertise", "set_dns", "issue_ssh", "revoke",
-    "constitute"};
+constexpr std::array<std::string_view, 10> kActions = {"",
+                                                       "drop",
+                                                       "forward",
+                                                       "install_peer",
+                                                       "add_route",
+                                                       "advertise",
+                                                       "set_dns",
+                                                       "issue_ssh",
+                                                       "revoke",
+                                                       "constitute"};
 
-constexpr std::array<std::string_view, 6> kGateKeys = {"crypto", "trust", "corroboration", "freshness", "action", "local"};
+constexpr std::array<std::string_view, 6> kGateKeys = {
+    "crypto", "trust", "corroboration", "freshness", "action", "local"};
 
 constexpr size_t kShortIdBytes = 4;
 constexpr int64_t kSlopeZero = 65'536;  // slope travels as Q16 + 1.0
@@ -43,7 +53,9 @@ std::string ActionText(uint16_t action) {
   return name.empty() ? Join(action) : std::string(name);
 }
 
-std::string PeerName(const Kid& kid, const Names& names) { return names.peer ? names.peer(kid) : std::string(); }
+std::string PeerName(const Kid& kid, const Names& names) {
+  return names.peer ? names.peer(kid) : std::string();
+}
 
 // Whom a line speaks of: a name if there is one, else the first bytes of the key's id.
 std::string Whom(const Observe& r, const Names& names) {
@@ -78,7 +90,9 @@ void JsonFlow(const authority::FlowSummary& flow, wire::JsonWriter& json) {
   json.Field("drops", flow.drops).End();
 }
 
-void JsonDrops(const std::vector<authority::DropCount>& drops, const Names& names, wire::JsonWriter& json) {
+void JsonDrops(const std::vector<authority::DropCount>& drops,
+               const Names& names,
+               wire::JsonWriter& json) {
   json.Key("drops").Array();
   for (const authority::DropCount& drop : drops) {
     json.Object().Field("reason", ReasonName(drop.reason, names)).Field("reason_code", drop.reason);
@@ -123,16 +137,30 @@ void PageVerdict(const Observe& r, Page& page) {
     page.Line("gates", gates);
   }
   if (HasWeights(r)) {
-    page.Line("trust", Join(Q16Text(r.ladm), "  slope ", Q16Text(int64_t{r.slope} - kSlopeZero),
-                            "  corroboration ", r.corr, "/1000"));
+    page.Line("trust",
+              Join(Q16Text(r.ladm),
+                   "  slope ",
+                   Q16Text(int64_t{r.slope} - kSlopeZero),
+                   "  corroboration ",
+                   r.corr,
+                   "/1000"));
   }
   if (r.rung != Rung::kNone) page.Line("rung", authority::RungName(r.rung));
 }
 
 void PageCounts(const Observe& r, const Names& names, Page& page) {
   if (r.flow) {
-    page.Line("flow", Join(r.flow->frames, " frames, ", r.flow->bytes, " bytes, counters ", r.flow->first, "..",
-                           r.flow->last, ", ", r.flow->drops, " dropped"));
+    page.Line("flow",
+              Join(r.flow->frames,
+                   " frames, ",
+                   r.flow->bytes,
+                   " bytes, counters ",
+                   r.flow->first,
+                   "..",
+                   r.flow->last,
+                   ", ",
+                   r.flow->drops,
+                   " dropped"));
     page.Hex("tags", r.flow->tags);
     for (const Oid& oid : r.flow->presentations) page.Hex("presentation", oid);
   }
@@ -200,7 +228,9 @@ std::optional<Rung> RungNamed(std::string_view name) {
   return std::nullopt;
 }
 
-std::string_view ActionName(uint16_t action) { return action < kActions.size() ? kActions[action] : std::string_view(); }
+std::string_view ActionName(uint16_t action) {
+  return action < kActions.size() ? kActions[action] : std::string_view();
+}
 
 std::string ReasonName(uint16_t reason, const Names& names) {
   if (reason == 0) return "";
@@ -221,19 +251,27 @@ std::string TimeText(uint64_t hlc) {
   const year_month_day date{sys_days(day)};
   const hh_mm_ss<milliseconds> time(since_1970 - day);
   char text[48];
-  std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
-                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                static_cast<int>(time.hours().count()), static_cast<int>(time.minutes().count()),
-                static_cast<int>(time.seconds().count()), static_cast<int>(time.subseconds().count()));
+  std::snprintf(text,
+                sizeof text,
+                "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ",
+                static_cast<int>(date.year()),
+                static_cast<unsigned>(date.month()),
+                static_cast<unsigned>(date.day()),
+                static_cast<int>(time.hours().count()),
+                static_cast<int>(time.minutes().count()),
+                static_cast<int>(time.seconds().count()),
+                static_cast<int>(time.subseconds().count()));
   return text;
 }
 
 std::string RenderLine(const Observe& r, const Digest& leaf, const Names& names) {
-  std::string line = Join(TimeText(r.hlc), "  ", ShortId(leaf), "  ", KindName(r.kind), "  ", Whom(r, names));
+  std::string line =
+      Join(TimeText(r.hlc), "  ", ShortId(leaf), "  ", KindName(r.kind), "  ", Whom(r, names));
   if (r.rung != Rung::kNone) line += Join("  ", authority::RungName(r.rung));
   if (r.action != 0) line += Join("  ", ActionText(r.action));
   if (r.flow) line += Join("  ", r.flow->frames, " frames, ", r.flow->bytes, " bytes");
-  for (const authority::DropCount& drop : r.drops) line += Join("  ", drop.count, " x ", ReasonName(drop.reason, names));
+  for (const authority::DropCount& drop : r.drops)
+    line += Join("  ", drop.count, " x ", ReasonName(drop.reason, names));
   if (r.reason != 0) line += Join("  (", ReasonName(r.reason, names), ")");
   return line;
 }
@@ -272,7 +310,8 @@ std::string RenderJson(const Observe& r, const Digest& leaf, const Names& names)
   JsonIds(r, names, json);
   JsonVerdict(r, json);
   JsonHexIf("evidence", r.evidence, json);
-  if (r.reason != 0) json.Field("reason", ReasonName(r.reason, names)).Field("reason_code", r.reason);
+  if (r.reason != 0)
+    json.Field("reason", ReasonName(r.reason, names)).Field("reason_code", r.reason);
   if (!r.commits.empty()) JsonHexes("commits", r.commits, json);
   if (r.flow) JsonFlow(*r.flow, json);
   if (!r.drops.empty()) JsonDrops(r.drops, names, json);

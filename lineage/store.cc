@@ -12,15 +12,23 @@ namespace {
 absl::Status CheckRecord(const RecordEntry& entry, const std::optional<Head>& head) {
   const Seq expected = head ? head->seq + 1 : 0;
   if (entry.seq != expected) {
-    return FailedPrecondition("record ", entry.seq, " does not follow: the log goes on at ", expected);
+    return FailedPrecondition(
+        "record ", entry.seq, " does not follow: the log goes on at ", expected);
   }
   if (head ? entry.prev != head->leaf : entry.prev.has_value()) {
-    return FailedPrecondition("record ", entry.seq, " is chained to another record than the newest, ",
+    return FailedPrecondition("record ",
+                              entry.seq,
+                              " is chained to another record than the newest, ",
                               head ? ToHex(head->leaf) : "of which there is none");
   }
   if (entry.body.empty() || entry.body.size() > kRecordBytesMax) {
-    return InvalidArgument("record ", entry.seq, " has ", entry.body.size(), " bytes: 1 to ",
-                           kRecordBytesMax, " are allowed");
+    return InvalidArgument("record ",
+                           entry.seq,
+                           " has ",
+                           entry.body.size(),
+                           " bytes: 1 to ",
+                           kRecordBytesMax,
+                           " are allowed");
   }
   // Hashed twice, here and in the chain: a bit that flipped in between must not be made durable.
   if (crypto::MerkleLeaf(entry.body) != entry.leaf.bytes) {
@@ -31,8 +39,8 @@ absl::Status CheckRecord(const RecordEntry& entry, const std::optional<Head>& he
 
 absl::Status CheckName(std::string_view name) {
   if (name.empty() || name.size() > kStateNameBytesMax) {
-    return InvalidArgument("a state name of ", name.size(), " bytes: 1 to ", kStateNameBytesMax,
-                           " are allowed");
+    return InvalidArgument(
+        "a state name of ", name.size(), " bytes: 1 to ", kStateNameBytesMax, " are allowed");
   }
   return absl::OkStatus();
 }
@@ -40,16 +48,26 @@ absl::Status CheckName(std::string_view name) {
 absl::Status CheckRest(const Batch& batch) {
   for (const ObjectEntry& object : batch.objects) {
     if (object.bytes.size() > kStoredObjectBytesMax) {
-      return InvalidArgument("object ", ToHex(object.oid), " has ", object.bytes.size(), " bytes: at most ",
-                             kStoredObjectBytesMax, " are allowed");
+      return InvalidArgument("object ",
+                             ToHex(object.oid),
+                             " has ",
+                             object.bytes.size(),
+                             " bytes: at most ",
+                             kStoredObjectBytesMax,
+                             " are allowed");
     }
   }
   for (const std::string& name : batch.deletes) AQ_RETURN_IF_ERROR(CheckName(name));
   for (const StatePut& put : batch.puts) {
     AQ_RETURN_IF_ERROR(CheckName(put.name));
     if (put.value.size() > kStateValueBytesMax) {
-      return InvalidArgument("state ", put.name, " has ", put.value.size(), " bytes: at most ",
-                             kStateValueBytesMax, " are allowed");
+      return InvalidArgument("state ",
+                             put.name,
+                             " has ",
+                             put.value.size(),
+                             " bytes: at most ",
+                             kStateValueBytesMax,
+                             " are allowed");
     }
   }
   return absl::OkStatus();
@@ -82,10 +100,11 @@ uint64_t Store::size() const {
 absl::StatusOr<Bytes> Store::Read(Seq seq) const {
   std::optional<Bytes> found;
   if (seq < kSeqEnd) {
-    AQ_RETURN_IF_ERROR(WalkLog(seq, seq + 1, Order::kOldestFirst, [&found](Seq, const Digest&, ByteView body) {
-      found.emplace(body.begin(), body.end());
-      return false;
-    }));
+    AQ_RETURN_IF_ERROR(
+        WalkLog(seq, seq + 1, Order::kOldestFirst, [&found](Seq, const Digest&, ByteView body) {
+          found.emplace(body.begin(), body.end());
+          return false;
+        }));
   }
   if (!found) return NotFound("record ", seq, " is not in the log, which has ", size());
   return *std::move(found);
@@ -123,15 +142,21 @@ absl::Status Store::Verify(uint64_t count) const {
   const Seq first = end->seq + 1 > count ? end->seq + 1 - count : 0;
   ChainVerifier verifier(first);
   absl::Status broken;
-  AQ_RETURN_IF_ERROR(WalkLog(first, end->seq + 1, Order::kOldestFirst, [&](Seq, const Digest&, ByteView body) {
-    broken = verifier.Add(body);
-    return broken.ok();
-  }));
+  AQ_RETURN_IF_ERROR(
+      WalkLog(first, end->seq + 1, Order::kOldestFirst, [&](Seq, const Digest&, ByteView body) {
+        broken = verifier.Add(body);
+        return broken.ok();
+      }));
   AQ_RETURN_IF_ERROR(broken);
   if (verifier.head() != end) {
-    return DataLoss("the log ends at record ", verifier.head() ? verifier.head()->seq : 0, ", hash ",
-                    verifier.head() ? ToHex(verifier.head()->leaf) : "none", ", its head is record ", end->seq,
-                    ", hash ", ToHex(end->leaf));
+    return DataLoss("the log ends at record ",
+                    verifier.head() ? verifier.head()->seq : 0,
+                    ", hash ",
+                    verifier.head() ? ToHex(verifier.head()->leaf) : "none",
+                    ", its head is record ",
+                    end->seq,
+                    ", hash ",
+                    ToHex(end->leaf));
   }
   return absl::OkStatus();
 }
@@ -163,7 +188,9 @@ absl::StatusOr<std::optional<Bytes>> MemStore::GetObject(Shelf shelf, const Oid&
 }
 
 absl::Status MemStore::ScanObjects(Shelf shelf, ObjectVisitor visit) const {
-  for (auto it = objects_.lower_bound({shelf, Oid{}}); it != objects_.end() && it->first.first == shelf; ++it) {
+  for (auto it = objects_.lower_bound({shelf, Oid{}});
+       it != objects_.end() && it->first.first == shelf;
+       ++it) {
     if (!visit(it->first.second, it->second)) break;
   }
   return absl::OkStatus();
@@ -176,7 +203,8 @@ absl::StatusOr<std::optional<Bytes>> MemStore::GetState(std::string_view name) c
 }
 
 absl::Status MemStore::ScanState(std::string_view prefix, StateVisitor visit) const {
-  for (auto it = state_.lower_bound(prefix); it != state_.end() && it->first.starts_with(prefix); ++it) {
+  for (auto it = state_.lower_bound(prefix); it != state_.end() && it->first.starts_with(prefix);
+       ++it) {
     if (!visit(it->first, it->second)) break;
   }
   return absl::OkStatus();
@@ -199,13 +227,15 @@ absl::Status MemStore::WalkLog(Seq first, Seq end, Order order, RecordVisitor vi
   return absl::OkStatus();
 }
 
-absl::Status MemStore::WalkSubject(const Kid& subject, Seq first, Seq end, Order order,
-                                   RecordVisitor visit) const {
+absl::Status MemStore::WalkSubject(
+    const Kid& subject, Seq first, Seq end, Order order, RecordVisitor visit) const {
   const auto it = by_subject_.find(subject);
   if (it == by_subject_.end()) return absl::OkStatus();
   std::vector<Seq> seqs;
-  std::copy_if(it->second.begin(), it->second.end(), std::back_inserter(seqs),
-               [first, end](Seq seq) { return seq >= first && seq < end; });
+  std::copy_if(
+      it->second.begin(), it->second.end(), std::back_inserter(seqs), [first, end](Seq seq) {
+        return seq >= first && seq < end;
+      });
   if (order == Order::kNewestFirst) std::reverse(seqs.begin(), seqs.end());
   for (Seq seq : seqs) {
     AQ_ASSIGN_OR_RETURN(const bool more, Show(log_[seq], visit));
@@ -216,8 +246,8 @@ absl::Status MemStore::WalkSubject(const Kid& subject, Seq first, Seq end, Order
 
 absl::StatusOr<Seq> MemStore::SeqAt(uint64_t hlc) const {
   // Times rise along a log, so it is its own index.
-  const auto it = std::lower_bound(log_.begin(), log_.end(), hlc,
-                                   [](const RecordEntry& e, uint64_t h) { return e.hlc < h; });
+  const auto it = std::lower_bound(
+      log_.begin(), log_.end(), hlc, [](const RecordEntry& e, uint64_t h) { return e.hlc < h; });
   return static_cast<Seq>(it - log_.begin());
 }
 

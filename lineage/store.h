@@ -4,8 +4,9 @@
 // Bounds: a group has at most kGroupRecordsMax records; names, values and objects as below.
 // Thread: one writer at a time; RocksStore may be read from any thread meanwhile.
 // Errors: FailedPrecondition (records that do not follow the head), InvalidArgument (over a bound),
-//         ResourceExhausted (disk full: nothing acknowledged; the next commit must be the same again),
-//         DataLoss (what is stored is not what was written), Unavailable (no commit until a restart).
+//         ResourceExhausted (disk full: nothing acknowledged; the next commit must be the same
+//         again), DataLoss (what is stored is not what was written), Unavailable (no commit until a
+//         restart).
 #ifndef AQMESH_LINEAGE_STORE_H_
 #define AQMESH_LINEAGE_STORE_H_
 
@@ -27,13 +28,14 @@
 
 namespace aqmesh::lineage {
 
-inline constexpr size_t kGroupRecordsMax = 4096;      // ~1 ms of log thread at 300 bytes each
+inline constexpr size_t kGroupRecordsMax = 4096;  // ~1 ms of log thread at 300 bytes each
 inline constexpr size_t kStateNameBytesMax = 256;
 inline constexpr size_t kStateValueBytesMax = 65'536;
-inline constexpr size_t kStoredObjectBytesMax = 65'536;  // a proof is two objects with their lengths
+inline constexpr size_t kStoredObjectBytesMax =
+    65'536;  // a proof is two objects with their lengths
 
-// Objects of each kind lie on a shelf of their own, so that a start reads back the signed ones without
-// wading through the inputs of every decision ever made.
+// Objects of each kind lie on a shelf of their own, so that a start reads back the signed ones
+// without wading through the inputs of every decision ever made.
 enum class Shelf : uint8_t { kSigned = 1, kInputs = 2, kProof = 3, kNote = 4 };
 
 struct ObjectEntry {
@@ -51,7 +53,9 @@ struct Batch {
   std::vector<ObjectEntry> objects = {};
   std::vector<std::string> deletes = {};  // names; done before the puts
   std::vector<StatePut> puts = {};
-  bool empty() const { return records.empty() && objects.empty() && deletes.empty() && puts.empty(); }
+  bool empty() const {
+    return records.empty() && objects.empty() && deletes.empty() && puts.empty();
+  }
 };
 
 // Visitors return false to stop. Views live for the call. A visitor does not call the store.
@@ -71,8 +75,8 @@ class Store {
  public:
   virtual ~Store() = default;
 
-  // Writes all batches, in order, as one atomic, synced write: on OK all of it is durable, on an error
-  // none of it is visible (after Unavailable a restart may show it whole).
+  // Writes all batches, in order, as one atomic, synced write: on OK all of it is durable, on an
+  // error none of it is visible (after Unavailable a restart may show it whole).
   virtual absl::Status CommitAll(std::span<const Batch> batches) = 0;
   absl::Status Commit(const Batch& batch) { return CommitAll({&batch, 1}); }
 
@@ -80,15 +84,16 @@ class Store {
   uint64_t size() const;  // records in the log
 
   virtual absl::StatusOr<std::optional<Bytes>> GetObject(Shelf shelf, const Oid& oid) const = 0;
-  virtual absl::Status ScanObjects(Shelf shelf, ObjectVisitor visit) const = 0;      // by oid
+  virtual absl::Status ScanObjects(Shelf shelf, ObjectVisitor visit) const = 0;  // by oid
   virtual absl::StatusOr<std::optional<Bytes>> GetState(std::string_view name) const = 0;
   virtual absl::Status ScanState(std::string_view prefix, StateVisitor visit) const = 0;  // by name
 
-  // The records first..end-1 that exist. Each is hashed again before it is shown: DataLoss names the seq.
+  // The records first..end-1 that exist. Each is hashed again before it is shown: DataLoss names
+  // the seq.
   virtual absl::Status WalkLog(Seq first, Seq end, Order order, RecordVisitor visit) const = 0;
   // Those of them that name `subject`, through idx_subject.
-  virtual absl::Status WalkSubject(const Kid& subject, Seq first, Seq end, Order order,
-                                   RecordVisitor visit) const = 0;
+  virtual absl::Status WalkSubject(
+      const Kid& subject, Seq first, Seq end, Order order, RecordVisitor visit) const = 0;
   // The first seq whose hlc is `hlc` or later, through idx_time; size() if there is none.
   virtual absl::StatusOr<Seq> SeqAt(uint64_t hlc) const = 0;
 
@@ -105,10 +110,12 @@ class Store {
   Store& operator=(const Store&) = default;
 };
 
-// Refuses what no store may write: records out of order or under a wrong hash, anything over a bound.
+// Refuses what no store may write: records out of order or under a wrong hash, anything over a
+// bound.
 absl::Status CheckBatches(std::span<const Batch> batches, const std::optional<Head>& head);
 
-// The store of a simulated disk. A commit is durable when it returns; a crash is a copy taken before it.
+// The store of a simulated disk. A commit is durable when it returns; a crash is a copy taken
+// before it.
 class MemStore final : public Store {
  public:
   MemStore() = default;  // and copies freely: a copy is the durable image
@@ -120,11 +127,12 @@ class MemStore final : public Store {
   absl::StatusOr<std::optional<Bytes>> GetState(std::string_view name) const override;
   absl::Status ScanState(std::string_view prefix, StateVisitor visit) const override;
   absl::Status WalkLog(Seq first, Seq end, Order order, RecordVisitor visit) const override;
-  absl::Status WalkSubject(const Kid& subject, Seq first, Seq end, Order order,
-                           RecordVisitor visit) const override;
+  absl::Status WalkSubject(
+      const Kid& subject, Seq first, Seq end, Order order, RecordVisitor visit) const override;
   absl::StatusOr<Seq> SeqAt(uint64_t hlc) const override;
 
-  // From now on commits fail with `fault` and change nothing; OK heals. (The simulator's full disk.)
+  // From now on commits fail with `fault` and change nothing; OK heals. (The simulator's full
+  // disk.)
   void SetFault(absl::Status fault) { fault_ = std::move(fault); }
   // Rot at rest: flips one bit of a stored body.
   void Rot(Seq seq, size_t bit);

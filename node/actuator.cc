@@ -10,7 +10,9 @@ struct Actuating {
   }
 };
 struct Confirming {
-  static node::Outcome Mint(const ActionId& id, bool committed) { return {Passkey<Confirming>(), id, committed}; }
+  static node::Outcome Mint(const ActionId& id, bool committed) {
+    return {Passkey<Confirming>(), id, committed};
+  }
 };
 
 }  // namespace aqmesh::authority
@@ -48,7 +50,8 @@ void Actuator::Arm(const PeerPlan& plan, Now now) {
 Actuation Actuator::Apply(Recorded recorded, PeerPlan plan, Now now) {
   for (const Prefix& p : plan.addresses) {
     const PeerId holder = forwarder_.Route(p.address);
-    // spec: objects#6 what is committed stays; a later grant comes in without the contested address.
+    // spec: objects#6 what is committed stays; a later grant comes in without the contested
+    // address.
     if (holder == wireguard::kNoPeer) forwarder_.allowed_ips().Insert(p, plan.peer);
   }
   datapath_.SetVerdict(plan.peer, plan.verdict, now);
@@ -59,9 +62,10 @@ Outcome Actuator::Confirm(Actuation actuation, Now now) {
   const PeerPlan& plan = actuation.plan();
   const auto in_force = datapath_.VerdictOf(plan.peer);
   const uint64_t observed = in_force ? in_force->epoch : 0;
-  const bool routed = std::all_of(plan.addresses.begin(), plan.addresses.end(), [&](const Prefix& p) {
-    return forwarder_.Route(p.address) != wireguard::kNoPeer;
-  });
+  const bool routed =
+      std::all_of(plan.addresses.begin(), plan.addresses.end(), [&](const Prefix& p) {
+        return forwarder_.Route(p.address) != wireguard::kNoPeer;
+      });
   Record(RecordKind::kApplied, plan, now, 0);
   const bool same = in_force == plan.verdict && routed;
   if (same) {
@@ -76,12 +80,14 @@ Outcome Actuator::Confirm(Actuation actuation, Now now) {
 }
 
 void Actuator::Recover(const std::map<std::string, Bytes, std::less<>>& state, Now now) {
-  for (auto it = state.lower_bound("undo/"); it != state.end() && it->first.starts_with("undo/"); ++it) {
+  for (auto it = state.lower_bound("undo/"); it != state.end() && it->first.starts_with("undo/");
+       ++it) {
     authority::Observe o;
     o.kind = RecordKind::kRolledBack;
     if (it->second.size() >= 16) o.subject = Kid::From(ByteView(it->second).first(16));
     o.action = static_cast<uint16_t>(admission::Action::kInstallPeer);
-    if (const auto id = FromHex(std::string_view(it->first).substr(5))) o.action_id = authority::ActionId::From(*id);
+    if (const auto id = FromHex(std::string_view(it->first).substr(5)))
+      o.action_id = authority::ActionId::From(*id);
     recorder_.Record(std::move(o), now.wall);
     recorder_.DeleteState(it->first);
   }

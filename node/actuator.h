@@ -1,5 +1,6 @@
-// The end of the authority corridor: a durable decision becomes an effect, the effect is read back by
-// another path, and the outcome is recorded. Each step takes the token that only the step before can mint.
+// The end of the authority corridor: a durable decision becomes an effect, the effect is read back
+// by another path, and the outcome is recorded. Each step takes the token that only the step before
+// can mint.
 //   Decision -> [durable] Recorded -> Apply: Actuation -> Confirm: Outcome
 // Spec:   spec/authority.md F: the undo is persisted before the effect; restart undoes what was armed and
 //         not committed, unless it narrows access, which rolls forward.
@@ -20,7 +21,8 @@ namespace aqmesh::node {
 // A decision that the lineage holds.
 class Recorded {
  public:
-  Recorded(authority::Passkey<authority::Recording>, authority::Decision decision) : decision_(std::move(decision)) {}
+  Recorded(authority::Passkey<authority::Recording>, authority::Decision decision)
+      : decision_(std::move(decision)) {}
   Recorded(Recorded&&) = default;
   Recorded& operator=(Recorded&&) = default;
   const authority::Decision& decision() const { return decision_; }
@@ -79,8 +81,8 @@ class Actuator {
   void Arm(const PeerPlan& plan, Now now);
   // Writes the tables. An address that another live peer committed first stays with it.
   Actuation Apply(Recorded recorded, PeerPlan plan, Now now);
-  // Reads the tables, compares generations, records APPLIED, VERIFIED and COMMITTED, or undoes and records
-  // ROLLED_BACK.
+  // Reads the tables, compares generations, records APPLIED, VERIFIED and COMMITTED, or undoes and
+  // records ROLLED_BACK.
   Outcome Confirm(Actuation actuation, Now now);
 
   // At start: undo what was armed and never committed. `state` holds the persisted plans.
@@ -99,7 +101,9 @@ class Actuator {
 // The body of RecordThen needs the passkey's definition.
 namespace aqmesh::authority {
 struct Recording {
-  static node::Recorded Mint(Decision decision) { return {Passkey<Recording>(), std::move(decision)}; }
+  static node::Recorded Mint(Decision decision) {
+    return {Passkey<Recording>(), std::move(decision)};
+  }
 };
 }  // namespace aqmesh::authority
 

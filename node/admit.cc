@@ -4,8 +4,8 @@
 #include "node/control.h"
 #include "trust/weigh.h"
 
-// The authority corridor behind the handshake: weigh, decide, record, actuate, confirm; and the same again
-// whenever something that a decision rested on has changed.
+// The authority corridor behind the handshake: weigh, decide, record, actuate, confirm; and the
+// same again whenever something that a decision rested on has changed.
 namespace aqmesh::node {
 
 using authority::Decision;
@@ -33,23 +33,30 @@ std::vector<Prefix> HostPrefixes(const authority::Grant& g) {
 
 }  // namespace
 
-Decision Control::Decide(Turn& t, authority::Verified verified, Peer* peer, const authority::Presentation& presentation,
+Decision Control::Decide(Turn& t,
+                         authority::Verified verified,
+                         Peer* peer,
+                         const authority::Presentation& presentation,
                          admission::TrustMemory& memory) {
   const Kid subject = verified.chain().subject;
   const uint64_t now = t.now.wall.seconds();
-  const bool differ = presentation.restrict_root != mesh_.RestrictionRoot16() && !(peer != nullptr && peer->level);
+  const bool differ =
+      presentation.restrict_root != mesh_.RestrictionRoot16() && !(peer != nullptr && peer->level);
   admission::GateContext context{
       .now = t.now,
       .local = config_.policy,
-      .freshness = {.age = committed_before_.empty() || now <= synced_wall_ ? 0 : now - synced_wall_,
-                    .committed_before = committed_before_.contains(subject),
-                    .session = peer != nullptr && peer->committed,
-                    .rekey = peer != nullptr && peer->committed,
-                    .restrictions_differ = differ}};
+      .freshness = {
+          .age = committed_before_.empty() || now <= synced_wall_ ? 0 : now - synced_wall_,
+          .committed_before = committed_before_.contains(subject),
+          .session = peer != nullptr && peer->committed,
+          .rekey = peer != nullptr && peer->committed,
+          .restrictions_differ = differ}};
   return gate_.Decide(trust::Weigh(std::move(verified), mesh_.charter().body), context, memory);
 }
 
-Oid Control::StoreInputs(Turn& t, const Decision& decision, const authority::Presentation& presentation) {
+Oid Control::StoreInputs(Turn& t,
+                         const Decision& decision,
+                         const authority::Presentation& presentation) {
   lineage::Inputs in;
   in.oids.push_back(mesh_.charter().oid());
   for (const auto& g : decision.chain().grants) in.oids.push_back(g.oid());
@@ -60,7 +67,8 @@ Oid Control::StoreInputs(Turn& t, const Decision& decision, const authority::Pre
   const uint64_t now = t.now.wall.seconds();
   in.age = now > synced_wall_ ? now - synced_wall_ : 0;
   in.wall_millis = std::max<uint64_t>(t.now.wall.millis(), 1);
-  in.mono_nanos = static_cast<uint64_t>(std::max<int64_t>(t.now.mono.time_since_epoch().count(), 1));
+  in.mono_nanos =
+      static_cast<uint64_t>(std::max<int64_t>(t.now.mono.time_since_epoch().count(), 1));
   in.h = presentation.h;
   in.action = static_cast<uint16_t>(admission::Action::kInstallPeer);
   const Bytes bytes = lineage::EncodeInputs(std::move(in));
@@ -69,7 +77,11 @@ Oid Control::StoreInputs(Turn& t, const Decision& decision, const authority::Pre
   return id;
 }
 
-void Control::RecordDecision(Turn& t, RecordKind kind, const Decision& decision, const Digest& auth_digest, const Oid& inputs) {
+void Control::RecordDecision(Turn& t,
+                             RecordKind kind,
+                             const Decision& decision,
+                             const Digest& auth_digest,
+                             const Oid& inputs) {
   authority::Observe o;
   o.kind = kind;
   o.scope = mesh_.scope();
@@ -85,7 +97,10 @@ void Control::RecordDecision(Turn& t, RecordKind kind, const Decision& decision,
   recorder_.Record(std::move(o), t.now.wall);
 }
 
-void Control::TakeDecision(Turn&, Peer& peer, const Decision& decision, const Presented& presented) {
+void Control::TakeDecision(Turn&,
+                           Peer& peer,
+                           const Decision& decision,
+                           const Presented& presented) {
   const authority::Chain& chain = decision.chain();
   peer.kid = chain.subject;
   peer.presentation = presented.presentation;
@@ -106,21 +121,32 @@ void Control::TakeDecision(Turn&, Peer& peer, const Decision& decision, const Pr
     peer.party = {.kids = {chain.subject}, .tags = leaf.tags, .addresses = HostPrefixes(leaf)};
   }
   if (proved_.insert_or_assign(peer.static_key, chain.subject).second) {
-    recorder_.PutState("proved/" + ToHex(peer.static_key), Bytes(chain.subject.bytes.begin(), chain.subject.bytes.end()));
+    recorder_.PutState("proved/" + ToHex(peer.static_key),
+                       Bytes(chain.subject.bytes.begin(), chain.subject.bytes.end()));
   }
 }
 
-std::shared_ptr<const admission::Policies> Control::CompilePolicies(Turn& t, const Peer& peer) const {
+std::shared_ptr<const admission::Policies> Control::CompilePolicies(Turn& t,
+                                                                    const Peer& peer) const {
   if (mesh_.leaf() == nullptr || peer.rung < Rung::kProbation) return nullptr;
-  const admission::Party us{.kids = {mesh_.kid()}, .tags = mesh_.leaf()->body.tags, .addresses = own_addresses()};
+  const admission::Party us{
+      .kids = {mesh_.kid()}, .tags = mesh_.leaf()->body.tags, .addresses = own_addresses()};
   const std::vector<authority::Held<authority::Fragment>> ours = mesh_.own_fragments();
   std::optional<std::span<const authority::Svc>> profile;
   if (peer.rung == Rung::kProbation) profile = mesh_.charter().body.probation;
   auto out = std::make_shared<admission::Policies>();
-  out->send = admission::Policy::Compile(
-      {.cited = ours, .src = us, .dst = peer.party, .local = config_.policy, .now = t.now.wall, .profile = profile});
-  out->receive = admission::Policy::Compile(
-      {.cited = peer.fragments, .src = peer.party, .dst = us, .local = config_.policy, .now = t.now.wall, .profile = profile});
+  out->send = admission::Policy::Compile({.cited = ours,
+                                          .src = us,
+                                          .dst = peer.party,
+                                          .local = config_.policy,
+                                          .now = t.now.wall,
+                                          .profile = profile});
+  out->receive = admission::Policy::Compile({.cited = peer.fragments,
+                                             .src = peer.party,
+                                             .dst = us,
+                                             .local = config_.policy,
+                                             .now = t.now.wall,
+                                             .profile = profile});
   return out;
 }
 
@@ -157,7 +183,8 @@ void Control::Commit(Turn& t, PeerId id) {
   }
   Ready r = std::move(ready->second);
   ready_.erase(ready);
-  const Outcome outcome = actuator_.Confirm(actuator_.Apply(std::move(r.recorded), std::move(r.plan), t.now), t.now);
+  const Outcome outcome =
+      actuator_.Confirm(actuator_.Apply(std::move(r.recorded), std::move(r.plan), t.now), t.now);
   const bool first = !peer->committed;
   peer->committed = outcome.committed();
   if (!peer->committed) return;
@@ -165,7 +192,12 @@ void Control::Commit(Turn& t, PeerId id) {
   if (peer->kid && committed_before_.insert_or_assign(*peer->kid, true).second) {
     recorder_.PutState("committed/" + ToHex(*peer->kid), Bytes{1});
   }
-  if (first) Say(t, Event::Kind::kAdmitted, peer->kid.value_or(Kid{}), peer->name, std::string(authority::RungName(peer->rung)));
+  if (first)
+    Say(t,
+        Event::Kind::kAdmitted,
+        peer->kid.value_or(Kid{}),
+        peer->name,
+        std::string(authority::RungName(peer->rung)));
   Greet(t, *peer);
 }
 
@@ -180,7 +212,8 @@ void Control::Redecide(Turn& t, Peer& peer) {
   }
   const Digest auth_digest = frame::AuthDigestOf(peer.presentation->oid());
   Decision decision = Decide(t, *std::move(verified), &peer, peer.presentation->body, peer.memory);
-#ifdef AQMESH_SABOTAGE_REVOKE  // a build made so that the demo must fail: stored, but the verdict is kept
+#ifdef AQMESH_SABOTAGE_REVOKE  // a build made so that the demo must fail: stored, but the verdict
+                               // is kept
   if (decision.reason() == authority::Reason::kRevoked) return;
 #endif
   if (decision.rung() == peer.rung && decision.reason() == peer.reason) {
@@ -189,8 +222,8 @@ void Control::Redecide(Turn& t, Peer& peer) {
       // Same rung, but policies may have changed: a new epoch voids every cached ruling.
       peer.epoch = ++epoch_;
       datapath_.SetVerdict(peer.id,
-                           std::make_shared<const admission::Verdict>(
-                               admission::MakeVerdict(decision, peer.id, peer.epoch, CompilePolicies(t, peer))),
+                           std::make_shared<const admission::Verdict>(admission::MakeVerdict(
+                               decision, peer.id, peer.epoch, CompilePolicies(t, peer))),
                            t.now);
     }
     return;
@@ -210,10 +243,12 @@ void Control::Redecide(Turn& t, Peer& peer) {
     datapath_.SetVerdict(peer.id, plan.verdict, t.now);
   }
   actuator_.Arm(plan, t.now);
-  RecordThen(recorder_, std::move(decision), [this, id = peer.id, plan = std::move(plan)](Recorded recorded) mutable {
-    ready_.insert_or_assign(id, Ready{std::move(recorded), std::move(plan)});
-    Commit(*turn_, id);
-  });
+  RecordThen(recorder_,
+             std::move(decision),
+             [this, id = peer.id, plan = std::move(plan)](Recorded recorded) mutable {
+               ready_.insert_or_assign(id, Ready{std::move(recorded), std::move(plan)});
+               Commit(*turn_, id);
+             });
 }
 
 void Control::RedecideAll(Turn& t) {
@@ -224,7 +259,8 @@ void Control::RedecideAll(Turn& t) {
   }
 }
 
-// Ends a peer's sessions now: the very next frame is refused. It hears why, once, before the keys go.
+// Ends a peer's sessions now: the very next frame is refused. It hears why, once, before the keys
+// go.
 void Control::Close(Turn& t, Peer& peer, authority::Reason reason) {
   NoticePeer(t, peer, reason, std::nullopt);
   device_.Settle(t.now, t.out.wg);
@@ -235,7 +271,8 @@ void Control::Close(Turn& t, Peer& peer, authority::Reason reason) {
   Say(t, Event::Kind::kRevoked, kid, name, std::string(authority::ReasonName(reason)));
 }
 
-// Everything that hangs on a peer goes: sessions, keys, verdict, addresses. Its timestamp floor stays.
+// Everything that hangs on a peer goes: sessions, keys, verdict, addresses. Its timestamp floor
+// stays.
 void Control::Forget(Turn& t, PeerId id) {
   floors_[peers_.at(id).static_key] = device_.handshaker().timestamp_floor(id);
   datapath_.SetVerdict(id, nullptr, t.now);

@@ -2,14 +2,16 @@
 
 #include "core/base/check.h"
 
-// Turns: what comes in is handed to its corridor; then the halves settle until nothing moves any more.
+// Turns: what comes in is handed to its corridor; then the halves settle until nothing moves any
+// more.
 namespace aqmesh::node {
 
 using namespace std::chrono_literals;
 
 namespace {
 
-constexpr size_t kReconcileAtOnce = 3;  // members asked each tick for what we may lack (spec: authority E.2)
+constexpr size_t kReconcileAtOnce =
+    3;  // members asked each tick for what we may lack (spec: authority E.2)
 constexpr auto kTickEvery = 10s;  // FLOW and DROPS records close (spec: authority G)
 
 lineage::Chain ChainFrom(const Kid& log, const Image& image) {
@@ -39,8 +41,10 @@ Control::Control(Config config, const Image& image, Rng rng, Now start)
   device_.SetPrivateKey(start, config_.static_key, out.wg);
   own_keys_ = frame::StaticKeysOf(device_.public_key());
   cookies_.SetKey(device_.public_key());
-  if (mesh_.has_charter()) gate_ = admission::Gate(admission::GateParams::From(mesh_.charter().body));
-  if (mesh_.has_charter() || config_.invitation) datapath_.SetControlAddress(authority::ControlAddress(ScopeForControl()));
+  if (mesh_.has_charter())
+    gate_ = admission::Gate(admission::GateParams::From(mesh_.charter().body));
+  if (mesh_.has_charter() || config_.invitation)
+    datapath_.SetControlAddress(authority::ControlAddress(ScopeForControl()));
   for (const auto& [name, value] : image.state) {
     if (name.starts_with("floor/")) {
       const auto key = FromHex(std::string_view(name).substr(6));
@@ -76,7 +80,8 @@ Control::Control(Config config, const Image& image, Rng rng, Now start)
       }
     } else if (name.starts_with("announce/")) {
       auto object = authority::Signed::Parse(value);
-      if (object.ok()) TakeAnnounce(t, std::make_shared<const authority::Signed>(*std::move(object)));
+      if (object.ok())
+        TakeAnnounce(t, std::make_shared<const authority::Signed>(*std::move(object)));
     } else if (name == "synced" && value.size() == 8) {
       synced_wall_ = LoadLe<uint64_t>(value.data());
     }
@@ -92,7 +97,9 @@ ScopeId Control::ScopeForControl() const {
   return config_.invitation ? config_.invitation->invite.body.scope : ScopeId{};
 }
 
-IpAddress Control::Address6Of(const Kid& kid) const { return authority::DerivedIp6(ScopeForControl(), kid); }
+IpAddress Control::Address6Of(const Kid& kid) const {
+  return authority::DerivedIp6(ScopeForControl(), kid);
+}
 
 std::optional<IpAddress> Control::address6() const {
   if (!mesh_.has_charter()) return std::nullopt;
@@ -108,7 +115,8 @@ std::vector<Prefix> Control::own_addresses() const {
   return out;
 }
 
-void Control::Say(Turn& t, Event::Kind kind, const Kid& subject, std::string name, std::string text) {
+void Control::Say(
+    Turn& t, Event::Kind kind, const Kid& subject, std::string name, std::string text) {
   t.out.events.push_back({kind, subject, std::move(name), std::move(text)});
 }
 
@@ -130,13 +138,15 @@ const Peer* Control::PeerOf(PeerId id) const {
   return it == peers_.end() ? nullptr : &it->second;
 }
 
-void Control::OnDatagram(Now now, MutableBytes bytes, const Endpoint& from, const wireguard::Source& at, Outbox& out) {
+void Control::OnDatagram(
+    Now now, MutableBytes bytes, const Endpoint& from, const wireguard::Source& at, Outbox& out) {
   Turn t{now, out};
   if (bytes.empty() || !up_) return;
   std::vector<ControlPacket> control;
   switch (bytes[0]) {
     case static_cast<uint8_t>(frame::Type::kFrame):
-      if (const frame::Drop d = datapath_.OnFrame(now, bytes, from, at, out.wg, control); d != frame::Drop::kNone) {
+      if (const frame::Drop d = datapath_.OnFrame(now, bytes, from, at, out.wg, control);
+          d != frame::Drop::kNone) {
         CountDrop(static_cast<uint16_t>(d));
       }
       break;
@@ -145,13 +155,15 @@ void Control::OnDatagram(Now now, MutableBytes bytes, const Endpoint& from, cons
     case static_cast<uint8_t>(frame::Type::kCookie): OnCookie(t, bytes); break;
     case static_cast<uint8_t>(frame::Type::kBefore): OnBefore(t, bytes); break;
     default: {
-      // Bare WireGuard: served for static keys of PLAIN grants alone; the look-up precedes all state.
+      // Bare WireGuard: served for static keys of PLAIN grants alone; the look-up precedes all
+      // state.
       const wireguard::InDatagram in{.bytes = bytes, .from = from, .at = at};
       device_.OnDatagram(now, in, out.wg);
     }
   }
   device_.Settle(now, out.wg);
-  SettleHandshakes(t);  // a session must be confirmed before the messages that confirmed it are heard
+  SettleHandshakes(
+      t);  // a session must be confirmed before the messages that confirmed it are heard
   for (const ControlPacket& c : control) OnControl(t, c);
   EndTurn(t);
 }
@@ -178,7 +190,8 @@ void Control::OnWake(Now now, Outbox& out) {
     Tick(t);
   }
   if (up_) {
-    for (PeerId id : PeersWhere([&](const Peer& p) { return p.retry_at != kNever && now.mono >= p.retry_at; })) {
+    for (PeerId id : PeersWhere(
+             [&](const Peer& p) { return p.retry_at != kNever && now.mono >= p.retry_at; })) {
       if (Peer* peer = PeerOf(id)) TryHints(t, *peer);
     }
   }
@@ -215,8 +228,9 @@ void Control::SetUp(Now now, bool up, Outbox& out) {
 }
 
 void Control::EndTurn(Turn& t) {
-  // Each round may make work for another: a durable record lets a response out, a response needs wrapping.
-  // It ends, because every step moves something forward along its corridor and none moves back.
+  // Each round may make work for another: a durable record lets a response out, a response needs
+  // wrapping. It ends, because every step moves something forward along its corridor and none moves
+  // back.
   turn_ = &t;
   do {
     device_.Settle(t.now, t.out.wg);
@@ -251,7 +265,8 @@ void Control::OnSessionEvent(Turn& t, const wireguard::SessionEvent& e) {
   switch (e.kind) {
     case wireguard::SessionEvent::Kind::kInstalled: {
       live_index_[e.peer] = e.local_index;
-      if (const auto it = installing_.find(e.peer); it != installing_.end() && it->second.local_index == e.local_index) {
+      if (const auto it = installing_.find(e.peer);
+          it != installing_.end() && it->second.local_index == e.local_index) {
         SessionOrder order = std::move(it->second);
         installing_.erase(it);
         datapath_.Install(std::move(order), t.now);
@@ -294,7 +309,9 @@ void Control::Tick(Turn& t) {
   for (size_t i = 0; i < std::min(committed.size(), kReconcileAtOnce); ++i) {
     SendVector(t, peers_.at(committed[rng_.Below(committed.size())]));
   }
-  for (PeerId id : PeersWhere([&](const Peer& p) { return p.committed && p.expires != 0 && t.now.wall.seconds() >= p.expires; })) {
+  for (PeerId id : PeersWhere([&](const Peer& p) {
+         return p.committed && p.expires != 0 && t.now.wall.seconds() >= p.expires;
+       })) {
     if (Peer* peer = PeerOf(id)) Redecide(t, *peer);
   }
   if (!joining()) {
@@ -326,8 +343,8 @@ Peer* Control::EnsurePeer(Turn& t, const X25519Key& static_key) {
   return &peer;
 }
 
-// Two ends often hear of each other at once, or start together: the smaller key goes first, and the other
-// waits long enough for that to work.
+// Two ends often hear of each other at once, or start together: the smaller key goes first, and the
+// other waits long enough for that to work.
 void Control::TrySoon(Turn& t, Peer& peer) {
   peer.retry_at = t.now.mono + (device_.public_key() < peer.static_key ? 0ms : 1500ms);
 }

@@ -1,10 +1,12 @@
 // Control: the node's one deciding thread. Start here.
-//   a1/a2 -> cheap checks -> unseal -> parse -> authenticate (core) -> weigh (trust) -> decide (gate)
+//   a1/a2 -> cheap checks -> unseal -> parse -> authenticate (core) -> weigh (trust) -> decide
+//   (gate)
 //         -> record -> [durable] -> actuate -> confirm -> record
 // and, inside tunnels, the control messages that move signed objects between members.
 // Spec:   spec/life-of-an-authority.md; spec/objects.md §4, §6; spec/authority.md B.3, E, F.
 // Bounds: Config::peers_max peers; every list named below. Nothing is kept for a stranger.
-// Thread: one owner. No I/O, no clock, no entropy of its own. Errors: packets: counted drops; orders:
+// Thread: one owner. No I/O, no clock, no entropy of its own. Errors: packets: counted drops;
+// orders:
 //         absl::Status.
 #ifndef AQMESH_NODE_CONTROL_H_
 #define AQMESH_NODE_CONTROL_H_
@@ -33,13 +35,13 @@ namespace aqmesh::node {
 struct Config {
   crypto::Ed25519Seed identity;
   crypto::X25519Private static_key;
-  Kid log;                              // of the log key
-  std::string name;                     // lab, of this machine
+  Kid log;           // of the log key
+  std::string name;  // lab, of this machine
   admission::LocalPolicy policy;
-  std::vector<Endpoint> endpoints;      // where others may find us
+  std::vector<Endpoint> endpoints;  // where others may find us
   uint16_t mtu = 1380;
   size_t peers_max = 1 << 14;
-  issuing::SeqSource* seqs = nullptr;   // numbers of what this machine signs; outlives the node
+  issuing::SeqSource* seqs = nullptr;  // numbers of what this machine signs; outlives the node
   // Set while this machine has no grant yet: the invitation that it redeems.
   std::optional<issuing::Invitation> invitation;
 };
@@ -70,19 +72,25 @@ class Control {
   ~Control();
 
   // ---- input; effects are in `out`, which the caller cleared ----
-  void OnDatagram(Now now, MutableBytes bytes, const Endpoint& from, const wireguard::Source& at, Outbox& out);
+  void OnDatagram(
+      Now now, MutableBytes bytes, const Endpoint& from, const wireguard::Source& at, Outbox& out);
   void OnTunPackets(Now now, std::span<const MutableBytes> packets, Outbox& out);
   void OnDurable(Now now, Ticket up_to, Outbox& out);
   void OnWake(Now now, Outbox& out);
   Instant NextWake() const;
   void SetUp(Now now, bool up, Outbox& out);
-  // A change of the kernel's tables (os_tables.cc): ARMED with its undo, and in out.os once that is durable. The
-  // driver carries it out, looks again through another socket, and tells the edges that it went through.
+  // A change of the kernel's tables (os_tables.cc): ARMED with its undo, and in out.os once that is
+  // durable. The driver carries it out, looks again through another socket, and tells the edges
+  // that it went through.
   void ArmOs(Now now, OsAction action, Outbox& out);
-  void OnOsOutcome(Now now, const OsAction& action, std::span<const authority::RecordKind> edges, Outbox& out);
+  void OnOsOutcome(Now now,
+                   const OsAction& action,
+                   std::span<const authority::RecordKind> edges,
+                   Outbox& out);
 
   // ---- orders of this machine's owner ----
-  // A signed object from a file or the CLI: charter, grant, fragment, revocation. Kept, and spread as its kind is.
+  // A signed object from a file or the CLI: charter, grant, fragment, revocation. Kept, and spread
+  // as its kind is.
   absl::Status Import(Now now, ByteView bytes, Outbox& out);
   absl::Status AnswerJoin(Now now, const Kid& joiner, bool yes, Outbox& out);
   void SetEndpoints(Now now, std::vector<Endpoint> endpoints, Outbox& out);
@@ -101,7 +109,8 @@ class Control {
   std::optional<IpAddress> address6() const;
   std::vector<Prefix> own_addresses() const;
   // Both directions between us and the peer, in words.
-  std::vector<Endpoint> HintsOf(const X25519Key& static_key) const;  // endpoints of a third machine known here
+  std::vector<Endpoint> HintsOf(
+      const X25519Key& static_key) const;  // endpoints of a third machine known here
 
  private:
   struct Turn {
@@ -143,37 +152,83 @@ class Control {
   void OnSessionEvent(Turn& t, const wireguard::SessionEvent& e);
   void Tick(Turn& t);
   void CountDrop(uint16_t reason) { ++drops_[reason]; }
-  frame::Drop Dropped(frame::Drop d) { CountDrop(static_cast<uint16_t>(d)); return d; }
+  frame::Drop Dropped(frame::Drop d) {
+    CountDrop(static_cast<uint16_t>(d));
+    return d;
+  }
   void Say(Turn& t, Event::Kind kind, const Kid& subject, std::string name, std::string text);
 
   // handshakes (handshake.cc)
-  frame::Drop OnInitiation(Turn& t, ByteView datagram, const Endpoint& from, const wireguard::Source& at);
-  frame::Drop OnResponse(Turn& t, ByteView datagram, const Endpoint& from, const wireguard::Source& at);
+  frame::Drop OnInitiation(Turn& t,
+                           ByteView datagram,
+                           const Endpoint& from,
+                           const wireguard::Source& at);
+  frame::Drop OnResponse(Turn& t,
+                         ByteView datagram,
+                         const Endpoint& from,
+                         const wireguard::Source& at);
   frame::Drop OnCookie(Turn& t, ByteView datagram);
   frame::Drop OnBefore(Turn& t, ByteView datagram);
-  bool MustProveAddress(Turn& t, ByteView datagram, const Endpoint& from, const wireguard::Source& at, frame::Drop& why);
-  frame::Drop OnPresentation(Turn& t, wireguard::ConsumedInitiation consumed, Presented presented, const Endpoint& from,
+  bool MustProveAddress(Turn& t,
+                        ByteView datagram,
+                        const Endpoint& from,
+                        const wireguard::Source& at,
+                        frame::Drop& why);
+  frame::Drop OnPresentation(Turn& t,
+                             wireguard::ConsumedInitiation consumed,
+                             Presented presented,
+                             const Endpoint& from,
                              const wireguard::Source& at);
-  std::optional<Presented> ParsePresented(const frame::Bundle& bundle, const X25519Key& static_key, frame::Drop& why);
+  std::optional<Presented> ParsePresented(const frame::Bundle& bundle,
+                                          const X25519Key& static_key,
+                                          frame::Drop& why);
   void WrapInitiation(Turn& t, const wireguard::GovernedHandshake& h);
   void WrapResponse(Turn& t, const wireguard::GovernedHandshake& h);
-  void SendEnvelope(Turn& t, const wireguard::GovernedHandshake& h, const frame::Envelope& envelope);
-  void Prepare(PeerId peer, frame::Direction ours, ByteView ck, uint32_t local_index, uint32_t rx_handle,
-               uint32_t tx_handle, const Oid& our_first, const Oid& their_first);
-  void Accept(Turn& t, PeerId id, const Answer& answer, const wireguard::ConsumedInitiation& consumed,
+  void SendEnvelope(Turn& t,
+                    const wireguard::GovernedHandshake& h,
+                    const frame::Envelope& envelope);
+  void Prepare(PeerId peer,
+               frame::Direction ours,
+               ByteView ck,
+               uint32_t local_index,
+               uint32_t rx_handle,
+               uint32_t tx_handle,
+               const Oid& our_first,
+               const Oid& their_first);
+  void Accept(Turn& t,
+              PeerId id,
+              const Answer& answer,
+              const wireguard::ConsumedInitiation& consumed,
               const Endpoint& from);
-  bool SameAsDecided(const Peer& peer, const authority::Decision& decision, const Presented& presented) const;
-  void SendNotice(Turn& t, uint32_t index, ByteView ck, const X25519Key& static_key, authority::Reason reason,
-                  const Ref16& about, const Endpoint& to, const wireguard::Source& at);
+  bool SameAsDecided(const Peer& peer,
+                     const authority::Decision& decision,
+                     const Presented& presented) const;
+  void SendNotice(Turn& t,
+                  uint32_t index,
+                  ByteView ck,
+                  const X25519Key& static_key,
+                  authority::Reason reason,
+                  const Ref16& about,
+                  const Endpoint& to,
+                  const wireguard::Source& at);
   authority::Presentation NewPresentation(const Digest& h, uint8_t role, uint32_t rx_handle) const;
 
   // admission (admit.cc)
-  authority::Decision Decide(Turn& t, authority::Verified verified, Peer* peer,
-                             const authority::Presentation& presentation, admission::TrustMemory& memory);
+  authority::Decision Decide(Turn& t,
+                             authority::Verified verified,
+                             Peer* peer,
+                             const authority::Presentation& presentation,
+                             admission::TrustMemory& memory);
   Oid StoreInputs(Turn& t, const authority::Decision& decision, const authority::Presentation& p);
-  void RecordDecision(Turn& t, authority::RecordKind kind, const authority::Decision& decision, const Digest& auth_digest,
+  void RecordDecision(Turn& t,
+                      authority::RecordKind kind,
+                      const authority::Decision& decision,
+                      const Digest& auth_digest,
                       const Oid& inputs);
-  void TakeDecision(Turn& t, Peer& peer, const authority::Decision& decision, const Presented& presented);
+  void TakeDecision(Turn& t,
+                    Peer& peer,
+                    const authority::Decision& decision,
+                    const Presented& presented);
   PeerPlan PlanFor(Turn& t, Peer& peer, const authority::Decision& decision);
   std::shared_ptr<const admission::Policies> CompilePolicies(Turn& t, const Peer& peer) const;
   void Commit(Turn& t, PeerId id);
@@ -193,13 +248,17 @@ class Control {
   void OnObject(Turn& t, Peer& peer, const frame::Message& m);
   void OnVector(Turn& t, Peer& peer, const frame::Message& m);
   void TakeObject(Turn& t, Peer& peer, SignedPtr object);
-  void SendControl(Turn& t, const Peer& peer, frame::Control kind, ByteView body, uint32_t request = 0);
+  void SendControl(
+      Turn& t, const Peer& peer, frame::Control kind, ByteView body, uint32_t request = 0);
   void SendVector(Turn& t, const Peer& peer);
   void SendObject(Turn& t, const Peer& peer, const authority::Signed& object);
   void SendRefs(Turn& t, const Peer& peer, frame::Control kind, std::span<const Ref16> refs);
   void Pull(Turn& t, Peer& peer, std::span<const Ref16> refs);
   void Greet(Turn& t, Peer& peer);
-  void NoticePeer(Turn& t, Peer& peer, authority::Reason reason, const std::optional<frame::Flow>& flow);
+  void NoticePeer(Turn& t,
+                  Peer& peer,
+                  authority::Reason reason,
+                  const std::optional<frame::Flow>& flow);
   void OnRestriction(Turn& t, SignedPtr object, const Peer* from);
   void OnRestrictionTaken(Turn& t, const SignedPtr& object, const Peer* from);
   void Spread(Turn& t, const SignedPtr& object, const Peer* except);
@@ -207,12 +266,20 @@ class Control {
   void RenewAnnounce(Turn& t);
 
   // joining and renewing (join.cc)
-  absl::StatusOr<Held<authority::Request>> LiveRequest(Turn& t, const Digest& h, uint32_t rx_handle,
+  absl::StatusOr<Held<authority::Request>> LiveRequest(Turn& t,
+                                                       const Digest& h,
+                                                       uint32_t rx_handle,
                                                        const authority::Nonce16& nonce);
-  frame::Drop OnSponsorResponse(Turn& t, wireguard::Handshaker::PeekedResponse response, Presented presented,
+  frame::Drop OnSponsorResponse(Turn& t,
+                                wireguard::Handshaker::PeekedResponse response,
+                                Presented presented,
                                 const Endpoint& from);
-  frame::Drop OnRequest(Turn& t, wireguard::ConsumedInitiation consumed, SignedPtr request, SignedPtr invite,
-                        const Endpoint& from, const wireguard::Source& at);
+  frame::Drop OnRequest(Turn& t,
+                        wireguard::ConsumedInitiation consumed,
+                        SignedPtr request,
+                        SignedPtr invite,
+                        const Endpoint& from,
+                        const wireguard::Source& at);
   void OnWords(Turn& t, Peer& peer, const frame::Message& m);
   void GrantJoin(Turn& t, Peer& peer);
   void OnOwnObjects(Turn& t);
@@ -250,8 +317,8 @@ class Control {
 
   std::map<PeerId, Peer> peers_;
   std::map<uint32_t, PendingInitiation> pending_;  // by our local index; one a peer
-  std::map<PeerId, Answer> answering_;             // between accepting an initiation and wrapping its response
-  std::map<PeerId, SessionOrder> installing_;      // keys ready, WireGuard's session event awaited
+  std::map<PeerId, Answer> answering_;  // between accepting an initiation and wrapping its response
+  std::map<PeerId, SessionOrder> installing_;  // keys ready, WireGuard's session event awaited
   std::map<PeerId, Ready> ready_;
   std::map<PeerId, wireguard::CookieKeeper> keepers_;
   std::map<X25519Key, Instant> noticed_;           // static keys that got a NOTICE lately
@@ -259,21 +326,21 @@ class Control {
   std::map<X25519Key, wireguard::Tai64n> floors_;  // persisted timestamp floors
   std::map<X25519Key, Kid> proved_;                // statics that a verified presentation proved
   std::map<Kid, bool> committed_before_;
-  std::map<Kid, Bytes> deposits_;                  // terminal self-revocations kept for others
+  std::map<Kid, Bytes> deposits_;  // terminal self-revocations kept for others
   std::map<Oid, uint32_t> invite_uses_;
   std::map<Kid, std::pair<SignedPtr, authority::Announce>> announces_;
   std::map<Ref16, Kid> announce_refs_;
-  std::map<Ref16, PeerId> pulled_;                 // asked for, of whom
+  std::map<Ref16, PeerId> pulled_;                           // asked for, of whom
   std::map<std::pair<X25519Key, Ref16>, Instant> negative_;  // (static, leaf) refused lately
-  std::map<uint16_t, uint64_t> drops_;             // since the last DROPS record
+  std::map<uint16_t, uint64_t> drops_;                       // since the last DROPS record
   std::optional<Joining> join_;
-  std::vector<SignedPtr> received_;                // pulled, not yet persisted
-  std::map<Kid, bool> deposited_;                  // custodians of our self-revocation
-  std::map<Kid, Bytes> repeats_;                   // subjects renewed here: the issuers whose floors we repeat
+  std::vector<SignedPtr> received_;  // pulled, not yet persisted
+  std::map<Kid, bool> deposited_;    // custodians of our self-revocation
+  std::map<Kid, Bytes> repeats_;     // subjects renewed here: the issuers whose floors we repeat
   std::map<Kid, Instant> renewed_at_;
   Instant renew_at_{};
-  std::vector<Ref16> join_refs_;                   // joiner: what the sponsor offered
-  uint64_t synced_wall_ = 0;                       // seconds: when restrictions were last level with someone
+  std::vector<Ref16> join_refs_;  // joiner: what the sponsor offered
+  uint64_t synced_wall_ = 0;      // seconds: when restrictions were last level with someone
   uint32_t epoch_ = 0;
   Instant next_tick_{};
   Instant notice_second_{};

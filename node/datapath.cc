@@ -9,7 +9,8 @@ using frame::Drop;
 
 Datapath::Datapath(wireguard::Forwarder& forwarder, Rng& rng, const IpAddress& control, Now start)
     : forwarder_(forwarder),
-      flows_(admission::FlowTable::Key(rng.Array<16>()), admission::FlowTable::Options{}, start.mono),
+      flows_(
+          admission::FlowTable::Key(rng.Array<16>()), admission::FlowTable::Options{}, start.mono),
       control_(control) {}
 
 uint32_t Datapath::NewHandle(Rng& rng) const {
@@ -21,7 +22,8 @@ uint32_t Datapath::NewHandle(Rng& rng) const {
 
 void Datapath::Install(SessionOrder order, Now now) {
   AQ_CHECK(by_handle_.size() < kSessionsMax);
-  auto session = std::make_unique<Session>(Session{.order = std::move(order), .tags = {}, .since = now.mono});
+  auto session =
+      std::make_unique<Session>(Session{.order = std::move(order), .tags = {}, .since = now.mono});
   const SessionOrder& o = session->order;
   by_index_[o.local_index] = o.rx_handle;
   peers_.try_emplace(o.peer);
@@ -65,7 +67,8 @@ Drop Datapath::Count(Drop d) {
 
 void Datapath::NoteRefusal(PeerId peer, Direction d, const admission::Refusal& why) {
   ++packet_drops_[static_cast<size_t>(why.drop)];
-  if (why.flow && refused_.size() < kRefusedMax) refused_.push_back({peer, d, why.reason, *why.flow});
+  if (why.flow && refused_.size() < kRefusedMax)
+    refused_.push_back({peer, d, why.reason, *why.flow});
 }
 
 Datapath::Session* Datapath::ByHandle(uint32_t handle) {
@@ -96,8 +99,12 @@ void Datapath::OnTunPacket(Now now, MutableBytes packet, wireguard::Outbox& out)
   forwarder_.SendTo(now, peer, std::move(*admitted).Consume(), out);
 }
 
-Drop Datapath::OnFrame(Now now, MutableBytes datagram, const Endpoint& from, const wireguard::Source& at,
-                       wireguard::Outbox& out, std::vector<ControlPacket>& control) {
+Drop Datapath::OnFrame(Now now,
+                       MutableBytes datagram,
+                       const Endpoint& from,
+                       const wireguard::Source& at,
+                       wireguard::Outbox& out,
+                       std::vector<ControlPacket>& control) {
   if (const Drop d = frame::CheckFrameSize(datagram); d != Drop::kNone) return Count(d);
   Session* session = ByHandle(frame::FrameHandle(datagram));
   if (session == nullptr) return Count(Drop::kHandle);
@@ -109,7 +116,8 @@ Drop Datapath::OnFrame(Now now, MutableBytes datagram, const Endpoint& from, con
 
   // The frame names its session: the message inside must be that session's and no other's.
   const MutableBytes message = datagram.subspan(frame::kFrameHeaderBytes);
-  if (LoadLe<uint32_t>(message.data() + 4) != session->order.local_index) return Count(Drop::kTunnel);
+  if (LoadLe<uint32_t>(message.data() + 4) != session->order.local_index)
+    return Count(Drop::kTunnel);
   const uint64_t counter = LoadLe<uint64_t>(message.data() + 8);
   const auto opened = forwarder_.Open(
       now, message, message.subspan(16), wireguard::Forwarder::Framing::kGoverned, &from, &at);
@@ -124,9 +132,10 @@ Drop Datapath::OnFrame(Now now, MutableBytes datagram, const Endpoint& from, con
   if (opened.packet.empty()) return Drop::kNone;  // keepalive
 
   const PeerId peer = session->order.peer;
-  if (opened.packet.size() >= frame::kPacketHeaderBytes && opened.packet[0] >> 4 == 6 && control_.is_v6() &&
-      Equal(ByteView(opened.packet).subspan(24, 16), control_.bytes())) {
-    control.push_back({peer, session->order.rx_handle, Bytes(opened.packet.begin(), opened.packet.end())});
+  if (opened.packet.size() >= frame::kPacketHeaderBytes && opened.packet[0] >> 4 == 6 &&
+      control_.is_v6() && Equal(ByteView(opened.packet).subspan(24, 16), control_.bytes())) {
+    control.push_back(
+        {peer, session->order.rx_handle, Bytes(opened.packet.begin(), opened.packet.end())});
     return Drop::kNone;
   }
   PeerState& state = peers_[peer];
@@ -135,8 +144,8 @@ Drop Datapath::OnFrame(Now now, MutableBytes datagram, const Endpoint& from, con
     return Drop::kNone;
   }
   admission::Refusal why;
-  auto admitted =
-      admission::Gate::Pass(opened.packet, {*state.verdict, flows_, state.in, Direction::kReceive, now}, why);
+  auto admitted = admission::Gate::Pass(
+      opened.packet, {*state.verdict, flows_, state.in, Direction::kReceive, now}, why);
   if (!admitted) {
     ++session->drops;
     NoteRefusal(peer, Direction::kReceive, why);
@@ -156,7 +165,12 @@ void Datapath::FinishFrames(wireguard::Outbox& out) {
     const SessionOrder& o = by_handle_.at(it->second)->order;
     const MutableBytes bytes = out.arena.At(f.offset, f.size);
     frame::WriteFrame(bytes.data(), o.tx_handle, o.tx_key, f.size - frame::kFrameHeaderBytes);
-    out.datagrams.push_back({.to = *f.to, .from = f.from, .tos = f.tos, .peer = f.peer, .offset = f.offset, .size = f.size});
+    out.datagrams.push_back({.to = *f.to,
+                             .from = f.from,
+                             .tos = f.tos,
+                             .peer = f.peer,
+                             .offset = f.offset,
+                             .size = f.size});
   }
   out.frames.clear();
 }
@@ -166,8 +180,13 @@ void Datapath::TakeFlows(Now now, std::vector<FlowCount>& out) {
     Session& s = *session;
     if (s.frames == 0) continue;  // drops alone are counted by reason already
     FlowCount count{.peer = s.order.peer, .summary = {}, .since = s.since};
-    count.summary = {.frames = s.frames, .bytes = s.bytes, .first = s.first, .last = s.last,
-                     .tags = {}, .presentations = {s.order.presentation}, .drops = s.drops};
+    count.summary = {.frames = s.frames,
+                     .bytes = s.bytes,
+                     .first = s.first,
+                     .last = s.last,
+                     .tags = {},
+                     .presentations = {s.order.presentation},
+                     .drops = s.drops};
     crypto_generichash_final(&s.tags.state, count.summary.tags.data(), 32);
     out.push_back(std::move(count));
     s.tags = TagHash();

@@ -1,7 +1,8 @@
-// Datapath: frames in, frames out. One worker's half of the node: it reads verdicts that Control publishes
-// and never waits for it. The packet corridor, both ways, stages top to bottom:
-//   out  TUN packet -> whose (allowed ips) -> how far (gate) -> seal (WireGuard) -> frame (handle, tag) -> UDP
-//   in   UDP frame -> handle -> tag -> open (WireGuard) -> control message? -> how far (gate) -> TUN
+// Datapath: frames in, frames out. One worker's half of the node: it reads verdicts that Control
+// publishes and never waits for it. The packet corridor, both ways, stages top to bottom:
+//   out  TUN packet -> whose (allowed ips) -> how far (gate) -> seal (WireGuard) -> frame (handle,
+//   tag) -> UDP in   UDP frame -> handle -> tag -> open (WireGuard) -> control message? -> how far
+//   (gate) -> TUN
 // Spec:   spec/life-of-a-packet.md; spec/objects.md §4 (a4).
 // Bounds: kSessionsMax sessions, three a peer at most. Nothing is allocated per packet once the outbox grew.
 // Thread: one worker. Errors: counted drops of three rooms (frame, wireguard, admission).
@@ -18,8 +19,8 @@
 #include "admission/gate.h"
 #include "core/base/ids.h"
 #include "core/base/rng.h"
-#include "transport/frame/drop.h"
 #include "transport/frame/control.h"
+#include "transport/frame/drop.h"
 #include "transport/frame/frame.h"
 #include "transport/wireguard/forwarder.h"
 
@@ -33,7 +34,7 @@ struct SessionOrder {
   uint32_t local_index = 0, remote_index = 0;  // of the WireGuard session
   uint32_t rx_handle = 0, tx_handle = 0;       // ours, and the peer's
   frame::FrameKey rx_key, tx_key;
-  Oid presentation;                            // the peer's: FLOW records name it
+  Oid presentation;  // the peer's: FLOW records name it
 };
 
 // What one session carried since the counts were last taken, for a FLOW record.
@@ -80,10 +81,14 @@ class Datapath {
   // Judges one IP packet from the TUN; a passed one is sealed, or staged, into `out`.
   void OnTunPacket(Now now, MutableBytes packet, wireguard::Outbox& out);
   // One a4 datagram; opened in place. Passed packets go to out.tun, control packets to `control`.
-  frame::Drop OnFrame(Now now, MutableBytes datagram, const Endpoint& from, const wireguard::Source& at,
-                      wireguard::Outbox& out, std::vector<ControlPacket>& control);
-  // Writes the 16-byte header of every sealed frame and moves it to out.datagrams. A frame whose session is
-  // gone, or that has nowhere to go, is lost.
+  frame::Drop OnFrame(Now now,
+                      MutableBytes datagram,
+                      const Endpoint& from,
+                      const wireguard::Source& at,
+                      wireguard::Outbox& out,
+                      std::vector<ControlPacket>& control);
+  // Writes the 16-byte header of every sealed frame and moves it to out.datagrams. A frame whose
+  // session is gone, or that has nowhere to go, is lost.
   void FinishFrames(wireguard::Outbox& out);
   // Is the peer governed, that is, does this table know it?
   bool Knows(PeerId peer) const { return peers_.contains(peer); }
@@ -92,7 +97,9 @@ class Datapath {
   // Closes the running counts of sessions that carried anything.
   void TakeFlows(Now now, std::vector<FlowCount>& out);
   std::vector<RefusedFlow> TakeRefused() { return std::exchange(refused_, {}); }
-  uint64_t frame_drops(frame::Drop d) const { return frame_drops_[static_cast<size_t>(d) - frame::kDropBegin]; }
+  uint64_t frame_drops(frame::Drop d) const {
+    return frame_drops_[static_cast<size_t>(d) - frame::kDropBegin];
+  }
   uint64_t packet_drops(admission::Drop d) const { return packet_drops_[static_cast<size_t>(d)]; }
   const admission::FlowTable& flows() const { return flows_; }
 

@@ -2,8 +2,8 @@
 #include "core/base/status.h"
 #include "node/control.h"
 
-// The governed handshake, both ends, in the order of spec/objects.md §4. A step that fails leaves no trace:
-// floors, caches and records change only after the presentation's signature verified.
+// The governed handshake, both ends, in the order of spec/objects.md §4. A step that fails leaves
+// no trace: floors, caches and records change only after the presentation's signature verified.
 namespace aqmesh::node {
 
 using namespace std::chrono_literals;
@@ -45,9 +45,11 @@ std::vector<Ref16> RefsOf(std::span<const SignedPtr> items) {
 }  // namespace
 
 // (3) and (4). True: stop here.
-bool Control::MustProveAddress(Turn& t, ByteView datagram, const Endpoint& from, const wireguard::Source& at, Drop& why) {
+bool Control::MustProveAddress(
+    Turn& t, ByteView datagram, const Endpoint& from, const wireguard::Source& at, Drop& why) {
   if (!load_.OnHandshake(t.now.mono)) return false;
-  if (!cookies_.Mac2Ok(t.now.mono, datagram.first(frame::kMac2At), datagram.subspan(frame::kMac2At), from)) {
+  if (!cookies_.Mac2Ok(
+          t.now.mono, datagram.first(frame::kMac2At), datagram.subspan(frame::kMac2At), from)) {
     const auto sealed = cookies_.MakeReply(t.now.mono, frame::Mac1Of(datagram), from);
     const auto reply = frame::PackCookie(frame::InnerSender(datagram), sealed.nonce, sealed.sealed);
     t.out.wg.AddDatagram(reply, from, at, wireguard::Handshaker::kHandshakeTos, wireguard::kNoPeer);
@@ -59,15 +61,22 @@ bool Control::MustProveAddress(Turn& t, ByteView datagram, const Endpoint& from,
   return true;
 }
 
-Drop Control::OnInitiation(Turn& t, ByteView datagram, const Endpoint& from, const wireguard::Source& at) {
+Drop Control::OnInitiation(Turn& t,
+                           ByteView datagram,
+                           const Endpoint& from,
+                           const wireguard::Source& at) {
   constexpr auto kKind = frame::Handshake::kInitiation;
-  if (const Drop d = frame::CheckOuter(datagram, kKind); d != Drop::kNone) return Dropped(d);        // (1)
-  if (const Drop d = frame::CheckMac1(datagram, own_keys_); d != Drop::kNone) return Dropped(d);     // (2)
+  if (const Drop d = frame::CheckOuter(datagram, kKind); d != Drop::kNone)
+    return Dropped(d);  // (1)
+  if (const Drop d = frame::CheckMac1(datagram, own_keys_); d != Drop::kNone)
+    return Dropped(d);  // (2)
   Drop why = Drop::kNone;
-  if (MustProveAddress(t, datagram, from, at, why)) return Dropped(why);                             // (3) (4)
-  if (const Drop d = frame::CheckInner(datagram, kKind, own_keys_); d != Drop::kNone) return Dropped(d);  // (5)
-  std::optional<wireguard::Handshaker::PeekedInitiation> peeked;                                     // (6) (8)
-  if (const auto d = device_.handshaker().PeekInitiation(frame::Inner(datagram, kKind), peeked); d != wireguard::Drop::kNone) {
+  if (MustProveAddress(t, datagram, from, at, why)) return Dropped(why);  // (3) (4)
+  if (const Drop d = frame::CheckInner(datagram, kKind, own_keys_); d != Drop::kNone)
+    return Dropped(d);                                            // (5)
+  std::optional<wireguard::Handshaker::PeekedInitiation> peeked;  // (6) (8)
+  if (const auto d = device_.handshaker().PeekInitiation(frame::Inner(datagram, kKind), peeked);
+      d != wireguard::Drop::kNone) {
     return Dropped(FromWireGuard(d));
   }
   wireguard::ConsumedInitiation consumed = std::move(peeked->consumed);
@@ -77,10 +86,11 @@ Drop Control::OnInitiation(Turn& t, ByteView datagram, const Endpoint& from, con
                                                                  : wireguard::Tai64n{};
   if (consumed.timestamp <= floor) return Dropped(Drop::kTimestamp);
   frame::Bundle bundle;
-  if (const Drop d = frame::OpenBundle(datagram, kKind, consumed.chain.ck.view(), bundle); d != Drop::kNone) {  // (9)
+  if (const Drop d = frame::OpenBundle(datagram, kKind, consumed.chain.ck.view(), bundle);
+      d != Drop::kNone) {  // (9)
     return Dropped(d);
   }
-  auto first = authority::Signed::Parse(bundle[0]);                                                  // (10)
+  auto first = authority::Signed::Parse(bundle[0]);  // (10)
   if (!first.ok()) return Dropped(Drop::kParse);
   if (first->ctx() == authority::Ctx::kRequest) {
     SignedPtr invite;
@@ -90,7 +100,12 @@ Drop Control::OnInitiation(Turn& t, ByteView datagram, const Endpoint& from, con
       invite = std::make_shared<const authority::Signed>(*std::move(second));
     }
     if (bundle.size() > 2) return Dropped(Drop::kCitation);
-    return OnRequest(t, std::move(consumed), std::make_shared<const authority::Signed>(*std::move(first)), invite, from, at);
+    return OnRequest(t,
+                     std::move(consumed),
+                     std::make_shared<const authority::Signed>(*std::move(first)),
+                     invite,
+                     from,
+                     at);
   }
   auto presented = ParsePresented(bundle, static_key, why);
   if (!presented) return Dropped(why);
@@ -98,11 +113,14 @@ Drop Control::OnInitiation(Turn& t, ByteView datagram, const Endpoint& from, con
   if (negative_.contains({static_key, p.refs[0]})) return Dropped(Drop::kNegativeCache);
   if (!Equal(p.h, consumed.chain.h)) return Dropped(Drop::kTranscript);
   if (p.role != 1) return Dropped(Drop::kRole);
-  if (SecondsOf(consumed.timestamp) > t.now.wall.seconds() + kStampAheadMax) return Dropped(Drop::kFuture);
+  if (SecondsOf(consumed.timestamp) > t.now.wall.seconds() + kStampAheadMax)
+    return Dropped(Drop::kFuture);
   return OnPresentation(t, std::move(consumed), *std::move(presented), from, at);
 }
 
-std::optional<Control::Presented> Control::ParsePresented(const frame::Bundle& bundle, const X25519Key& static_key, Drop& why) {
+std::optional<Control::Presented> Control::ParsePresented(const frame::Bundle& bundle,
+                                                          const X25519Key& static_key,
+                                                          Drop& why) {
   why = Drop::kParse;
   auto presentation = authority::ParseObject<Presentation>(bundle[0]);
   if (!presentation.ok()) return std::nullopt;
@@ -118,36 +136,51 @@ std::optional<Control::Presented> Control::ParsePresented(const frame::Bundle& b
 }
 
 // (11) to (16) at the responder.
-Drop Control::OnPresentation(Turn& t, wireguard::ConsumedInitiation consumed, Presented presented, const Endpoint& from,
+Drop Control::OnPresentation(Turn& t,
+                             wireguard::ConsumedInitiation consumed,
+                             Presented presented,
+                             const Endpoint& from,
                              const wireguard::Source& at) {
   authority::AuthReport report;
   auto verified = mesh_.Authenticate(&presented.presentation, presented.items, t.now.wall, report);
   if (!verified) return Dropped(Drop::kIssuerUnknown);
   if (!report.presenter_verified) return Dropped(Drop::kSignature);
   const Kid& subject = verified->chain().subject;
-  if (const auto it = proved_.find(consumed.peer); it != proved_.end() && it->second != subject) return Dropped(Drop::kIdentity);
+  if (const auto it = proved_.find(consumed.peer); it != proved_.end() && it->second != subject)
+    return Dropped(Drop::kIdentity);
   if (recorder_.Full()) return Dropped(Drop::kSourceRate);
 
   // (14) Only now may anything be remembered.
   floors_[consumed.peer] = consumed.timestamp;
-  recorder_.PutState("floor/" + ToHex(consumed.peer), Bytes(consumed.timestamp.bytes.begin(), consumed.timestamp.bytes.end()));
+  recorder_.PutState("floor/" + ToHex(consumed.peer),
+                     Bytes(consumed.timestamp.bytes.begin(), consumed.timestamp.bytes.end()));
   const Digest auth_digest = frame::AuthDigestOf(presented.presentation.oid());
   Peer* known = nullptr;
   if (const auto id = device_.FindPeer(consumed.peer)) known = PeerOf(*id);
   admission::TrustMemory memory = known ? known->memory : admission::TrustMemory{};
   const authority::Chain& chain = verified->chain();
   if (verified->rung() >= Rung::kEscalate) mesh_.Learn(chain, report);
-  authority::Decision decision = Decide(t, *std::move(verified), known, presented.presentation.body, memory);
+  authority::Decision decision =
+      Decide(t, *std::move(verified), known, presented.presentation.body, memory);
   if (known) known->memory = memory;
   const Oid inputs = StoreInputs(t, decision, presented.presentation.body);
   if (decision.rung() < Rung::kEscalate) {
     RecordDecision(t, authority::RecordKind::kDecided, decision, auth_digest, inputs);
-    if (negative_.size() < kNegativeMax) negative_[{consumed.peer, presented.presentation.body.refs[0]}] = t.now.mono + kNegativeFor;
-    Say(t, Event::Kind::kRefused, decision.chain().subject,
+    if (negative_.size() < kNegativeMax)
+      negative_[{consumed.peer, presented.presentation.body.refs[0]}] = t.now.mono + kNegativeFor;
+    Say(t,
+        Event::Kind::kRefused,
+        decision.chain().subject,
         decision.chain().grants.empty() ? "" : decision.chain().grants[0].body.name,
         Join(authority::ReasonName(decision.reason()), report.why.empty() ? "" : ": ", report.why));
-    SendNotice(t, consumed.sender_index, consumed.chain.ck.view(), consumed.peer, decision.reason(),
-               presented.presentation.body.refs[0], from, at);
+    SendNotice(t,
+               consumed.sender_index,
+               consumed.chain.ck.view(),
+               consumed.peer,
+               decision.reason(),
+               presented.presentation.body.refs[0],
+               from,
+               at);
     return Dropped(Drop::kVerdict);
   }
   Peer* peer = EnsurePeer(t, consumed.peer);
@@ -167,27 +200,36 @@ Drop Control::OnPresentation(Turn& t, wireguard::ConsumedInitiation consumed, Pr
   TakeDecision(t, *peer, decision, presented);
   PeerPlan plan = PlanFor(t, *peer, decision);
   actuator_.Arm(plan, t.now);
-  RecordThen(recorder_, std::move(decision),
-             [this, id, answer, plan = std::move(plan), from, consumed = std::move(consumed)](Recorded recorded) mutable {
+  RecordThen(recorder_,
+             std::move(decision),
+             [this, id, answer, plan = std::move(plan), from, consumed = std::move(consumed)](
+                 Recorded recorded) mutable {
                ready_.insert_or_assign(id, Ready{std::move(recorded), std::move(plan)});
                Accept(*turn_, id, answer, consumed, from);
              });
   return Drop::kNone;
 }
 
-void Control::Accept(Turn& t, PeerId id, const Answer& answer, const wireguard::ConsumedInitiation& consumed,
+void Control::Accept(Turn& t,
+                     PeerId id,
+                     const Answer& answer,
+                     const wireguard::ConsumedInitiation& consumed,
                      const Endpoint& from) {
   Peer* peer = PeerOf(id);
-  if (peer == nullptr || peer->static_key != consumed.peer) return;  // closed while the disk was busy
+  if (peer == nullptr || peer->static_key != consumed.peer)
+    return;  // closed while the disk was busy
   answering_[id] = answer;
   device_.SetEndpoint(id, from, t.out.wg);
-  if (const auto d = device_.handshaker().AcceptInitiation(t.now, id, consumed, t.out.wg); d != wireguard::Drop::kNone) {
+  if (const auto d = device_.handshaker().AcceptInitiation(t.now, id, consumed, t.out.wg);
+      d != wireguard::Drop::kNone) {
     answering_.erase(id);
     Dropped(FromWireGuard(d));
   }
 }
 
-bool Control::SameAsDecided(const Peer& peer, const authority::Decision& decision, const Presented& presented) const {
+bool Control::SameAsDecided(const Peer& peer,
+                            const authority::Decision& decision,
+                            const Presented& presented) const {
   const Presentation& p = presented.presentation.body;
   return peer.committed && peer.rung == decision.rung() && peer.decided_refs == p.refs &&
          peer.decided_charter == p.charter_version && !ready_.contains(peer.id);
@@ -208,7 +250,8 @@ Presentation Control::NewPresentation(const Digest& h, uint8_t role, uint32_t rx
 void Control::WrapInitiation(Turn& t, const wireguard::GovernedHandshake& h) {
   Peer* peer = PeerOf(h.peer);
   if (peer == nullptr || !h.to) return;
-  std::erase_if(pending_, [&](const auto& p) { return p.second.peer == h.peer; });  // only the newest counts
+  std::erase_if(pending_,
+                [&](const auto& p) { return p.second.peer == h.peer; });  // only the newest counts
   PendingInitiation pending;
   pending.peer = h.peer;
   pending.rx_handle = datapath_.NewHandle(rng_);
@@ -219,7 +262,8 @@ void Control::WrapInitiation(Turn& t, const wireguard::GovernedHandshake& h) {
   std::shared_ptr<const authority::Signed> request_invite;
   if (mesh_.leaf() != nullptr) {
     first = authority::SignObject(NewPresentation(hash, 1, pending.rx_handle), config_.identity);
-    items = mesh_.ItemsFor(first->bytes(), frame::LayoutOf(frame::Handshake::kInitiation).bundle_room);
+    items =
+        mesh_.ItemsFor(first->bytes(), frame::LayoutOf(frame::Handshake::kInitiation).bundle_room);
   } else if (config_.invitation) {
     pending.request = true;
     rng_.Fill(MutableBytes(pending.nonce.bytes));
@@ -253,55 +297,82 @@ void Control::WrapResponse(Turn& t, const wireguard::GovernedHandshake& h) {
   p.answers = a.answers;
   const auto first = authority::SignObject(p, config_.identity);
   const auto keys = frame::StaticKeysOf(device_.handshaker().public_key(h.peer));
-  auto envelope = frame::BuildEnvelope({.kind = frame::Handshake::kResponse,
-                                        .inner = ByteView(h.message).first(h.size),
-                                        .items = mesh_.ItemsFor(first.bytes(), frame::LayoutOf(frame::Handshake::kResponse).bundle_room),
-                                        .ck = h.ck.view(),
-                                        .receiver = keys});
+  auto envelope = frame::BuildEnvelope(
+      {.kind = frame::Handshake::kResponse,
+       .inner = ByteView(h.message).first(h.size),
+       .items =
+           mesh_.ItemsFor(first.bytes(), frame::LayoutOf(frame::Handshake::kResponse).bundle_room),
+       .ck = h.ck.view(),
+       .receiver = keys});
   if (!envelope.ok()) return;
   if (Peer* peer = PeerOf(h.peer); peer && peer->join) peer->join->final_h = *Digest::From(h.h);
-  Prepare(h.peer, frame::Direction::kFromResponder, h.ck.view(), h.local_index, rx_handle, a.tx_handle, first.oid(), a.answers);
+  Prepare(h.peer,
+          frame::Direction::kFromResponder,
+          h.ck.view(),
+          h.local_index,
+          rx_handle,
+          a.tx_handle,
+          first.oid(),
+          a.answers);
   SendEnvelope(t, h, *envelope);
 }
 
-void Control::SendEnvelope(Turn& t, const wireguard::GovernedHandshake& h, const frame::Envelope& envelope) {
+void Control::SendEnvelope(Turn& t,
+                           const wireguard::GovernedHandshake& h,
+                           const frame::Envelope& envelope) {
   frame::Envelope bytes = envelope;
   const auto keeper = keepers_.find(h.peer);
   AQ_CHECK(keeper != keepers_.end());
   keeper->second.Mac1(ByteView(bytes).first(frame::kMac1At));
   const auto mac2 = keeper->second.Mac2(t.now.mono, ByteView(bytes).first(frame::kMac2At));
   std::memcpy(bytes.data() + frame::kMac2At, mac2.data(), mac2.size());
-  t.out.wg.AddDatagram(bytes, *h.to, h.from, wireguard::Handshaker::kHandshakeTos, wireguard::kNoPeer);
+  t.out.wg.AddDatagram(
+      bytes, *h.to, h.from, wireguard::Handshaker::kHandshakeTos, wireguard::kNoPeer);
 }
 
 // The frame keys of a session that is about to be installed. `ours`: the direction of what we send.
-void Control::Prepare(PeerId peer, frame::Direction ours, ByteView ck, uint32_t local_index, uint32_t rx_handle,
-                      uint32_t tx_handle, const Oid& our_first, const Oid& their_first) {
-  const auto theirs = ours == frame::Direction::kFromInitiator ? frame::Direction::kFromResponder : frame::Direction::kFromInitiator;
-  SessionOrder order{.peer = peer,
-                     .local_index = local_index,
-                     .rx_handle = rx_handle,
-                     .tx_handle = tx_handle,
-                     .rx_key = frame::FrameKeyOf(ck, theirs, frame::AuthDigestOf(their_first), rx_handle),
-                     .tx_key = frame::FrameKeyOf(ck, ours, frame::AuthDigestOf(our_first), tx_handle),
-                     .presentation = their_first};
+void Control::Prepare(PeerId peer,
+                      frame::Direction ours,
+                      ByteView ck,
+                      uint32_t local_index,
+                      uint32_t rx_handle,
+                      uint32_t tx_handle,
+                      const Oid& our_first,
+                      const Oid& their_first) {
+  const auto theirs = ours == frame::Direction::kFromInitiator ? frame::Direction::kFromResponder
+                                                               : frame::Direction::kFromInitiator;
+  SessionOrder order{
+      .peer = peer,
+      .local_index = local_index,
+      .rx_handle = rx_handle,
+      .tx_handle = tx_handle,
+      .rx_key = frame::FrameKeyOf(ck, theirs, frame::AuthDigestOf(their_first), rx_handle),
+      .tx_key = frame::FrameKeyOf(ck, ours, frame::AuthDigestOf(our_first), tx_handle),
+      .presentation = their_first};
   installing_.insert_or_assign(peer, std::move(order));
 }
 
-Drop Control::OnResponse(Turn& t, ByteView datagram, const Endpoint& from, const wireguard::Source& at) {
+Drop Control::OnResponse(Turn& t,
+                         ByteView datagram,
+                         const Endpoint& from,
+                         const wireguard::Source& at) {
   constexpr auto kKind = frame::Handshake::kResponse;
   (void)at;
   if (const Drop d = frame::CheckOuter(datagram, kKind); d != Drop::kNone) return Dropped(d);
   if (const Drop d = frame::CheckMac1(datagram, own_keys_); d != Drop::kNone) return Dropped(d);
-  if (const Drop d = frame::CheckInner(datagram, kKind, own_keys_); d != Drop::kNone) return Dropped(d);
+  if (const Drop d = frame::CheckInner(datagram, kKind, own_keys_); d != Drop::kNone)
+    return Dropped(d);
   const auto pending = pending_.find(frame::InnerReceiver(datagram));
   if (pending == pending_.end()) return Dropped(Drop::kHandshakeUnknown);
   std::optional<wireguard::Handshaker::PeekedResponse> peeked;
-  if (const auto d = device_.handshaker().PeekResponse(frame::Inner(datagram, kKind), peeked); d != wireguard::Drop::kNone) {
+  if (const auto d = device_.handshaker().PeekResponse(frame::Inner(datagram, kKind), peeked);
+      d != wireguard::Drop::kNone) {
     return Dropped(FromWireGuard(d));
   }
   frame::Bundle bundle;
-  if (const Drop d = frame::OpenBundle(datagram, kKind, peeked->consumed.chain.ck.view(), bundle); d != Drop::kNone) return Dropped(d);
+  if (const Drop d = frame::OpenBundle(datagram, kKind, peeked->consumed.chain.ck.view(), bundle);
+      d != Drop::kNone)
+    return Dropped(d);
   Peer* peer = PeerOf(peeked->peer);
   if (peer == nullptr) return Dropped(Drop::kHandshakeUnknown);
   Drop why = Drop::kNone;
@@ -314,10 +385,12 @@ Drop Control::OnResponse(Turn& t, ByteView datagram, const Endpoint& from, const
   if (joining()) return OnSponsorResponse(t, *std::move(peeked), *std::move(presented), from);
 
   authority::AuthReport report;
-  auto verified = mesh_.Authenticate(&presented->presentation, presented->items, t.now.wall, report);
+  auto verified =
+      mesh_.Authenticate(&presented->presentation, presented->items, t.now.wall, report);
   if (!verified) return Dropped(Drop::kIssuerUnknown);
   if (!report.presenter_verified) return Dropped(Drop::kSignature);
-  if (const auto it = proved_.find(peer->static_key); it != proved_.end() && it->second != verified->chain().subject) {
+  if (const auto it = proved_.find(peer->static_key);
+      it != proved_.end() && it->second != verified->chain().subject) {
     return Dropped(Drop::kIdentity);
   }
   if (verified->rung() >= Rung::kEscalate) mesh_.Learn(verified->chain(), report);
@@ -326,20 +399,36 @@ Drop Control::OnResponse(Turn& t, ByteView datagram, const Endpoint& from, const
   const Oid inputs = StoreInputs(t, decision, p);
   if (decision.rung() < Rung::kEscalate) {
     RecordDecision(t, authority::RecordKind::kDecided, decision, auth_digest, inputs);
-    Say(t, Event::Kind::kRefused, decision.chain().subject, peer->name,
+    Say(t,
+        Event::Kind::kRefused,
+        decision.chain().subject,
+        peer->name,
         Join(authority::ReasonName(decision.reason()), report.why.empty() ? "" : ": ", report.why));
     return Dropped(Drop::kVerdict);
   }
   const bool same = SameAsDecided(*peer, decision, *presented);
   const PeerId id = peer->id;
-  const auto finish = [this, id, from, their_first = presented->presentation.oid(), tx_handle = p.rx_handle,
-                       rx_handle = pending->second.rx_handle, our_first = pending->second.first_item](
+  const auto finish = [this,
+                       id,
+                       from,
+                       their_first = presented->presentation.oid(),
+                       tx_handle = p.rx_handle,
+                       rx_handle = pending->second.rx_handle,
+                       our_first = pending->second.first_item](
                           Turn& turn, const wireguard::Handshaker::PeekedResponse& response) {
     if (PeerOf(id) == nullptr) return;
-    Prepare(id, frame::Direction::kFromInitiator, response.consumed.chain.ck.view(), response.local_index, rx_handle, tx_handle,
-            our_first, their_first);
+    Prepare(id,
+            frame::Direction::kFromInitiator,
+            response.consumed.chain.ck.view(),
+            response.local_index,
+            rx_handle,
+            tx_handle,
+            our_first,
+            their_first);
     device_.SetEndpoint(id, from, turn.out.wg);
-    if (device_.handshaker().AcceptResponse(turn.now, response, turn.out.wg) != wireguard::Drop::kNone) installing_.erase(id);
+    if (device_.handshaker().AcceptResponse(turn.now, response, turn.out.wg) !=
+        wireguard::Drop::kNone)
+      installing_.erase(id);
   };
   pending_.erase(pending);
   if (same) {
@@ -350,8 +439,10 @@ Drop Control::OnResponse(Turn& t, ByteView datagram, const Endpoint& from, const
   TakeDecision(t, *peer, decision, *presented);
   PeerPlan plan = PlanFor(t, *peer, decision);
   actuator_.Arm(plan, t.now);
-  RecordThen(recorder_, std::move(decision),
-             [this, id, finish, plan = std::move(plan), response = *std::move(peeked)](Recorded recorded) mutable {
+  RecordThen(recorder_,
+             std::move(decision),
+             [this, id, finish, plan = std::move(plan), response = *std::move(peeked)](
+                 Recorded recorded) mutable {
                ready_.insert_or_assign(id, Ready{std::move(recorded), std::move(plan)});
                finish(*turn_, response);
              });
@@ -365,7 +456,8 @@ Drop Control::OnCookie(Turn& t, ByteView datagram) {
   const PeerId id = pending->second.peer;
   const auto keeper = keepers_.find(id);
   if (keeper == keepers_.end() ||
-      !keeper->second.OnReply(t.now.mono, frame::CookieNonce(datagram), frame::CookieSealed(datagram))) {
+      !keeper->second.OnReply(
+          t.now.mono, frame::CookieNonce(datagram), frame::CookieSealed(datagram))) {
     return Dropped(Drop::kCookieSeal);
   }
   // spec: objects#4 one retry per cookie, at least 250 ms after the last initiation.
@@ -380,29 +472,45 @@ Drop Control::OnBefore(Turn& t, ByteView datagram) {
   const auto pending = pending_.find(frame::BeforeReceiver(datagram));
   if (pending == pending_.end()) return Dropped(Drop::kHandshakeUnknown);
   frame::Notice notice;
-  if (const Drop d = frame::OpenNotice(datagram, pending->second.k_pre.view(), notice); d != Drop::kNone) return Dropped(d);
+  if (const Drop d = frame::OpenNotice(datagram, pending->second.k_pre.view(), notice);
+      d != Drop::kNone)
+    return Dropped(d);
   Peer* peer = PeerOf(pending->second.peer);
   if (peer == nullptr) return Dropped(Drop::kHandshakeUnknown);
   peer->reason = notice.reason;
   peer->retry_at = t.now.mono + std::chrono::seconds(std::max<int>(notice.retry_seconds, 5));
-  Say(t, Event::Kind::kNotice, peer->kid.value_or(Kid{}), peer->name, std::string(authority::ReasonName(notice.reason)));
+  Say(t,
+      Event::Kind::kNotice,
+      peer->kid.value_or(Kid{}),
+      peer->name,
+      std::string(authority::ReasonName(notice.reason)));
   return Drop::kNone;
 }
 
 // One a static key and ten seconds, ten a second in all; never larger than what it answers.
-void Control::SendNotice(Turn& t, uint32_t index, ByteView ck, const X25519Key& static_key, Reason reason, const Ref16& about,
-                         const Endpoint& to, const wireguard::Source& at) {
+void Control::SendNotice(Turn& t,
+                         uint32_t index,
+                         ByteView ck,
+                         const X25519Key& static_key,
+                         Reason reason,
+                         const Ref16& about,
+                         const Endpoint& to,
+                         const wireguard::Source& at) {
   if (t.now.mono - notice_second_ >= 1s) {
     notice_second_ = t.now.mono;
     notices_this_second_ = 0;
   }
   if (notices_this_second_ >= kNoticesPerSecond) return;
-  if (const auto it = noticed_.find(static_key); it != noticed_.end() && t.now.mono - it->second < kNoticeEvery) return;
+  if (const auto it = noticed_.find(static_key);
+      it != noticed_.end() && t.now.mono - it->second < kNoticeEvery)
+    return;
   if (noticed_.size() >= kNegativeMax) noticed_.clear();
   noticed_[static_key] = t.now.mono;
   ++notices_this_second_;
-  const frame::Notice notice{.reason = reason, .retry_seconds = 60, .now_seconds = t.now.wall.seconds(), .about = about};
-  const auto bytes = frame::BuildNotice(index, frame::PreKeyOf(ck).view(), rng_.Array<24>(), notice);
+  const frame::Notice notice{
+      .reason = reason, .retry_seconds = 60, .now_seconds = t.now.wall.seconds(), .about = about};
+  const auto bytes =
+      frame::BuildNotice(index, frame::PreKeyOf(ck).view(), rng_.Array<24>(), notice);
   t.out.wg.AddDatagram(bytes, to, at, wireguard::Handshaker::kHandshakeTos, wireguard::kNoPeer);
 }
 

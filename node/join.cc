@@ -4,8 +4,8 @@
 #include "node/control.h"
 #include "transport/frame/words.h"
 
-// Joining and renewing: the one form that is let in without a grant, and how a grant is had from any
-// enroller in reach. Spec: spec/authority.md A.9; spec/objects.md §5 (words), §6.
+// Joining and renewing: the one form that is let in without a grant, and how a grant is had from
+// any enroller in reach. Spec: spec/authority.md A.9; spec/objects.md §5 (words), §6.
 namespace aqmesh::node {
 
 using namespace std::chrono_literals;
@@ -35,7 +35,9 @@ void Control::StartJoin(Turn& t) {
   }
 }
 
-absl::StatusOr<Held<authority::Request>> Control::LiveRequest(Turn& t, const Digest& h, uint32_t rx_handle,
+absl::StatusOr<Held<authority::Request>> Control::LiveRequest(Turn& t,
+                                                              const Digest& h,
+                                                              uint32_t rx_handle,
                                                               const authority::Nonce16& nonce) {
   const issuing::RequestTerms terms{.scope = config_.invitation->invite.body.scope,
                                     .static_key = device_.public_key(),
@@ -48,12 +50,16 @@ absl::StatusOr<Held<authority::Request>> Control::LiveRequest(Turn& t, const Dig
   return issuing::MakeRequest(config_.identity, terms, &redeeming, &live);
 }
 
-// The sponsor's answer. No charter is held yet, so all that is believed of it is what the invitation pinned:
-// that this static key belongs to that member. The session carries control messages and nothing else.
-Drop Control::OnSponsorResponse(Turn& t, wireguard::Handshaker::PeekedResponse response, Presented presented,
+// The sponsor's answer. No charter is held yet, so all that is believed of it is what the
+// invitation pinned: that this static key belongs to that member. The session carries control
+// messages and nothing else.
+Drop Control::OnSponsorResponse(Turn& t,
+                                wireguard::Handshaker::PeekedResponse response,
+                                Presented presented,
                                 const Endpoint& from) {
   const auto pending = pending_.find(response.local_index);
-  if (pending == pending_.end() || !pending->second.request || presented.items.empty()) return Dropped(Drop::kHandshakeUnknown);
+  if (pending == pending_.end() || !pending->second.request || presented.items.empty())
+    return Dropped(Drop::kHandshakeUnknown);
   Peer* peer = PeerOf(response.peer);
   const auto& members = config_.invitation->invite.body.members;
   const auto member = std::find_if(members.begin(), members.end(), [&](const authority::Member& m) {
@@ -66,13 +72,22 @@ Drop Control::OnSponsorResponse(Turn& t, wireguard::Handshaker::PeekedResponse r
     return Dropped(Drop::kSignature);
   }
   peer->name = leaf->body.name;
-  join_ = Joining{.sponsor = peer->id, .nonce = pending->second.nonce, .final_h = *Digest::From(response.consumed.chain.h), .said = false};
-  Prepare(peer->id, frame::Direction::kFromInitiator, response.consumed.chain.ck.view(), response.local_index,
-          pending->second.rx_handle, presented.presentation.body.rx_handle, pending->second.first_item,
+  join_ = Joining{.sponsor = peer->id,
+                  .nonce = pending->second.nonce,
+                  .final_h = *Digest::From(response.consumed.chain.h),
+                  .said = false};
+  Prepare(peer->id,
+          frame::Direction::kFromInitiator,
+          response.consumed.chain.ck.view(),
+          response.local_index,
+          pending->second.rx_handle,
+          presented.presentation.body.rx_handle,
+          pending->second.first_item,
           presented.presentation.oid());
   pending_.erase(pending);
   device_.SetEndpoint(peer->id, from, t.out.wg);
-  if (device_.handshaker().AcceptResponse(t.now, response, t.out.wg) != wireguard::Drop::kNone) installing_.erase(peer->id);
+  if (device_.handshaker().AcceptResponse(t.now, response, t.out.wg) != wireguard::Drop::kNone)
+    installing_.erase(peer->id);
   return Drop::kNone;
 }
 
@@ -86,9 +101,11 @@ void Control::SayWords(Turn& t, Peer& sponsor) {
 // An object that may complete our own chain came.
 void Control::OnOwnObjects(Turn& t) {
   if (!joining()) {
-    const std::optional<Oid> before = mesh_.leaf() ? std::optional(mesh_.leaf()->oid()) : std::nullopt;
+    const std::optional<Oid> before =
+        mesh_.leaf() ? std::optional(mesh_.leaf()->oid()) : std::nullopt;
     mesh_.Refresh(t.now.wall);
-    for (const SignedPtr& s : std::exchange(received_, {})) recorder_.PutObject(lineage::Shelf::kSigned, s->oid(), s->bytes());
+    for (const SignedPtr& s : std::exchange(received_, {}))
+      recorder_.PutObject(lineage::Shelf::kSigned, s->oid(), s->bytes());
     if (mesh_.leaf() && before != mesh_.leaf()->oid()) {
       Say(t, Event::Kind::kRenewed, mesh_.kid(), config_.name, "");
       for (auto& [id, peer] : peers_) device_.handshaker().Initiate(t.now, id, 1s, t.out.wg);
@@ -105,15 +122,24 @@ void Control::OnOwnObjects(Turn& t) {
   authority::AuthReport report;
   const auto verified = mesh_.Authenticate(nullptr, mesh_.cited(), t.now.wall, report);
   if (!verified || verified->rung() != Rung::kAdmit) {
-    Say(t, Event::Kind::kRefused, mesh_.kid(), config_.name, "the grants that came do not hold: " + report.why);
+    Say(t,
+        Event::Kind::kRefused,
+        mesh_.kid(),
+        config_.name,
+        "the grants that came do not hold: " + report.why);
     return;
   }
   mesh_.Learn(verified->chain(), report);
-  for (const SignedPtr& s : std::exchange(received_, {})) recorder_.PutObject(lineage::Shelf::kSigned, s->oid(), s->bytes());
+  for (const SignedPtr& s : std::exchange(received_, {}))
+    recorder_.PutObject(lineage::Shelf::kSigned, s->oid(), s->bytes());
   recorder_.WhenDurable([this] {
     // From here on we open with a presentation; the session of the request has done its work.
     Turn& turn = *turn_;
-    Say(turn, Event::Kind::kJoined, mesh_.kid(), mesh_.leaf()->body.name, mesh_.charter().body.name);
+    Say(turn,
+        Event::Kind::kJoined,
+        mesh_.kid(),
+        mesh_.leaf()->body.name,
+        mesh_.charter().body.name);
     const auto members = config_.invitation->invite.body.members;
     std::vector<PeerId> ids;
     for (const auto& [id, peer] : peers_) ids.push_back(id);
@@ -133,17 +159,24 @@ void Control::OnOwnObjects(Turn& t) {
 
 // ---- the sponsor ----
 
-Drop Control::OnRequest(Turn& t, wireguard::ConsumedInitiation consumed, SignedPtr object, SignedPtr invite_object,
-                        const Endpoint& from, const wireguard::Source& at) {
+Drop Control::OnRequest(Turn& t,
+                        wireguard::ConsumedInitiation consumed,
+                        SignedPtr object,
+                        SignedPtr invite_object,
+                        const Endpoint& from,
+                        const wireguard::Source& at) {
   auto request = authority::ParseObject<authority::Request>(*object);
   if (!request.ok() || invite_object == nullptr) return Dropped(Drop::kParse);
   auto invite = authority::ParseObject<authority::Invite>(*invite_object);
   if (!invite.ok()) return Dropped(Drop::kParse);
   if (request->body.invite != invite->oid()) return Dropped(Drop::kCitation);
-  if (!request->body.h || !Equal(*request->body.h, consumed.chain.h)) return Dropped(Drop::kTranscript);
-  if (request->body.static_key != consumed.peer || !request->body.commit) return Dropped(Drop::kIdentity);
+  if (!request->body.h || !Equal(*request->body.h, consumed.chain.h))
+    return Dropped(Drop::kTranscript);
+  if (request->body.static_key != consumed.peer || !request->body.commit)
+    return Dropped(Drop::kIdentity);
   if (!mesh_.has_charter()) return Dropped(Drop::kScopeUnknown);
-  if (negative_.contains({consumed.peer, invite->envelope->ref()})) return Dropped(Drop::kNegativeCache);
+  if (negative_.contains({consumed.peer, invite->envelope->ref()}))
+    return Dropped(Drop::kNegativeCache);
 
   authority::AuthReport report;
   auto verified = authority::AuthenticateRequest({.request = *request,
@@ -155,18 +188,31 @@ Drop Control::OnRequest(Turn& t, wireguard::ConsumedInitiation consumed, SignedP
   if (!verified) return Dropped(Drop::kIssuerUnknown);
   if (!report.presenter_verified) return Dropped(Drop::kSignature);
   floors_[consumed.peer] = consumed.timestamp;
-  recorder_.PutState("floor/" + ToHex(consumed.peer), Bytes(consumed.timestamp.bytes.begin(), consumed.timestamp.bytes.end()));
+  recorder_.PutState("floor/" + ToHex(consumed.peer),
+                     Bytes(consumed.timestamp.bytes.begin(), consumed.timestamp.bytes.end()));
   const auto refuse = [&](Reason reason) {
     negative_[{consumed.peer, invite->envelope->ref()}] = t.now.mono + 60s;
-    SendNotice(t, consumed.sender_index, consumed.chain.ck.view(), consumed.peer, reason, invite->envelope->ref(), from, at);
-    Say(t, Event::Kind::kRefused, authority::KidOf(request->body.suite, request->body.key), request->body.name,
+    SendNotice(t,
+               consumed.sender_index,
+               consumed.chain.ck.view(),
+               consumed.peer,
+               reason,
+               invite->envelope->ref(),
+               from,
+               at);
+    Say(t,
+        Event::Kind::kRefused,
+        authority::KidOf(request->body.suite, request->body.key),
+        request->body.name,
         std::string(authority::ReasonName(reason)));
     return Dropped(Drop::kVerdict);
   };
   const authority::Invite& terms = invite->body;
   if (mesh_.enroller() == nullptr) return refuse(Reason::kClassOrCap);
-  if (terms.uses != 0 && invite->signer() != mesh_.kid()) return refuse(Reason::kInvitationNeedsQuorum);
-  if (terms.uses != 0 && invite_uses_[invite->oid()] >= terms.uses) return refuse(Reason::kInvitationUsedUp);
+  if (terms.uses != 0 && invite->signer() != mesh_.kid())
+    return refuse(Reason::kInvitationNeedsQuorum);
+  if (terms.uses != 0 && invite_uses_[invite->oid()] >= terms.uses)
+    return refuse(Reason::kInvitationUsedUp);
 
   authority::Presentation as_presented;
   as_presented.h = *request->body.h;
@@ -190,16 +236,24 @@ Drop Control::OnRequest(Turn& t, wireguard::ConsumedInitiation consumed, SignedP
   peer->setter = decision.setter();
   peer->presentation.reset();
   peer->committed = false;
-  peer->join = JoinState{.request = *std::move(request), .invite = *std::move(invite), .final_h = {}, .words = {}, .answered = false, .offered = {}};
+  peer->join = JoinState{.request = *std::move(request),
+                         .invite = *std::move(invite),
+                         .final_h = {},
+                         .words = {},
+                         .answered = false,
+                         .offered = {}};
   PeerPlan plan = PlanFor(t, *peer, decision);
   plan.addresses.clear();
   actuator_.Arm(plan, t.now);
   const Answer answer{object->oid(), peer->join->request.body.rx_handle};
-  RecordThen(recorder_, std::move(decision),
-             [this, id = peer->id, answer, plan = std::move(plan), from, consumed = std::move(consumed)](Recorded recorded) mutable {
-               ready_.insert_or_assign(id, Ready{std::move(recorded), std::move(plan)});
-               Accept(*turn_, id, answer, consumed, from);
-             });
+  RecordThen(
+      recorder_,
+      std::move(decision),
+      [this, id = peer->id, answer, plan = std::move(plan), from, consumed = std::move(consumed)](
+          Recorded recorded) mutable {
+        ready_.insert_or_assign(id, Ready{std::move(recorded), std::move(plan)});
+        Accept(*turn_, id, answer, consumed, from);
+      });
   return Drop::kNone;
 }
 
@@ -226,7 +280,8 @@ absl::Status Control::AnswerJoin(Now now, const Kid& joiner, bool yes, Outbox& o
   Turn t{now, out};
   for (auto& [id, peer] : peers_) {
     if (peer.kid != joiner || !peer.join || peer.join->answered) continue;
-    if (peer.join->words.empty()) return FailedPrecondition("the words of ", peer.name, " have not come yet; wait a moment");
+    if (peer.join->words.empty())
+      return FailedPrecondition("the words of ", peer.name, " have not come yet; wait a moment");
     if (yes) {
       GrantJoin(t, peer);
     } else {
@@ -248,8 +303,12 @@ void Control::GrantJoin(Turn& t, Peer& peer) {
   JoinState& join = *peer.join;
   const authority::Invite& invite = join.invite->body;
   const issuing::Signer signer(config_.identity, *config_.seqs);
-  const auto grants = issuing::SponsorGrants({signer, mesh_.charter(), mesh_.enroller()}, join.request, {.invite = &invite},
-                                             [this](const IpAddress& a) { return Taken(a); }, t.now.wall.seconds());
+  const auto grants = issuing::SponsorGrants(
+      {signer, mesh_.charter(), mesh_.enroller()},
+      join.request,
+      {.invite = &invite},
+      [this](const IpAddress& a) { return Taken(a); },
+      t.now.wall.seconds());
   if (!grants.ok()) {
     Say(t, Event::Kind::kRefused, *peer.kid, peer.name, Text(grants.status()));
     return;
@@ -260,7 +319,8 @@ void Control::GrantJoin(Turn& t, Peer& peer) {
   for (const SignedPtr& s : mesh_.EnrollerChain()) objects.push_back(s);
   for (const auto& f : mesh_.own_fragments()) objects.push_back(f.envelope);
 
-  // Check-and-spend in the batch of the grant: an invitation is used when its grant is durable, not before.
+  // Check-and-spend in the batch of the grant: an invitation is used when its grant is durable, not
+  // before.
   Bytes uses;
   AppendLe<uint32_t>(uses, ++invite_uses_[join.invite->oid()]);
   recorder_.PutState("invite/" + ToHex(join.invite->oid()), std::move(uses));
@@ -294,7 +354,8 @@ void Control::RecordIssued(Turn& t, const Kid& subject, const Oid& grant) {
 
 void Control::SendDeposit(Turn& t, Peer& peer) {
   if (deposited_.size() >= kCustodians || !peer.kid || deposited_.contains(*peer.kid)) return;
-  const auto last = issuing::SelfRevocation(config_.identity, mesh_.scope(), recorder_.chain().clock().Tick(t.now.wall));
+  const auto last = issuing::SelfRevocation(
+      config_.identity, mesh_.scope(), recorder_.chain().clock().Tick(t.now.wall));
   SendControl(t, peer, ControlKind::kDeposit, last.envelope->bytes());
   deposited_[*peer.kid] = true;
   recorder_.PutState("deposited/" + ToHex(*peer.kid), Bytes{1});
@@ -307,8 +368,9 @@ void Control::OnDeposit(Turn&, Peer& peer, const frame::Message& m) {
   }
   const auto revoke = authority::ParseObject<authority::Revoke>(m.body);
   const auto key = mesh_.KeyOf(*peer.kid);
-  const bool good = revoke.ok() && key && revoke->signer() == *peer.kid && revoke->body.kid == *peer.kid &&
-                    revoke->body.seq == authority::kTerminalSeq && revoke->body.type == authority::RevokeType::kKey &&
+  const bool good = revoke.ok() && key && revoke->signer() == *peer.kid &&
+                    revoke->body.kid == *peer.kid && revoke->body.seq == authority::kTerminalSeq &&
+                    revoke->body.type == authority::RevokeType::kKey &&
                     authority::VerifySignature(*revoke->envelope, *key);
   if (!good || (deposits_.size() >= kDepositsMax && !deposits_.contains(*peer.kid))) {
     Dropped(Drop::kControlBody);
@@ -321,7 +383,8 @@ void Control::OnDeposit(Turn&, Peer& peer, const frame::Message& m) {
 absl::Status Control::ReleaseDeposit(Now now, const Kid& subject, Outbox& out) {
   Turn t{now, out};
   const auto it = deposits_.find(subject);
-  if (it == deposits_.end()) return NotFound("no self-revocation of ", ToHex(subject), " was deposited on this machine");
+  if (it == deposits_.end())
+    return NotFound("no self-revocation of ", ToHex(subject), " was deposited on this machine");
   auto object = authority::Signed::Parse(it->second);
   if (!object.ok()) return object.status();
   OnRestriction(t, std::make_shared<const authority::Signed>(*std::move(object)), nullptr);
@@ -343,7 +406,8 @@ void Control::AskRenewal(Turn& t) {
                                              .name = leaf->body.name,
                                              .next_key = {},
                                              .tags = {}},
-                                            nullptr, nullptr);
+                                            nullptr,
+                                            nullptr);
   if (!request.ok()) return;
   for (const auto& [id, peer] : peers_) {
     if (peer.confirmed) SendObject(t, peer, *request->envelope);
@@ -354,19 +418,23 @@ void Control::OnRenewalRequest(Turn& t, Peer& peer, SignedPtr object) {
   const auto request = authority::ParseObject<authority::Request>(*object);
   const auto leaf = peer.items.empty() ? absl::StatusOr<Held<authority::Grant>>(NotFound(""))
                                        : authority::ParseObject<authority::Grant>(*peer.items[0]);
-  // Only for itself, only what it has, and only from a presenter whom no one in its chain has revoked: its
-  // session would be closed.
-  if (!request.ok() || !leaf.ok() || request->body.h || request->body.invite || request->body.key != leaf->body.key ||
-      request->signer() != *peer.kid || !authority::VerifySignature(*object, request->body.key) || peer.rung < Rung::kEscalate) {
+  // Only for itself, only what it has, and only from a presenter whom no one in its chain has
+  // revoked: its session would be closed.
+  if (!request.ok() || !leaf.ok() || request->body.h || request->body.invite ||
+      request->body.key != leaf->body.key || request->signer() != *peer.kid ||
+      !authority::VerifySignature(*object, request->body.key) || peer.rung < Rung::kEscalate) {
     Dropped(Drop::kControlBody);
     return;
   }
   const uint64_t now = t.now.wall.seconds();
   if (mesh_.enroller() == nullptr || now < leaf->body.not_before + leaf->body.ttl / 2) return;
-  if (const auto it = renewed_at_.find(*peer.kid); it != renewed_at_.end() && t.now.mono < it->second) return;
+  if (const auto it = renewed_at_.find(*peer.kid);
+      it != renewed_at_.end() && t.now.mono < it->second)
+    return;
   renewed_at_[*peer.kid] = t.now.mono + kRenewEvery;
   const issuing::Signer signer(config_.identity, *config_.seqs);
-  const auto renewed = issuing::Renewal({signer, mesh_.charter(), mesh_.enroller()}, *request, *leaf, now);
+  const auto renewed =
+      issuing::Renewal({signer, mesh_.charter(), mesh_.enroller()}, *request, *leaf, now);
   if (!renewed.ok()) return;
   // spec: authority#A.9 from now on we repeat what the replaced chain's issuers say of the subject.
   Bytes issuers;
@@ -396,12 +464,19 @@ void Control::RepeatFloor(Turn& t, const SignedPtr& object) {
   const auto it = repeats_.find(*revoke->kid);
   if (it == repeats_.end()) return;
   bool by_issuer = false;
-  for (size_t at = 0; at + 16 <= it->second.size(); at += 16) by_issuer |= Equal(ByteView(it->second).subspan(at, 16), object->kid());
+  for (size_t at = 0; at + 16 <= it->second.size(); at += 16)
+    by_issuer |= Equal(ByteView(it->second).subspan(at, 16), object->kid());
   if (!by_issuer) return;
   const uint32_t floor = revoke->type == authority::RevokeType::kFloor ? revoke->floor : UINT32_MAX;
   const issuing::Signer signer(config_.identity, *config_.seqs);
-  const auto mine = issuing::MakeRevoke(signer, mesh_.scope(),
-                                        {.type = authority::RevokeType::kFloor, .kid = *revoke->kid, .oid = {}, .floor = floor, .from = 0, .reason = revoke->reason},
+  const auto mine = issuing::MakeRevoke(signer,
+                                        mesh_.scope(),
+                                        {.type = authority::RevokeType::kFloor,
+                                         .kid = *revoke->kid,
+                                         .oid = {},
+                                         .floor = floor,
+                                         .from = 0,
+                                         .reason = revoke->reason},
                                         recorder_.chain().clock().Tick(t.now.wall));
   repeats_.erase(*revoke->kid);
   recorder_.DeleteState("repeat/" + ToHex(*revoke->kid));
@@ -410,18 +485,26 @@ void Control::RepeatFloor(Turn& t, const SignedPtr& object) {
 
 // ---- orders of the owner ----
 
-absl::StatusOr<Held<authority::Invite>> Control::Invite(Now now, issuing::InviteTerms terms, Outbox& out) {
+absl::StatusOr<Held<authority::Invite>> Control::Invite(Now now,
+                                                        issuing::InviteTerms terms,
+                                                        Outbox& out) {
   Turn t{now, out};
-  if (mesh_.enroller() == nullptr) return PermissionDenied("this machine holds no enrolling grant; invite from a machine that does");
+  if (mesh_.enroller() == nullptr)
+    return PermissionDenied(
+        "this machine holds no enrolling grant; invite from a machine that does");
   if (terms.members.empty()) {
-    if (config_.endpoints.empty()) return FailedPrecondition("no endpoint of this machine is known; set one: aqmesh set endpoint IP:PORT");
+    if (config_.endpoints.empty())
+      return FailedPrecondition(
+          "no endpoint of this machine is known; set one: aqmesh set endpoint IP:PORT");
     std::vector<Endpoint> endpoints = config_.endpoints;
     if (endpoints.size() > 4) endpoints.resize(4);
     terms.members.push_back({mesh_.kid(), device_.public_key(), std::move(endpoints)});
   }
   const issuing::Signer signer(config_.identity, *config_.seqs);
-  auto invite = issuing::MakeInvite({signer, mesh_.charter(), mesh_.enroller()}, std::move(terms), now.wall.seconds());
-  if (invite.ok()) recorder_.PutObject(lineage::Shelf::kSigned, invite->oid(), invite->envelope->bytes());
+  auto invite = issuing::MakeInvite(
+      {signer, mesh_.charter(), mesh_.enroller()}, std::move(terms), now.wall.seconds());
+  if (invite.ok())
+    recorder_.PutObject(lineage::Shelf::kSigned, invite->oid(), invite->envelope->bytes());
   EndTurn(t);
   return invite;
 }
@@ -429,7 +512,8 @@ absl::StatusOr<Held<authority::Invite>> Control::Invite(Now now, issuing::Invite
 absl::Status Control::Revoke(Now now, const issuing::RevokeTerms& terms, Outbox& out) {
   Turn t{now, out};
   const issuing::Signer signer(config_.identity, *config_.seqs);
-  auto made = issuing::MakeRevoke(signer, mesh_.scope(), terms, recorder_.chain().clock().Tick(now.wall));
+  auto made =
+      issuing::MakeRevoke(signer, mesh_.scope(), terms, recorder_.chain().clock().Tick(now.wall));
   if (!made.ok()) return made.status();
   OnRestriction(t, made->envelope, nullptr);
   EndTurn(t);
@@ -443,7 +527,9 @@ absl::Status Control::Import(Now now, ByteView bytes, Outbox& out) {
   switch (object->ctx()) {
     case authority::Ctx::kRevoke: {
       if (!mesh_.has_charter() || !mesh_.KeyOf(object->kid())) {
-        return Unauthenticated("revocation ", ToHex(object->oid()), ": its signer is not known here; import its grant first");
+        return Unauthenticated("revocation ",
+                               ToHex(object->oid()),
+                               ": its signer is not known here; import its grant first");
       }
       OnRestriction(t, object, nullptr);
       break;
@@ -462,7 +548,11 @@ absl::Status Control::Import(Now now, ByteView bytes, Outbox& out) {
       OnOwnObjects(t);
       RedecideAll(t);
       break;
-    default: return InvalidArgument("a ", authority::CtxName(object->ctx()), " cannot be imported; charters, grants, fragments and revocations can");
+    default:
+      return InvalidArgument(
+          "a ",
+          authority::CtxName(object->ctx()),
+          " cannot be imported; charters, grants, fragments and revocations can");
   }
   EndTurn(t);
   return absl::OkStatus();

@@ -20,10 +20,13 @@ constexpr size_t kRefsMax = 12;
 constexpr size_t kKeysMax = 65'536;  // one a subject ever proven; far above a segment's size
 
 // spec: objects#2 a leaf opens a presentation: it may join and issues nothing.
-bool IsLeaf(const Grant& g) { return (g.caps & authority::kCapJoin) != 0 && (g.caps & authority::kCapsIssue) == 0; }
+bool IsLeaf(const Grant& g) {
+  return (g.caps & authority::kCapJoin) != 0 && (g.caps & authority::kCapsIssue) == 0;
+}
 
 bool InDate(uint64_t not_before, uint64_t ttl, WallTime now) {
-  return !authority::NotYet(not_before, now.seconds()) && !authority::Lapsed(not_before, ttl, now.seconds());
+  return !authority::NotYet(not_before, now.seconds()) &&
+         !authority::Lapsed(not_before, ttl, now.seconds());
 }
 
 }  // namespace
@@ -52,17 +55,20 @@ std::vector<std::string> Mesh::Load(const Image& image, WallTime now) {
   }
   // Versions in order: each is checked against the one before it.
   std::sort(charters.begin(), charters.end(), [](const SignedPtr& a, const SignedPtr& b) {
-    const auto x = authority::ParseBody<Charter>(a->body()), y = authority::ParseBody<Charter>(b->body());
+    const auto x = authority::ParseBody<Charter>(a->body()),
+               y = authority::ParseBody<Charter>(b->body());
     return x.ok() && y.ok() && x->version < y->version;
   });
   for (SignedPtr& c : charters) {
     if (const absl::Status s = AddCharter(std::move(c)); !s.ok()) problems.push_back(Text(s));
   }
   Refresh(now);
-  // The keys of grants held prove who signed a restriction; chains are authenticated as they are used.
+  // The keys of grants held prove who signed a restriction; chains are authenticated as they are
+  // used.
   for (SignedPtr& r : restrictions) {
     bool fresh = false;
-    if (const absl::Status s = AddRestriction(std::move(r), fresh); !s.ok() && s.code() != absl::StatusCode::kUnavailable) {
+    if (const absl::Status s = AddRestriction(std::move(r), fresh);
+        !s.ok() && s.code() != absl::StatusCode::kUnavailable) {
       problems.push_back(Text(s));
     }
   }
@@ -90,16 +96,20 @@ void Mesh::Hold(SignedPtr object) {
     auto grant = authority::ParseBody<Grant>(object->body());
     if (!grant.ok()) return;
     if (grant->key == key_ && grant->suite == Suite::kEd25519) {
-      const bool held = std::any_of(own_grants_.begin(), own_grants_.end(),
+      const bool held = std::any_of(own_grants_.begin(),
+                                    own_grants_.end(),
                                     [&](const Held<Grant>& g) { return g.oid() == object->oid(); });
       if (!held && own_grants_.size() < 64) own_grants_.push_back({object, *std::move(grant)});
     }
   } else if (object->ctx() == Ctx::kFragment) {
     auto fragment = authority::ParseBody<Fragment>(object->body());
     if (!fragment.ok()) return;
-    const bool held = std::any_of(all_fragments_.begin(), all_fragments_.end(),
-                                  [&](const Held<Fragment>& f) { return f.oid() == object->oid(); });
-    if (!held && all_fragments_.size() < 256) all_fragments_.push_back({object, *std::move(fragment)});
+    const bool held =
+        std::any_of(all_fragments_.begin(), all_fragments_.end(), [&](const Held<Fragment>& f) {
+          return f.oid() == object->oid();
+        });
+    if (!held && all_fragments_.size() < 256)
+      all_fragments_.push_back({object, *std::move(fragment)});
   }
   store_.Put(std::move(object));
 }
@@ -108,7 +118,9 @@ std::optional<std::vector<SignedPtr>> Mesh::AncestorsOf(const Held<Grant>& grant
   std::vector<SignedPtr> out;
   Oid parent = grant.body.parent;
   while (parent != charter().oid()) {
-    if (std::any_of(charters_.begin(), charters_.end(), [&](const auto& c) { return c.oid() == parent; })) break;
+    if (std::any_of(
+            charters_.begin(), charters_.end(), [&](const auto& c) { return c.oid() == parent; }))
+      break;
     const SignedPtr above = store_.Find(parent);
     if (above == nullptr || out.size() == authority::kChainMax) return std::nullopt;
     auto body = authority::ParseBody<Grant>(above->body());
@@ -123,7 +135,8 @@ std::vector<SignedPtr> Mesh::EnrollerChain() const {
   std::vector<SignedPtr> out;
   if (!enroller_) return out;
   out.push_back(enroller_->envelope);
-  if (const auto above = AncestorsOf(*enroller_)) out.insert(out.end(), above->begin(), above->end());
+  if (const auto above = AncestorsOf(*enroller_))
+    out.insert(out.end(), above->begin(), above->end());
   return out;
 }
 
@@ -134,7 +147,8 @@ void Mesh::Refresh(WallTime now) {
   rooted_.clear();
   fragments_.clear();
   if (charters_.empty()) return;
-  // The one that ends last among those whose chain is complete; a lapsed leaf is kept, to renew with.
+  // The one that ends last among those whose chain is complete; a lapsed leaf is kept, to renew
+  // with.
   const auto better = [&](const std::optional<Held<Grant>>& have, const Held<Grant>& g) {
     if (!AncestorsOf(g)) return false;
     return !have || g.body.not_before + g.body.ttl > have->body.not_before + have->body.ttl;
@@ -148,9 +162,10 @@ void Mesh::Refresh(WallTime now) {
   }
   if (!leaf_) return;
   const auto root_signed = [&](const authority::Signed& s) {
-    return std::any_of(charter().body.voters.begin(), charter().body.voters.end(), [&](const authority::Voter& v) {
-      return authority::KidOf(v.suite, v.key) == s.kid();
-    });
+    return std::any_of(
+        charter().body.voters.begin(), charter().body.voters.end(), [&](const authority::Voter& v) {
+          return authority::KidOf(v.suite, v.key) == s.kid();
+        });
   };
   cited_.push_back(leaf_->envelope);
   const auto above = AncestorsOf(*leaf_);
@@ -171,7 +186,8 @@ std::vector<ByteView> Mesh::ItemsFor(ByteView first, size_t room) const {
   size_t used = 2 + first.size();
   const auto take = [&](bool rooted) {
     for (size_t i = 0; i < cited_.size(); ++i) {
-      const bool is_rooted = std::find(rooted_.begin(), rooted_.end(), cited_[i]->ref()) != rooted_.end();
+      const bool is_rooted =
+          std::find(rooted_.begin(), rooted_.end(), cited_[i]->ref()) != rooted_.end();
       const size_t cost = 2 + cited_[i]->bytes().size();
       if (by_value[i] || (i != 0 && is_rooted != rooted) || used + cost > room) continue;
       by_value[i] = true;
@@ -200,18 +216,23 @@ std::optional<Ed25519Key> Mesh::KeyOf(const Kid& kid) const {
 
 absl::Status Mesh::AddRestriction(SignedPtr object, bool& fresh) {
   fresh = false;
-  if (!restrictions_) return FailedPrecondition("restriction ", ToHex(object->oid()), ": no charter is held here yet");
+  if (!restrictions_)
+    return FailedPrecondition(
+        "restriction ", ToHex(object->oid()), ": no charter is held here yet");
   if (restrictions_->Statement(object->ref()) != nullptr) return absl::OkStatus();
   if (object->ctx() == Ctx::kRevoke) {
     AQ_ASSIGN_OR_RETURN(const Held<Revoke> revoke, authority::ParseObject<Revoke>(*object));
     const auto key = KeyOf(object->kid());
     if (!key) {
-      const bool kept = std::any_of(pending_.begin(), pending_.end(), [&](const SignedPtr& p) { return p->oid() == object->oid(); });
+      const bool kept = std::any_of(pending_.begin(), pending_.end(), [&](const SignedPtr& p) {
+        return p->oid() == object->oid();
+      });
       if (!kept) {
         if (pending_.size() == kPendingMax) pending_.pop_front();
         pending_.push_back(object);
       }
-      return Unavailable("revocation by ", ToHex(object->kid()), ": its signer's key is not known here yet");
+      return Unavailable(
+          "revocation by ", ToHex(object->kid()), ": its signer's key is not known here yet");
     }
     AQ_RETURN_IF_ERROR(restrictions_->Add(revoke, *key, expansions_));
     fresh = true;
@@ -235,11 +256,15 @@ std::vector<SignedPtr> Mesh::RetryPending() {
   return took;
 }
 
-std::optional<authority::Verified> Mesh::Authenticate(const Held<authority::Presentation>* presentation,
-                                                      std::span<const SignedPtr> items, WallTime now,
-                                                      authority::AuthReport& report) {
-  const authority::ScopeHeld scope{
-      .charters = charters_, .scope = scope_, .restrictions = restrictions_.get(), .expansions = &expansions_};
+std::optional<authority::Verified> Mesh::Authenticate(
+    const Held<authority::Presentation>* presentation,
+    std::span<const SignedPtr> items,
+    WallTime now,
+    authority::AuthReport& report) {
+  const authority::ScopeHeld scope{.charters = charters_,
+                                   .scope = scope_,
+                                   .restrictions = restrictions_.get(),
+                                   .expansions = &expansions_};
   const std::span<const authority::ScopeHeld> scopes(&scope, charters_.empty() ? 0u : 1u);
   return authority::Authenticate({.scopes = scopes,
                                   .presentation = presentation,
@@ -252,7 +277,8 @@ std::optional<authority::Verified> Mesh::Authenticate(const Held<authority::Pres
 
 void Mesh::Learn(const authority::Chain& chain, const authority::AuthReport& report) {
   for (const Held<Grant>& g : chain.grants) {
-    if (keys_.size() < kKeysMax) keys_.emplace(authority::KidOf(g.body.suite, g.body.key), g.body.key);
+    if (keys_.size() < kKeysMax)
+      keys_.emplace(authority::KidOf(g.body.suite, g.body.key), g.body.key);
   }
   store_.Keep(chain);
   for (const auto& [statement, seq] : report.statements) {

@@ -1,5 +1,6 @@
-// Mesh: what this node holds and knows of its scope: charters, objects, restrictions, whom it has proven,
-// and its own chain. It answers questions and takes objects in; it decides nothing and sends nothing.
+// Mesh: what this node holds and knows of its scope: charters, objects, restrictions, whom it has
+// proven, and its own chain. It answers questions and takes objects in; it decides nothing and
+// sends nothing.
 // Spec:   spec/objects.md §4 steps 11-13, §7; spec/authority.md A.9 (chains by value and by reference).
 // Bounds: those of ObjectStore, Restrictions and Expansions; kPendingMax statements whose signer's key is
 //         not known here yet.
@@ -24,9 +25,10 @@ namespace aqmesh::node {
 using authority::Held;
 using authority::SignedPtr;
 
-// What a store held when the node started (the driver reads it from disk, the simulator from memory).
+// What a store held when the node started (the driver reads it from disk, the simulator from
+// memory).
 struct Image {
-  std::vector<Bytes> objects;                         // shelf kSigned
+  std::vector<Bytes> objects;  // shelf kSigned
   std::map<std::string, Bytes, std::less<>> state;
   std::optional<Bytes> last_record;
 };
@@ -37,7 +39,8 @@ class Mesh {
 
   explicit Mesh(const crypto::Ed25519Seed& identity);
 
-  // Takes every object in again, checking it as if it had just come. Returns what could not be used.
+  // Takes every object in again, checking it as if it had just come. Returns what could not be
+  // used.
   std::vector<std::string> Load(const Image& image, WallTime now);
 
   const crypto::Ed25519Seed& identity() const { return identity_; }
@@ -53,8 +56,8 @@ class Mesh {
   const Held<authority::Grant>* enroller() const { return enroller_ ? &*enroller_ : nullptr; }
   // What a presentation cites, leaf first: ancestors upward, then fragments; at most 12.
   const std::vector<SignedPtr>& cited() const { return cited_; }
-  // Which of cited() go by value beside a first item of `first_bytes` in a bundle of `room`: the leaf
-  // always, then those that peers cannot be expected to hold, then the rest while they fit.
+  // Which of cited() go by value beside a first item of `first_bytes` in a bundle of `room`: the
+  // leaf always, then those that peers cannot be expected to hold, then the rest while they fit.
   std::vector<ByteView> ItemsFor(ByteView first, size_t room) const;
   // The enrolling grant and its ancestors: what a joiner needs to believe what we sign.
   std::vector<SignedPtr> EnrollerChain() const;
@@ -65,15 +68,16 @@ class Mesh {
   absl::Status AddCharter(SignedPtr charter);
   // A grant, fragment or rotation that stands alone: held by oid; used when a chain cites it.
   void Hold(SignedPtr object);
-  // A restriction. `fresh` is set if it was not held. Unavailable: its signer's key is unknown here; it is
-  // kept aside and tried again as keys become known.
+  // A restriction. `fresh` is set if it was not held. Unavailable: its signer's key is unknown
+  // here; it is kept aside and tried again as keys become known.
   absl::Status AddRestriction(SignedPtr object, bool& fresh);
   // Tries the kept ones again; returns those that took effect.
   std::vector<SignedPtr> RetryPending();
 
   // ---- asking ----
   std::optional<authority::Verified> Authenticate(const Held<authority::Presentation>* presentation,
-                                                  std::span<const SignedPtr> items, WallTime now,
+                                                  std::span<const SignedPtr> items,
+                                                  WallTime now,
                                                   authority::AuthReport& report);
   // After a chain was authenticated at kAdmit or kEscalate: what it proves from now on.
   void Learn(const authority::Chain& chain, const authority::AuthReport& report);

@@ -2,8 +2,8 @@
 
 #include "node/control.h"
 
-// What members say inside their tunnels. A message confers nothing: it moves signed objects, asks for
-// them, or hints. Spec: spec/objects.md §6.
+// What members say inside their tunnels. A message confers nothing: it moves signed objects, asks
+// for them, or hints. Spec: spec/objects.md §6.
 namespace aqmesh::node {
 
 using namespace std::chrono_literals;
@@ -27,7 +27,8 @@ void Control::OnControl(Turn& t, const ControlPacket& packet) {
   const PeerId id = peer->id;
   frame::Messages messages;
   const IpAddress control = authority::ControlAddress(ScopeForControl());
-  if (const Drop d = frame::ParsePacket(packet.packet, Address6Of(*peer->kid), control, messages); d != Drop::kNone) {
+  if (const Drop d = frame::ParsePacket(packet.packet, Address6Of(*peer->kid), control, messages);
+      d != Drop::kNone) {
     Dropped(d);
     return;
   }
@@ -60,7 +61,8 @@ void Control::OnMessage(Turn& t, Peer& peer, const frame::Message& m) {
       }
       std::string text(authority::ReasonName(notice.notice.reason));
       if (notice.flow) {
-        text += ": " + notice.flow->source.ToString() + " -> " + notice.flow->destination.ToString() + " port " +
+        text += ": " + notice.flow->source.ToString() + " -> " +
+                notice.flow->destination.ToString() + " port " +
                 std::to_string(notice.flow->destination_port);
       }
       Say(t, Event::Kind::kNotice, peer.kid.value_or(Kid{}), peer.name, text);
@@ -70,11 +72,13 @@ void Control::OnMessage(Turn& t, Peer& peer, const frame::Message& m) {
   }
 }
 
-void Control::SendControl(Turn& t, const Peer& peer, ControlKind kind, ByteView body, uint32_t request) {
+void Control::SendControl(
+    Turn& t, const Peer& peer, ControlKind kind, ByteView body, uint32_t request) {
   frame::PacketWriter writer;
   if (!writer.Add(kind, request, body)) return;
   const Bytes packet = [&] {
-    const ByteView p = writer.Finish(Address6Of(mesh_.kid()), authority::ControlAddress(ScopeForControl()));
+    const ByteView p =
+        writer.Finish(Address6Of(mesh_.kid()), authority::ControlAddress(ScopeForControl()));
     return Bytes(p.begin(), p.end());
   }();
   device_.forwarder().SendTo(t.now, peer.id, packet, t.out.wg);
@@ -82,7 +86,8 @@ void Control::SendControl(Turn& t, const Peer& peer, ControlKind kind, ByteView 
 
 void Control::SendObject(Turn& t, const Peer& peer, const authority::Signed& object) {
   for (size_t at = 0; at < object.bytes().size(); at += frame::kObjectPiece) {
-    SendControl(t, peer, ControlKind::kObject, frame::EncodeObjectPiece(object.ref(), object.bytes(), at));
+    SendControl(
+        t, peer, ControlKind::kObject, frame::EncodeObjectPiece(object.ref(), object.bytes(), at));
   }
 }
 
@@ -123,7 +128,8 @@ void Control::Greet(Turn& t, Peer& peer) {
   std::vector<Ref16> refs;
   for (const auto& [kid, a] : announces_) {
     const auto& [object, body] = a;
-    if (kid != peer.kid && body.time + body.ttl > t.now.wall.seconds()) refs.push_back(object->ref());
+    if (kid != peer.kid && body.time + body.ttl > t.now.wall.seconds())
+      refs.push_back(object->ref());
   }
   if (!refs.empty()) SendRefs(t, peer, ControlKind::kOffer, refs);
   SendDeposit(t, peer);
@@ -137,7 +143,8 @@ void Control::OnPull(Turn& t, Peer& peer, const frame::Message& m) {
   }
   for (const Ref16& r : refs.view()) {
     SignedPtr object = mesh_.Find(r);
-    if (const auto it = announce_refs_.find(r); it != announce_refs_.end()) object = announces_.at(it->second).first;
+    if (const auto it = announce_refs_.find(r); it != announce_refs_.end())
+      object = announces_.at(it->second).first;
     if (object != nullptr) SendObject(t, peer, *object);
   }
 }
@@ -194,7 +201,8 @@ void Control::TakeObject(Turn& t, Peer& peer, SignedPtr object) {
       received_.push_back(object);
       if (object->ctx() == Ctx::kCharter) {
         if (!joining() || object->oid() == config_.invitation->invite.body.charter) {
-          if (mesh_.AddCharter(object).ok()) gate_ = admission::Gate(admission::GateParams::From(mesh_.charter().body));
+          if (mesh_.AddCharter(object).ok())
+            gate_ = admission::Gate(admission::GateParams::From(mesh_.charter().body));
         }
       } else {
         mesh_.Hold(object);
@@ -249,7 +257,8 @@ void Control::OnRestrictionTaken(Turn& t, const SignedPtr& object, const Peer* f
   authority::Observe o;
   o.kind = authority::RecordKind::kRevokeSeen;
   o.scope = mesh_.scope();
-  if (const auto r = authority::ParseBody<authority::Revoke>(object->body()); r.ok() && r->kid) o.subject = r->kid;
+  if (const auto r = authority::ParseBody<authority::Revoke>(object->body()); r.ok() && r->kid)
+    o.subject = r->kid;
   o.evidence = *Digest::From(object->oid().view());
   o.rung = Rung::kRefuse;
   o.reason = static_cast<uint16_t>(authority::Reason::kRevoked);
@@ -274,7 +283,8 @@ void Control::TakeAnnounce(Turn& t, SignedPtr object) {
   if (!body.ok() || body->scope != ScopeForControl() || object->kid() == mesh_.kid()) return;
   if (body->time > t.now.wall.seconds() + authority::kClockSlackSeconds) return;
   const Kid kid = object->kid();
-  // Where the key is known a forged hint is dropped; else it stays a hint, and the bundle will tell.
+  // Where the key is known a forged hint is dropped; else it stays a hint, and the bundle will
+  // tell.
   if (const auto key = mesh_.KeyOf(kid); key && !authority::VerifySignature(*object, *key)) return;
   const auto held = announces_.find(kid);
   if (held != announces_.end() && held->second.second.time >= body->time) return;
@@ -291,7 +301,8 @@ void Control::TakeAnnounce(Turn& t, SignedPtr object) {
   }
   const std::array<Ref16, 1> refs = {object->ref()};
   for (const auto& [id, peer] : peers_) {
-    if (peer.committed && peer.rung >= Rung::kProbation && peer.kid != kid) SendRefs(t, peer, ControlKind::kOffer, refs);
+    if (peer.committed && peer.rung >= Rung::kProbation && peer.kid != kid)
+      SendRefs(t, peer, ControlKind::kOffer, refs);
   }
 }
 
@@ -320,17 +331,22 @@ void Control::RenewAnnounce(Turn& t) {
   announce_refs_[made->envelope->ref()] = mesh_.kid();
   const std::array<Ref16, 1> refs = {made->envelope->ref()};
   for (const auto& [id, peer] : peers_) {
-    if (peer.committed && peer.rung >= Rung::kProbation) SendRefs(t, peer, ControlKind::kOffer, refs);
+    if (peer.committed && peer.rung >= Rung::kProbation)
+      SendRefs(t, peer, ControlKind::kOffer, refs);
   }
 }
 
-void Control::NoticePeer(Turn& t, Peer& peer, authority::Reason reason, const std::optional<frame::Flow>& flow) {
+void Control::NoticePeer(Turn& t,
+                         Peer& peer,
+                         authority::Reason reason,
+                         const std::optional<frame::Flow>& flow) {
   if (peer.has_noticed && t.now.mono - peer.noticed_at < kNoticeEvery && flow) return;
   if (device_.forwarder().Current(peer.id) == nullptr) return;
   peer.noticed_at = t.now.mono;
   peer.has_noticed = true;
   frame::FlowNotice n;
-  n.notice = {.reason = reason, .retry_seconds = 0, .now_seconds = t.now.wall.seconds(), .about = {}};
+  n.notice = {
+      .reason = reason, .retry_seconds = 0, .now_seconds = t.now.wall.seconds(), .about = {}};
   n.flow = flow;
   SendControl(t, peer, ControlKind::kNotice, frame::EncodeFlowNotice(n));
 }

@@ -1,8 +1,8 @@
-// Control's half of governed changes to the kernel's tables: what is armed and how it ended. The other half,
-// applying and reading back, is the driver's.
+// Control's half of governed changes to the kernel's tables: what is armed and how it ended. The
+// other half, applying and reading back, is the driver's.
 // Spec: spec/authority.md F: the undo is durable before the effect; each edge is a record. The addresses and
-// routes die with the interface, so after a crash the undo that Actuator::Recover finds has nothing left to do
-// but to be recorded.
+// routes die with the interface, so after a crash the undo that Actuator::Recover finds has nothing
+// left to do but to be recorded.
 #include "node/control.h"
 
 namespace aqmesh::node {
@@ -32,11 +32,15 @@ void Control::ArmOs(Now now, OsAction action, Outbox& out) {
   rng_.Fill(action.id.bytes);
   recorder_.Record(EdgeOf(action, RecordKind::kArmed, mesh_.kid()), now.wall);
   recorder_.PutState(UndoName(action), Bytes(mesh_.kid().bytes.begin(), mesh_.kid().bytes.end()));
-  recorder_.WhenDurable([this, action = std::move(action)]() mutable { turn_->out.os.push_back(std::move(action)); });
+  recorder_.WhenDurable(
+      [this, action = std::move(action)]() mutable { turn_->out.os.push_back(std::move(action)); });
   EndTurn(t);
 }
 
-void Control::OnOsOutcome(Now now, const OsAction& action, std::span<const RecordKind> edges, Outbox& out) {
+void Control::OnOsOutcome(Now now,
+                          const OsAction& action,
+                          std::span<const RecordKind> edges,
+                          Outbox& out) {
   Turn t{now, out};
   for (const RecordKind kind : edges) recorder_.Record(EdgeOf(action, kind, mesh_.kid()), now.wall);
   recorder_.DeleteState(UndoName(action));

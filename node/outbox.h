@@ -1,6 +1,6 @@
-// What one turn of the node did: the only way that its effects leave it. A driver's turn: call one On…
-// with a cleared Outbox; write commits (their tickets count on); send datagrams; write tun packets; carry
-// out os actions; show events; then sleep until NextWake() or input.
+// What one turn of the node did: the only way that its effects leave it. A driver's turn: call one
+// On… with a cleared Outbox; write commits (their tickets count on); send datagrams; write tun
+// packets; carry out os actions; show events; then sleep until NextWake() or input.
 // Spec:   style law 1, shape 2. Thread: values.
 #ifndef AQMESH_NODE_OUTBOX_H_
 #define AQMESH_NODE_OUTBOX_H_
@@ -34,8 +34,8 @@ struct Event {
   std::string text;
 };
 
-// A change of the kernel's tables. The driver carries it out and answers with Control::OnOsOutcome, giving
-// what a second look (another socket's dump) showed.
+// A change of the kernel's tables. The driver carries it out and answers with Control::OnOsOutcome,
+// giving what a second look (another socket's dump) showed.
 struct OsAction {
   enum class Kind : uint8_t { kUp, kDown };
   Kind kind{};

@@ -1,5 +1,5 @@
-// Peer: what the control engine knows of one static key: who proved to be behind it, what it presented,
-// how far it was let in, and where it may be found.
+// Peer: what the control engine knows of one static key: who proved to be behind it, what it
+// presented, how far it was let in, and where it may be found.
 // Bounds: kHintsMax endpoints, kItemsMax objects. Thread: the control engine's.
 #ifndef AQMESH_NODE_PEER_H_
 #define AQMESH_NODE_PEER_H_
@@ -19,10 +19,10 @@ namespace aqmesh::node {
 struct JoinState {
   authority::Held<authority::Request> request;  // sponsor: what was asked
   std::optional<authority::Held<authority::Invite>> invite;
-  Digest final_h;                               // of the handshake: the words are over it
-  std::string words;                            // once the nonce came
+  Digest final_h;     // of the handshake: the words are over it
+  std::string words;  // once the nonce came
   bool answered = false;
-  std::vector<Ref16> offered;                   // sponsor: what the grant consists of, to offer again
+  std::vector<Ref16> offered;  // sponsor: what the grant consists of, to offer again
 };
 
 struct Peer {
@@ -48,16 +48,17 @@ struct Peer {
   admission::TrustMemory memory;
   admission::Party party;
   std::vector<authority::Held<authority::Fragment>> fragments;
-  std::vector<Ref16> decided_refs;  // with charter_version: a rekey that cites the same needs no new record
+  std::vector<Ref16>
+      decided_refs;  // with charter_version: a rekey that cites the same needs no new record
   uint32_t decided_charter = 0;
-  bool confirmed = false;   // a transport packet came under its session
-  bool committed = false;   // the actuator confirmed
-  bool level = false;       // its restriction rows are all covered here
+  bool confirmed = false;  // a transport packet came under its session
+  bool committed = false;  // the actuator confirmed
+  bool level = false;      // its restriction rows are all covered here
 
   std::vector<Endpoint> hints;
   size_t next_hint = 0;
-  Instant retry_at{};        // when to try the next hint
-  Instant noticed_at{};      // last NOTICE to it
+  Instant retry_at{};    // when to try the next hint
+  Instant noticed_at{};  // last NOTICE to it
   bool has_noticed = false;
   frame::VectorAssembler vector;
   std::optional<JoinState> join;

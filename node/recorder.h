@@ -1,6 +1,6 @@
 // Recorder: one turn's writes, and what may only happen once they are durable.
-// A turn adds records, objects and state; Flush hands them to the driver as one batch with a ticket; the
-// driver says which ticket is durable; then what waited for it runs, in order.
+// A turn adds records, objects and state; Flush hands them to the driver as one batch with a
+// ticket; the driver says which ticket is durable; then what waited for it runs, in order.
 // Spec:   style law 4 (decide, write, act, confirm); spec/authority.md G (durable before effect).
 // Bounds: kWaitingMax continuations; Full() says so, and then nobody new is admitted.
 // Thread: the control engine's.
@@ -32,7 +32,8 @@ class Recorder {
   void PutState(std::string name, Bytes value);
   void DeleteState(std::string name);
 
-  // Runs `f()` once all that was added up to now is durable: at the end of this turn if it is already.
+  // Runs `f()` once all that was added up to now is durable: at the end of this turn if it is
+  // already.
   template <class F>
   void WhenDurable(F f) {
     waiting_.push_back({Newest(), std::make_unique<Task<F>>(std::move(f))});

@@ -55,8 +55,9 @@ World::~World() = default;
 
 Now World::now() const {
   const auto since = time_ - (Instant{} + 1000s);
-  return {time_, WallTime{WallTime::FromSeconds(options_.start_seconds).nanos + since.count() +
-                          std::chrono::nanoseconds(wall_offset_).count()}};
+  return {time_,
+          WallTime{WallTime::FromSeconds(options_.start_seconds).nanos + since.count() +
+                   std::chrono::nanoseconds(wall_offset_).count()}};
 }
 
 size_t World::IndexOf(const Machine& m) const {
@@ -82,7 +83,8 @@ Machine& World::NewMachine(const std::string& name) {
   m->identity = crypto::NewEd25519(keys);
   m->static_key = crypto::NewX25519(keys);
   m->kid = authority::KidOf(authority::Suite::kEd25519, crypto::Ed25519Public(m->identity));
-  m->log = authority::KidOf(authority::Suite::kEd25519, crypto::Ed25519Public(crypto::NewEd25519(keys)));
+  m->log =
+      authority::KidOf(authority::Suite::kEd25519, crypto::Ed25519Public(crypto::NewEd25519(keys)));
   const uint8_t address[] = {192, 168, 1, static_cast<uint8_t>(10 + machines_.size())};
   m->endpoint = {*IpAddress::From(address), 41641};
   machines_.push_back(std::move(m));
@@ -92,17 +94,22 @@ Machine& World::NewMachine(const std::string& name) {
 Machine& World::Found(const std::string& name) {
   Machine& m = NewMachine(name);
   const uint64_t t = now().wall.seconds();
-  const auto charter = issuing::Genesis({.name = "home", .next_key = {}, .now = t, .pool4 = {}, .prefixes = {}}, root_, keys_);
+  const auto charter = issuing::Genesis(
+      {.name = "home", .next_key = {}, .now = t, .pool4 = {}, .prefixes = {}}, root_, keys_);
   AQ_CHECK(charter.ok());
   scope_ = issuing::ScopeOfCharter(*charter);
   const issuing::Signer root(root_, root_seqs_);
   const issuing::Issuer issuer{root, *charter};
-  const auto grants = issuing::RootGrants(issuer, {.key = crypto::Ed25519Public(m.identity), .name = name, .next_key = {}}, t);
+  const auto grants = issuing::RootGrants(
+      issuer, {.key = crypto::Ed25519Public(m.identity), .name = name, .next_key = {}}, t);
   AQ_CHECK(grants.ok());
   const auto fragment = issuing::DefaultFragment(issuer, t);
   AQ_CHECK(fragment.ok());
   lineage::Batch batch;
-  for (const auto* s : {charter->envelope.get(), grants->node.envelope.get(), grants->enroller->envelope.get(), fragment->envelope.get()}) {
+  for (const auto* s : {charter->envelope.get(),
+                        grants->node.envelope.get(),
+                        grants->enroller->envelope.get(),
+                        fragment->envelope.get()}) {
     batch.objects.push_back({lineage::Shelf::kSigned, s->oid(), s->bytes()});
   }
   AQ_CHECK(m.disk.Commit(batch).ok());
@@ -117,14 +124,20 @@ Machine& World::Add(const std::string& name, issuing::Invitation invitation) {
 
 node::Image World::ImageOf(const Machine& m) const {
   node::Image image;
-  AQ_CHECK(m.disk.ScanObjects(lineage::Shelf::kSigned, [&](const Oid&, ByteView b) {
-    image.objects.emplace_back(b.begin(), b.end());
-    return true;
-  }).ok());
-  AQ_CHECK(m.disk.ScanState("", [&](std::string_view name, ByteView v) {
-    image.state.emplace(std::string(name), Bytes(v.begin(), v.end()));
-    return true;
-  }).ok());
+  AQ_CHECK(m.disk
+               .ScanObjects(lineage::Shelf::kSigned,
+                            [&](const Oid&, ByteView b) {
+                              image.objects.emplace_back(b.begin(), b.end());
+                              return true;
+                            })
+               .ok());
+  AQ_CHECK(m.disk
+               .ScanState("",
+                          [&](std::string_view name, ByteView v) {
+                            image.state.emplace(std::string(name), Bytes(v.begin(), v.end()));
+                            return true;
+                          })
+               .ok());
   if (m.disk.size() > 0) image.last_record = *m.disk.Read(m.disk.size() - 1);
   return image;
 }
@@ -139,9 +152,11 @@ void World::Start(Machine& m) {
                       .endpoints = {m.endpoint},
                       .seqs = &m.seqs,
                       .invitation = {}};
-  if (m.invitation) config.invitation = issuing::Invitation{m.invitation->invite, m.invitation->seed.Clone()};
+  if (m.invitation)
+    config.invitation = issuing::Invitation{m.invitation->invite, m.invitation->seed.Clone()};
   m.written = 0;
-  m.control = std::make_unique<node::Control>(std::move(config), ImageOf(m), rng_.Child(m.name), now());
+  m.control =
+      std::make_unique<node::Control>(std::move(config), ImageOf(m), rng_.Child(m.name), now());
   Do(m, [this](node::Control& c, node::Outbox& out) { c.SetUp(now(), true, out); });
 }
 
@@ -165,8 +180,14 @@ void World::Carry(Machine& m, node::Outbox& out) {
   for (lineage::Batch& b : out.commits) {
     m.writing.push_back(std::move(b));
     const node::Ticket ticket = m.written + m.writing.size();
-    Push({.at = time_ + Between(options_.sync_min, options_.sync_max), .order = 0, .machine = index, .life = m.life,
-          .kind = Event::Kind::kSynced, .bytes = {}, .from = {}, .ticket = ticket});
+    Push({.at = time_ + Between(options_.sync_min, options_.sync_max),
+          .order = 0,
+          .machine = index,
+          .life = m.life,
+          .kind = Event::Kind::kSynced,
+          .bytes = {},
+          .from = {},
+          .ticket = ticket});
   }
   for (const auto& d : out.wg.datagrams) Transmit(m, d.to, out.wg.bytes(d));
   for (const auto& p : out.wg.tun) {
@@ -181,13 +202,20 @@ void World::Carry(Machine& m, node::Outbox& out) {
   if (wake != m.wake_at) {
     m.wake_at = wake;
     if (wake != kNever) {
-      Push({.at = std::max(wake, time_), .order = 0, .machine = index, .life = m.life, .kind = Event::Kind::kWake, .bytes = {}, .from = {}});
+      Push({.at = std::max(wake, time_),
+            .order = 0,
+            .machine = index,
+            .life = m.life,
+            .kind = Event::Kind::kWake,
+            .bytes = {},
+            .from = {}});
     }
   }
 }
 
 std::chrono::nanoseconds World::Between(std::chrono::nanoseconds lo, std::chrono::nanoseconds hi) {
-  return lo + std::chrono::nanoseconds(network_.Below(static_cast<uint64_t>((hi - lo).count()) + 1));
+  return lo +
+         std::chrono::nanoseconds(network_.Below(static_cast<uint64_t>((hi - lo).count()) + 1));
 }
 
 bool World::Separated(const Machine& a, const Machine& b) const {
@@ -204,8 +232,13 @@ void World::Transmit(Machine& from, const Endpoint& to, ByteView bytes) {
     const bool lost = network_.Below(1'000'000) < options_.loss_ppm || Separated(from, m);
     const size_t copies = lost ? 0 : network_.Below(1'000'000) < options_.duplicate_ppm ? 2 : 1;
     for (size_t c = 0; c < copies; ++c) {
-      Push({.at = time_ + Between(options_.latency_min, options_.latency_max), .order = 0, .machine = i, .life = m.life,
-            .kind = Event::Kind::kDatagram, .bytes = Bytes(bytes.begin(), bytes.end()), .from = from.endpoint});
+      Push({.at = time_ + Between(options_.latency_min, options_.latency_max),
+            .order = 0,
+            .machine = i,
+            .life = m.life,
+            .kind = Event::Kind::kDatagram,
+            .bytes = Bytes(bytes.begin(), bytes.end()),
+            .from = from.endpoint});
     }
   }
 }
@@ -235,7 +268,11 @@ void World::Step() {
   switch (e->kind) {
     case Event::Kind::kDatagram:
       Trace("udp", m, e->bytes);
-      m.control->OnDatagram(now(), e->bytes, e->from, {.address = m.endpoint.address, .ifindex = 1, .known = true}, out);
+      m.control->OnDatagram(now(),
+                            e->bytes,
+                            e->from,
+                            {.address = m.endpoint.address, .ifindex = 1, .known = true},
+                            out);
       break;
     case Event::Kind::kSynced: {
       // Batches become durable in order; one sync may cover several.
@@ -283,8 +320,8 @@ bool World::RunUntil(const std::function<bool()>& done, std::chrono::nanoseconds
   return true;
 }
 
-// A packet delivered to a TUN means: its sender is a peer whose admission is committed in the durable log of
-// the receiver, and of whom no revocation is durable there.
+// A packet delivered to a TUN means: its sender is a peer whose admission is committed in the
+// durable log of the receiver, and of whom no revocation is durable there.
 void World::CheckDelivery(Machine& m, ByteView packet) {
   admission::PacketInfo info;
   if (admission::Classify(packet, info) != admission::Drop::kNone) {
@@ -296,23 +333,33 @@ void World::CheckDelivery(Machine& m, ByteView packet) {
     if (AddressOf(*other) == info.src) sender = other.get();
   }
   if (sender == nullptr) {
-    if (info.proto != admission::kProtoIcmp6) violations_.push_back(m.name + ": a packet from nobody reached the TUN");
+    if (info.proto != admission::kProtoIcmp6)
+      violations_.push_back(m.name + ": a packet from nobody reached the TUN");
     return;
   }
   if (m.revoked_durable.contains(sender->kid)) {
-    violations_.push_back(m.name + ": a packet of " + sender->name + " after its revocation was durable here");
+    violations_.push_back(m.name + ": a packet of " + sender->name +
+                          " after its revocation was durable here");
   }
   bool decided = false;
-  AQ_CHECK(m.disk.WalkSubject(sender->kid, 0, m.disk.size(), lineage::Order::kNewestFirst,
-                              [&](lineage::Seq, const Digest&, ByteView body) {
-    const auto r = authority::ParseBody<authority::Observe>(body);
-    decided = r.ok() && r->kind != authority::RecordKind::kDrops && r->rung >= authority::Rung::kProbation;
-    return !decided;
-  }).ok());
-  if (!decided) violations_.push_back(m.name + ": a packet of " + sender->name + " without a durable decision");
+  AQ_CHECK(m.disk
+               .WalkSubject(sender->kid,
+                            0,
+                            m.disk.size(),
+                            lineage::Order::kNewestFirst,
+                            [&](lineage::Seq, const Digest&, ByteView body) {
+                              const auto r = authority::ParseBody<authority::Observe>(body);
+                              decided = r.ok() && r->kind != authority::RecordKind::kDrops &&
+                                        r->rung >= authority::Rung::kProbation;
+                              return !decided;
+                            })
+               .ok());
+  if (!decided)
+    violations_.push_back(m.name + ": a packet of " + sender->name + " without a durable decision");
 }
 
-// The log and the live state agree: every committed peer has its COMMITTED or DECIDED record, and the chain holds.
+// The log and the live state agree: every committed peer has its COMMITTED or DECIDED record, and
+// the chain holds.
 void World::CheckLog(Machine& m) {
   const absl::Status s = m.disk.Verify(8);
   if (!s.ok()) violations_.push_back(m.name + ": " + Text(s));
@@ -324,8 +371,10 @@ issuing::Invitation World::InviteBy(Machine& sponsor, uint16_t uses) {
   std::optional<authority::Held<authority::Invite>> invite;
   Do(sponsor, [&](node::Control& c, node::Outbox& out) {
     auto made = c.Invite(now(),
-                         {.one_time_key = crypto::Ed25519Public(seed), .uses = uses,
-                          .flags = authority::kInviteEnroller | authority::kInvitePreApproved, .members = {}},
+                         {.one_time_key = crypto::Ed25519Public(seed),
+                          .uses = uses,
+                          .flags = authority::kInviteEnroller | authority::kInvitePreApproved,
+                          .members = {}},
                          out);
     AQ_CHECK(made.ok());
     invite = *std::move(made);
@@ -336,9 +385,13 @@ issuing::Invitation World::InviteBy(Machine& sponsor, uint16_t uses) {
 Machine& World::Join(const std::string& name, Machine& sponsor) {
   Machine& m = Add(name, InviteBy(sponsor));
   Start(m);
-  RunUntil([&] {
-    return std::any_of(m.events.begin(), m.events.end(), [](const node::Event& e) { return e.kind == node::Event::Kind::kJoined; });
-  }, 60s);
+  RunUntil(
+      [&] {
+        return std::any_of(m.events.begin(), m.events.end(), [](const node::Event& e) {
+          return e.kind == node::Event::Kind::kJoined;
+        });
+      },
+      60s);
   return m;
 }
 

@@ -1,5 +1,5 @@
-// World: the second driver. It runs the same node::Control as the daemon, on virtual time, a virtual
-// network and disks in memory, and watches what an omniscient observer would see.
+// World: the second driver. It runs the same node::Control as the daemon, on virtual time, a
+// virtual network and disks in memory, and watches what an omniscient observer would see.
 // Spec:   spec/simulation.md; reliability §6. Everything is a function of the seed: the same seed gives the
 //         same trace hash.
 // Bounds: kEventsMax events a run, so that a storm ends a run instead of the machine.
@@ -38,15 +38,15 @@ struct Machine {
   Kid kid, log;
   Endpoint endpoint;
   issuing::MemorySeqs seqs;
-  lineage::MemStore disk;                      // what is durable
+  lineage::MemStore disk;  // what is durable
   std::optional<issuing::Invitation> invitation;
-  std::unique_ptr<node::Control> control;      // null: crashed or not started
-  std::vector<lineage::Batch> writing;         // handed over, not durable yet
+  std::unique_ptr<node::Control> control;  // null: crashed or not started
+  std::vector<lineage::Batch> writing;     // handed over, not durable yet
   node::Ticket written = 0;
-  uint64_t life = 0;                           // rises at each crash: events of an earlier life are void
-  std::vector<Bytes> tun;                      // packets delivered to it
+  uint64_t life = 0;       // rises at each crash: events of an earlier life are void
+  std::vector<Bytes> tun;  // packets delivered to it
   std::vector<node::Event> events;
-  std::set<Kid> revoked_durable;               // revocations that its disk holds
+  std::set<Kid> revoked_durable;  // revocations that its disk holds
   Instant wake_at = kNever;
 };
 
@@ -56,12 +56,13 @@ class World {
   ~World();
 
   // ---- building ----
-  // The first machine of a new mesh: root key, charter, its grants and the default fragment on its disk.
+  // The first machine of a new mesh: root key, charter, its grants and the default fragment on its
+  // disk.
   Machine& Found(const std::string& name);
   // A machine without grants that redeems `invitation` when it starts.
   Machine& Add(const std::string& name, issuing::Invitation invitation);
   void Start(Machine& m);
-  void Crash(Machine& m);                      // what was not synced is gone
+  void Crash(Machine& m);  // what was not synced is gone
   // An invitation by `sponsor`, pre-approved unless said otherwise.
   issuing::Invitation InviteBy(Machine& sponsor, uint16_t uses = 1);
   // Found + Add + Start + run until joined.
@@ -79,14 +80,14 @@ class World {
   // One UDP packet from a to b's overlay IPv6, out of a's TUN. The payload ends in `mark`.
   void Send(Machine& a, const Machine& b, uint16_t port, uint32_t mark);
   bool Got(const Machine& m, uint32_t mark) const;
-  bool CanTalk(Machine& a, Machine& b);        // a packet each way, within 3 s
+  bool CanTalk(Machine& a, Machine& b);  // a packet each way, within 3 s
 
   // ---- watching ----
   Now now() const;
   std::vector<std::unique_ptr<Machine>>& machines() { return machines_; }
   Machine* Find(const std::string& name);
   const std::vector<std::string>& violations() const { return violations_; }
-  std::string TraceHash() const;               // over every event, in order
+  std::string TraceHash() const;  // over every event, in order
   uint64_t events() const { return events_; }
   const ScopeId& scope() const { return scope_; }
   IpAddress AddressOf(const Machine& m) const;

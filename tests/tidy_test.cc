@@ -1,5 +1,5 @@
-// The house rules that a compiler does not know: which room may include which, and which words are banned
-// in which room, each ban naming what to use instead.
+// The house rules that a compiler does not know: which room may include which, and which words are
+// banned in which room, each ban naming what to use instead.
 // Spec: spec/rooms.md.
 #include <gtest/gtest.h>
 
@@ -12,8 +12,8 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Room {
-  const char* folder;                     // longest match wins
-  std::vector<std::string> may_include;   // project folders; its own is always allowed
+  const char* folder;                    // longest match wins
+  std::vector<std::string> may_include;  // project folders; its own is always allowed
 };
 
 const std::vector<Room>& Rooms() {
@@ -31,15 +31,27 @@ const std::vector<Room>& Rooms() {
       {"issuing", {"core"}},
       {"issuing/custody", {"issuing", "core"}},
       {"node", {"admission", "trust", "lineage", "transport", "issuing", "core"}},
-      {"daemon", {"node", "admission", "trust", "lineage", "transport", "issuing", "core", "proto"}},
+      {"daemon",
+       {"node", "admission", "trust", "lineage", "transport", "issuing", "core", "proto"}},
       {"sim", {"node", "admission", "trust", "lineage", "transport", "issuing", "core"}},
-      {"apps", {"daemon", "sim", "node", "admission", "trust", "lineage", "transport", "issuing", "core", "proto"}},
+      {"apps",
+       {"daemon",
+        "sim",
+        "node",
+        "admission",
+        "trust",
+        "lineage",
+        "transport",
+        "issuing",
+        "core",
+        "proto"}},
   };
   return rooms;
 }
 
 const std::vector<std::string>& Annexes() {
-  static const std::vector<std::string> annexes = {"transport/os", "lineage/rocks", "issuing/custody"};
+  static const std::vector<std::string> annexes = {
+      "transport/os", "lineage/rocks", "issuing/custody"};
   return annexes;
 }
 
@@ -54,7 +66,9 @@ const std::vector<Ban>& Bans() {
       {"steady_clock", {}, "the Now that the driver hands in"},
       {"system_clock", {}, "the Now that the driver hands in"},
       {"random_device", {}, "the Rng that the driver seeds"},
-      {"std::thread", {"daemon", "lineage/rocks", "transport/os", "apps"}, "an engine that a driver calls"},
+      {"std::thread",
+       {"daemon", "lineage/rocks", "transport/os", "apps"},
+       "an engine that a driver calls"},
       {"rocksdb/", {"lineage/rocks"}, "lineage/store.h"},
       {"<boost/", {"transport/os", "daemon", "apps"}, "an engine without I/O"},
       {"<iostream>", {}, "fmt or the logger"},
@@ -62,7 +76,9 @@ const std::vector<Ban>& Bans() {
       {"std::shared_mutex", {}, "a snapshot, or absl::Mutex at the edge"},
       {"getenv", {"apps", "daemon"}, "a field of Config"},
       {".pb.h\"", {"daemon", "apps"}, "a struct of core"},
-      {"ForTest(", {"transport/wireguard"}, "production code without test doors; vectors need fixed cookies there"},
+      {"ForTest(",
+       {"transport/wireguard"},
+       "production code without test doors; vectors need fixed cookies there"},
   };
   return bans;
 }
@@ -76,7 +92,9 @@ bool Within(const std::string& path, const std::string& folder) {
 const Room* RoomOf(const std::string& path) {
   const Room* best = nullptr;
   for (const Room& r : Rooms()) {
-    if (Within(path, r.folder) && (!best || std::string(r.folder).size() > std::string(best->folder).size())) best = &r;
+    if (Within(path, r.folder) &&
+        (!best || std::string(r.folder).size() > std::string(best->folder).size()))
+      best = &r;
   }
   return best;
 }
@@ -96,7 +114,16 @@ bool MayInclude(const Room& room, const std::string& header) {
 
 template <class F>
 void ForEachSource(F f) {
-  for (const char* top : {"core", "trust", "admission", "lineage", "transport", "issuing", "node", "daemon", "sim", "apps"}) {
+  for (const char* top : {"core",
+                          "trust",
+                          "admission",
+                          "lineage",
+                          "transport",
+                          "issuing",
+                          "node",
+                          "daemon",
+                          "sim",
+                          "apps"}) {
     for (const auto& entry : fs::recursive_directory_iterator(Root() / top)) {
       const auto extension = entry.path().extension();
       if (extension != ".h" && extension != ".cc") continue;
@@ -121,7 +148,8 @@ TEST(TidyTest, ArrowsBetweenRoomsRunOneWay) {
       if (!line.starts_with("#include \"")) continue;
       const std::string header = line.substr(10, line.find('"', 10) - 10);
       if (!fs::exists(Root() / header)) continue;  // generated
-      EXPECT_TRUE(MayInclude(*room, header)) << path << ":" << number << ": " << room->folder << " may not include " << header;
+      EXPECT_TRUE(MayInclude(*room, header))
+          << path << ":" << number << ": " << room->folder << " may not include " << header;
     }
   });
 }
@@ -137,7 +165,8 @@ TEST(TidyTest, BannedWordsNameWhatToUseInstead) {
         if (code.find(ban.token) == std::string::npos) continue;
         bool allowed = false;
         for (const std::string& folder : ban.allowed_in) allowed |= Within(path, folder);
-        EXPECT_TRUE(allowed) << path << ":" << number << ": no " << ban.token << " here; use " << ban.use_instead;
+        EXPECT_TRUE(allowed) << path << ":" << number << ": no " << ban.token << " here; use "
+                             << ban.use_instead;
       }
     }
   });
@@ -148,15 +177,20 @@ TEST(TidyTest, EveryHeaderHasItsGuardAndItsSentence) {
     if (!path.ends_with(".h")) return;
     EXPECT_TRUE(text.starts_with("// ")) << path << ": a header starts with what it is for";
     std::string guard = "AQMESH_";
-    for (char c : path) guard.push_back(std::isalnum(static_cast<unsigned char>(c)) ? static_cast<char>(std::toupper(c)) : '_');
-    EXPECT_NE(text.find("#ifndef " + guard + "_"), std::string::npos) << path << ": the guard is " << guard << "_";
+    for (char c : path)
+      guard.push_back(
+          std::isalnum(static_cast<unsigned char>(c)) ? static_cast<char>(std::toupper(c)) : '_');
+    EXPECT_NE(text.find("#ifndef " + guard + "_"), std::string::npos)
+        << path << ": the guard is " << guard << "_";
   });
 }
 
 TEST(TidyTest, NothingIsLeftUnfinished) {
-  const std::string marks[] = {std::string("TO") + "DO", std::string("FIX") + "ME", std::string("XX") + "X"};
+  const std::string marks[] = {
+      std::string("TO") + "DO", std::string("FIX") + "ME", std::string("XX") + "X"};
   ForEachSource([&](const std::string& path, const std::string& text) {
-    for (const auto& mark : marks) EXPECT_EQ(text.find(mark), std::string::npos) << path << " says " << mark;
+    for (const auto& mark : marks)
+      EXPECT_EQ(text.find(mark), std::string::npos) << path << " says " << mark;
   });
 }
 

@@ -1,6 +1,7 @@
 // How much a verified chain weighs: the least trust in anyone that it runs through.
 // Spec:   spec/trust.md §1: L_adm of the chain = min over all issuers and the subject; Q16, rounded down.
-//         Priors come from the charter's taxonomy, down from the voter; an absolute prior stands alone.
+//         Priors come from the charter's taxonomy, down from the voter; an absolute prior stands
+//         alone.
 // Thread: pure. Cost: O(chain).
 #ifndef AQMESH_TRUST_WEIGH_H_
 #define AQMESH_TRUST_WEIGH_H_

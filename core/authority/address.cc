@@ -51,7 +51,9 @@ IpAddress DerivedIp6(const ScopeId& scope, const Kid& kid) {
   return *IpAddress::From(raw);
 }
 
-std::vector<IpAddress> Ip4Candidates(const ScopeId& scope, const Kid& kid, const std::optional<Prefix>& pool4) {
+std::vector<IpAddress> Ip4Candidates(const ScopeId& scope,
+                                     const Kid& kid,
+                                     const std::optional<Prefix>& pool4) {
   const Prefix pool = pool4.value_or(DefaultPool4());
   AQ_CHECK(!pool.address.is_v6());
   AQ_CHECK(pool.length >= 8);
@@ -60,7 +62,8 @@ std::vector<IpAddress> Ip4Candidates(const ScopeId& scope, const Kid& kid, const
   const uint32_t base = LoadBe<uint32_t>(pool.address.bytes().data());
   std::vector<IpAddress> out;
   for (uint8_t c = 0; c < kIp4CandidatesMax; ++c) {
-    const crypto::Hash32 hash = crypto::H256({AsBytes("aqmesh/1/ip4"), scope, kid, ByteView(&c, 1)});
+    const crypto::Hash32 hash =
+        crypto::H256({AsBytes("aqmesh/1/ip4"), scope, kid, ByteView(&c, 1)});
     const uint32_t low = LoadBe<uint32_t>(hash.data()) & mask;
     if (low == 0 || low == mask || InForeignServiceRange(base | low)) continue;
     out.push_back(FromV4(base | low));
@@ -68,7 +71,10 @@ std::vector<IpAddress> Ip4Candidates(const ScopeId& scope, const Kid& kid, const
   return out;
 }
 
-bool IsDerivedHost(const Prefix& p, const ScopeId& scope, const Kid& kid, const std::optional<Prefix>& pool4) {
+bool IsDerivedHost(const Prefix& p,
+                   const ScopeId& scope,
+                   const Kid& kid,
+                   const std::optional<Prefix>& pool4) {
   if (p.length != p.address.bits()) return false;
   if (p.address.is_v6()) return p.address == DerivedIp6(scope, kid);
   const std::vector<IpAddress> candidates = Ip4Candidates(scope, kid, pool4);

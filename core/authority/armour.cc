@@ -13,7 +13,8 @@ constexpr std::string_view kEnd = "-----END AQMESH ";
 constexpr std::string_view kDashes = "-----";
 constexpr size_t kLineChars = 64;
 constexpr size_t kBase64Max = (kObjectBytesMax + 2) / 3 * 4;
-constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr std::string_view kAlphabet =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 std::string Base64(ByteView b) {
   std::string out;
@@ -46,7 +47,9 @@ std::optional<Bytes> FromBase64(std::string_view text) {
 
 std::string Word(Ctx ctx) {
   std::string word(CtxName(ctx));
-  std::transform(word.begin(), word.end(), word.begin(), [](char c) { return static_cast<char>(c - 'a' + 'A'); });
+  std::transform(word.begin(), word.end(), word.begin(), [](char c) {
+    return static_cast<char>(c - 'a' + 'A');
+  });
   return word;
 }
 
@@ -96,7 +99,8 @@ absl::StatusOr<Signed> ParseBlock(Lines& lines, std::string_view word) {
       if (*end != word) return Refused(lines.number(), "END line of another object");
       break;
     }
-    if (line->empty() || line->size() > kLineChars || last) return Refused(lines.number(), "not base64 in lines of 64");
+    if (line->empty() || line->size() > kLineChars || last)
+      return Refused(lines.number(), "not base64 in lines of 64");
     last = line->size() < kLineChars;
     text += *line;
     if (text.size() > kBase64Max) return Refused(lines.number(), "block larger than any object");
@@ -107,7 +111,8 @@ absl::StatusOr<Signed> ParseBlock(Lines& lines, std::string_view word) {
   }
   absl::StatusOr<Signed> object = Signed::Parse(*bytes);
   if (!object.ok()) return Annotate(object.status(), Join("armour: line ", begin));
-  if (object->ctx() != *ctx) return Refused(begin, Join("the block holds a ", CtxName(object->ctx())));
+  if (object->ctx() != *ctx)
+    return Refused(begin, Join("the block holds a ", CtxName(object->ctx())));
   return object;
 }
 
@@ -122,24 +127,29 @@ std::string Armour(const Signed& object) {
 }
 
 absl::StatusOr<std::vector<Signed>> ParseArmour(std::string_view text) {
-  if (text.size() > kArmourTextMax) return InvalidArgument("armour: text of more than ", kArmourTextMax, " bytes; split it");
+  if (text.size() > kArmourTextMax)
+    return InvalidArgument("armour: text of more than ", kArmourTextMax, " bytes; split it");
   std::vector<Signed> out;
   Lines lines(text);
   while (const auto line = lines.Next()) {
     if (WordOf(*line, kEnd)) return Refused(lines.number(), "END line without its BEGIN line");
     const auto word = WordOf(*line, kBegin);
     if (!word) continue;
-    if (out.size() == kArmourBlocksMax) return Refused(lines.number(), Join("more than ", kArmourBlocksMax, " blocks"));
+    if (out.size() == kArmourBlocksMax)
+      return Refused(lines.number(), Join("more than ", kArmourBlocksMax, " blocks"));
     AQ_ASSIGN_OR_RETURN(Signed object, ParseBlock(lines, *word));
     out.push_back(std::move(object));
   }
-  if (out.empty()) return InvalidArgument("armour: no line \"-----BEGIN AQMESH ...-----\" in the text (spec/objects.md §5)");
+  if (out.empty())
+    return InvalidArgument(
+        "armour: no line \"-----BEGIN AQMESH ...-----\" in the text (spec/objects.md §5)");
   return out;
 }
 
 absl::StatusOr<Signed> ParseArmourOne(std::string_view text) {
   AQ_ASSIGN_OR_RETURN(std::vector<Signed> blocks, ParseArmour(text));
-  if (blocks.size() != 1) return InvalidArgument("armour: ", blocks.size(), " blocks where one belongs");
+  if (blocks.size() != 1)
+    return InvalidArgument("armour: ", blocks.size(), " blocks where one belongs");
   return std::move(blocks[0]);
 }
 

@@ -13,19 +13,27 @@ constexpr uint16_t kRateClassShift = 8;
 constexpr uint16_t kDutyBits = 0x003f;
 constexpr uint8_t kAnyProto = 255;
 
-MaybeObjection Wider(std::string detail) { return Objection{Reason::kAttenuation, std::move(detail)}; }
-MaybeObjection NotForClass(std::string detail) { return Objection{Reason::kClassOrCap, std::move(detail)}; }
+MaybeObjection Wider(std::string detail) {
+  return Objection{Reason::kAttenuation, std::move(detail)};
+}
+MaybeObjection NotForClass(std::string detail) {
+  return Objection{Reason::kClassOrCap, std::move(detail)};
+}
 
-// ---- the rows of the grant's table, in its order --------------------------------------------------------
+// ---- the rows of the grant's table, in its order
+// --------------------------------------------------------
 
 MaybeObjection CheckScope(const GrantEdge& e, const Ground& g) {
-  if (e.child->scope != g.scope) return Wider("scope: the grant is for another scope than the charter's");
-  if (e.parent != nullptr && e.child->scope != e.parent->scope) return Wider("scope: differs from the parent grant's");
+  if (e.child->scope != g.scope)
+    return Wider("scope: the grant is for another scope than the charter's");
+  if (e.parent != nullptr && e.child->scope != e.parent->scope)
+    return Wider("scope: differs from the parent grant's");
   return std::nullopt;
 }
 
 MaybeObjection CheckIssuer(const GrantEdge& e, const Ground&) {
-  if (e.child_signer != e.parent_subject) return Wider("issuer: the signer is not the parent's subject");
+  if (e.child_signer != e.parent_subject)
+    return Wider("issuer: the signer is not the parent's subject");
   if (e.child_subject == e.child_signer) return Wider("issuer: the grant is to its own signer");
   if (e.parent != nullptr && (e.parent->caps & kCapIssueGrant) == 0) {
     return NotForClass("issuer: the parent grant lacks issue_grant");
@@ -35,7 +43,8 @@ MaybeObjection CheckIssuer(const GrantEdge& e, const Ground&) {
 
 MaybeObjection CheckSuite(const GrantEdge& e, const Ground& g) {
   const auto suite = static_cast<uint16_t>(e.child->suite);
-  if (e.child->suite == Suite::kX25519Static) return std::nullopt;  // cannot sign, so needs no entry
+  if (e.child->suite == Suite::kX25519Static)
+    return std::nullopt;  // cannot sign, so needs no entry
   if (std::ranges::find(g.charter->suites, suite) != g.charter->suites.end()) return std::nullopt;
   return Wider(Join("suite: ", suite, " is not in the charter's list"));
 }
@@ -59,7 +68,8 @@ MaybeObjection CheckDepth(const GrantEdge& e, const Ground& g) {
 
 MaybeObjection CheckWindow(const GrantEdge& e, const Ground& g) {
   const ClassRule* row = g.taxonomy->Find(e.child->cls);
-  if (row == nullptr || e.child->ttl > row->max_ttl) return Wider("ttl: longer than the class may live");
+  if (row == nullptr || e.child->ttl > row->max_ttl)
+    return Wider("ttl: longer than the class may live");
   if (e.parent == nullptr) return std::nullopt;
   const uint64_t from = e.child->not_before, until = from + e.child->ttl;
   if (until < from) return Wider("window: overflows");
@@ -70,8 +80,10 @@ MaybeObjection CheckWindow(const GrantEdge& e, const Ground& g) {
 
 MaybeObjection CheckCaps(const GrantEdge& e, const Ground& g) {
   const ClassRule* row = g.taxonomy->Find(e.child->cls);
-  if (row == nullptr || (e.child->caps & ~row->caps) != 0) return NotForClass("caps: more than the class may hold");
-  if (e.parent != nullptr && (e.child->caps & ~e.parent->caps) != 0) return Wider("caps: more than the parent holds");
+  if (row == nullptr || (e.child->caps & ~row->caps) != 0)
+    return NotForClass("caps: more than the class may hold");
+  if (e.parent != nullptr && (e.child->caps & ~e.parent->caps) != 0)
+    return Wider("caps: more than the parent holds");
   return std::nullopt;
 }
 
@@ -79,12 +91,14 @@ MaybeObjection CheckObligations(const GrantEdge& e, const Ground&) {
   if (e.parent == nullptr) return std::nullopt;
   const uint16_t owed = e.parent->obligations, has = e.child->obligations;
   if ((owed & kDutyBits & ~has) != 0) return Wider("obligations: one of the parent's is missing");
-  if ((owed >> kRateClassShift) > (has >> kRateClassShift)) return Wider("obligations: rate class looser than the parent's");
+  if ((owed >> kRateClassShift) > (has >> kRateClassShift))
+    return Wider("obligations: rate class looser than the parent's");
   return std::nullopt;
 }
 
 MaybeObjection CheckCharterVersion(const GrantEdge& e, const Ground& g) {
-  if (e.child->charter_version < g.charter_floor) return Wider("charter_version: below the scope's floor");
+  if (e.child->charter_version < g.charter_floor)
+    return Wider("charter_version: below the scope's floor");
   return std::nullopt;
 }
 
@@ -93,7 +107,9 @@ MaybeObjection CheckPrefixes(const GrantEdge& e, const Ground& g) {
   for (const Prefix& p : e.child->prefixes) {
     const bool inside = std::ranges::any_of(wide, [&p](const Prefix& w) { return w.Contains(p); });
     if (inside || IsDerivedHost(p, g.scope, e.child_subject, g.charter->pool4)) continue;
-    return Wider(Join("prefixes: ", p.ToString(), " is neither inside one of the parent's nor the subject's own address"));
+    return Wider(Join("prefixes: ",
+                      p.ToString(),
+                      " is neither inside one of the parent's nor the subject's own address"));
   }
   return std::nullopt;
 }
@@ -113,28 +129,44 @@ MaybeObjection CheckRouting(const GrantEdge& e, const Ground&) {
   const Routing& wide = e.parent->routing ? *e.parent->routing : kNoRouting;
   const Routing& narrow = e.child->routing ? *e.child->routing : kNoRouting;
   for (const ScopeId& scope : narrow.carry) {
-    if (std::ranges::find(wide.carry, scope) == wide.carry.end()) return Wider("routing: carry names a scope that the parent does not");
+    if (std::ranges::find(wide.carry, scope) == wide.carry.end())
+      return Wider("routing: carry names a scope that the parent does not");
   }
   if (narrow.max_relays > wide.max_relays) return Wider("routing: more relays than the parent");
   // Which scopes lie inside another is not known here, so narrower means equal: the safe side.
-  if (wide.must_stay && narrow.must_stay != wide.must_stay) return Wider("routing: must_stay is looser than the parent's");
+  if (wide.must_stay && narrow.must_stay != wide.must_stay)
+    return Wider("routing: must_stay is looser than the parent's");
   return std::nullopt;
 }
 
 using RowCheck = MaybeObjection (*)(const GrantEdge&, const Ground&);
-constexpr RowCheck kRows[] = {CheckScope, CheckIssuer, CheckSuite,       CheckClass,          CheckDepth,    CheckWindow,
-                              CheckCaps,  CheckObligations, CheckCharterVersion, CheckPrefixes, CheckTags, CheckRouting};
+constexpr RowCheck kRows[] = {CheckScope,
+                              CheckIssuer,
+                              CheckSuite,
+                              CheckClass,
+                              CheckDepth,
+                              CheckWindow,
+                              CheckCaps,
+                              CheckObligations,
+                              CheckCharterVersion,
+                              CheckPrefixes,
+                              CheckTags,
+                              CheckRouting};
 
-// ---- rules ----------------------------------------------------------------------------------------------
+// ---- rules
+// ----------------------------------------------------------------------------------------------
 
 // Every narrow range inside one wide range. Ranges of one list never touch, so this is exact.
 bool RangesCover(std::span<const Range16> wide, std::span<const Range16> narrow) {
   return std::ranges::all_of(narrow, [wide](const Range16& n) {
-    return std::ranges::any_of(wide, [&n](const Range16& w) { return w.lo <= n.lo && n.hi <= w.hi; });
+    return std::ranges::any_of(wide,
+                               [&n](const Range16& w) { return w.lo <= n.lo && n.hi <= w.hi; });
   });
 }
 
-bool HasPorts(uint8_t proto) { return proto == 6 || proto == 17 || proto == 33 || proto == 132 || proto == 136; }
+bool HasPorts(uint8_t proto) {
+  return proto == 6 || proto == 17 || proto == 33 || proto == 132 || proto == 136;
+}
 bool IsAny(ByteView protos) { return protos.size() == 1 && protos[0] == kAnyProto; }
 
 // `owed` occurs in `done` in its order: what the parent had transformed is still transformed so.
@@ -148,7 +180,8 @@ bool Subsequence(std::span<const std::string> owed, std::span<const std::string>
 
 MaybeObjection CheckRuleTime(const Rule& child, const Rule& parent) {
   if (child.since < parent.since) return Wider("since: earlier than the parent rule's");
-  if (parent.until != 0 && (child.until == 0 || child.until > parent.until)) return Wider("until: later than the parent rule's");
+  if (parent.until != 0 && (child.until == 0 || child.until > parent.until))
+    return Wider("until: later than the parent rule's");
   if (!parent.hours.empty() && (child.hours.empty() || !RangesCover(parent.hours, child.hours))) {
     return Wider("hours: outside the parent rule's");
   }
@@ -157,12 +190,14 @@ MaybeObjection CheckRuleTime(const Rule& child, const Rule& parent) {
 
 MaybeObjection CheckRuleDuties(const Rule& child, const Rule& parent) {
   constexpr uint16_t kDuties = kDoLogFlow | kDoLogHeaders | kDoEscalate;
-  if ((parent.directives & kDuties & ~child.directives) != 0) return Wider("do: a duty of the parent rule is missing");
+  if ((parent.directives & kDuties & ~child.directives) != 0)
+    return Wider("do: a duty of the parent rule is missing");
   if (child.rate < parent.rate) return Wider("rate: looser than the parent rule's");
   if (parent.drop_after != 0 && (child.drop_after == 0 || child.drop_after > parent.drop_after)) {
     return Wider("drop-after: later than the parent rule's");
   }
-  if (!Subsequence(parent.transform, child.transform)) return Wider("transform: one of the parent rule's is missing");
+  if (!Subsequence(parent.transform, child.transform))
+    return Wider("transform: one of the parent rule's is missing");
   return std::nullopt;
 }
 
@@ -202,7 +237,9 @@ bool SelectorCovers(const Selector& wide, const Selector& narrow) {
   return false;
 }
 
-bool ServiceCovers(ByteView wide_protos, std::span<const Range16> wide_ports, ByteView narrow_protos,
+bool ServiceCovers(ByteView wide_protos,
+                   std::span<const Range16> wide_ports,
+                   ByteView narrow_protos,
                    std::span<const Range16> narrow_ports) {
   if (narrow_protos.empty()) return false;  // means nothing, so proves nothing
   if (IsAny(wide_protos)) return true;
@@ -219,7 +256,8 @@ MaybeObjection CheckRuleEdge(const Rule& child, const Rule& parent) {
   if (!ServiceCovers(parent.protos, parent.ports, child.protos, child.ports)) {
     return Wider("service: protocols or ports beyond the parent rule's");
   }
-  if (parent.one_way != 0 && child.one_way == 0) return Wider("one-way: the parent rule allows no replies");
+  if (parent.one_way != 0 && child.one_way == 0)
+    return Wider("one-way: the parent rule allows no replies");
   if ((child.directives & kDoForward) != 0 && (parent.directives & kDoForward) == 0) {
     return Wider("forward: the parent rule does not forward");
   }
@@ -228,8 +266,10 @@ MaybeObjection CheckRuleEdge(const Rule& child, const Rule& parent) {
 }
 
 MaybeObjection CheckFragmentEdge(const Fragment& child, const Kid& signer, const Fragment& parent) {
-  if (child.scope != parent.scope) return Wider("fragment: scope differs from the parent fragment's");
-  if (!parent.delegate || *parent.delegate != signer) return Wider("fragment: the signer is not the parent fragment's delegate");
+  if (child.scope != parent.scope)
+    return Wider("fragment: scope differs from the parent fragment's");
+  if (!parent.delegate || *parent.delegate != signer)
+    return Wider("fragment: the signer is not the parent fragment's delegate");
   for (size_t i = 0; i < child.rules.size(); ++i) {
     const Rule& rule = child.rules[i];
     if (rule.via == 0 || rule.via > parent.rules.size()) {
@@ -243,7 +283,8 @@ MaybeObjection CheckFragmentEdge(const Fragment& child, const Kid& signer, const
   return std::nullopt;
 }
 
-MaybeObjection CheckRootFragment(const Fragment& fragment, const Grant& authority,
+MaybeObjection CheckRootFragment(const Fragment& fragment,
+                                 const Grant& authority,
                                  const std::function<bool(const Kid&)>& granted) {
   using Kind = Selector::Kind;
   for (size_t i = 0; i < fragment.rules.size(); ++i) {
@@ -255,10 +296,12 @@ MaybeObjection CheckRootFragment(const Fragment& fragment, const Grant& authorit
       case Kind::kKid: inside = granted(dst.kid); break;
       case Kind::kPrefix4:
       case Kind::kPrefix6:
-        inside = std::ranges::any_of(authority.prefixes, [&dst](const Prefix& p) { return p.Contains(dst.prefix); });
+        inside = std::ranges::any_of(authority.prefixes,
+                                     [&dst](const Prefix& p) { return p.Contains(dst.prefix); });
         break;
     }
-    if (!inside) return Wider(Join("fragment: rule ", i + 1, ": dst is not inside the signer's grant"));
+    if (!inside)
+      return Wider(Join("fragment: rule ", i + 1, ": dst is not inside the signer's grant"));
   }
   return std::nullopt;
 }

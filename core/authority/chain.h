@@ -1,11 +1,13 @@
-// Authenticates a chain: from a leaf grant up to a charter held here, every edge, every ancestor, every
-// signature, and the fragments that the presenter relies on. The one maker of Verified.
+// Authenticates a chain: from a leaf grant up to a charter held here, every edge, every ancestor,
+// every signature, and the fragments that the presenter relies on. The one maker of Verified.
 // Spec:   spec/objects.md §4 steps 11-13; spec/admission.md §3: cheap checks first, then signatures nearest the
 //         charter first and the presenter's last, stop at the first failure.
 // Bounds: kChainMax grants, kFragmentsMax fragments of kFragmentDepthMax levels, AuthInput::signatures_max
 //         checks of a signature (those cached are free).
-// Thread: pure but for the signature cache and the store's order of use. Errors: a refusal is a Verified
-//         below kAdmit with its reason; a stranger (issuer unknown) is nullopt and costs no signature.
+// Thread: pure but for the signature cache and the store's order of use. Errors: a refusal is a
+// Verified
+//         below kAdmit with its reason; a stranger (issuer unknown) is nullopt and costs no
+//         signature.
 // Cost:   ~5 us without, 39 us each signature with.
 #ifndef AQMESH_CORE_AUTHORITY_CHAIN_H_
 #define AQMESH_CORE_AUTHORITY_CHAIN_H_
@@ -30,7 +32,8 @@ inline constexpr uint64_t kClockSlackSeconds = 120;
 bool NotYet(uint64_t not_before, uint64_t now);
 bool Lapsed(uint64_t not_before, uint64_t ttl, uint64_t now);
 
-// One scope as this node holds it. charters: verified (VerifyCharter), oldest first, the newest in force.
+// One scope as this node holds it. charters: verified (VerifyCharter), oldest first, the newest in
+// force.
 struct ScopeHeld {
   std::span<const Held<Charter>> charters;
   ScopeId scope;
@@ -42,20 +45,23 @@ struct ScopeHeld {
 
 struct AuthInput {
   std::span<const ScopeHeld> scopes;
-  // What was presented: presentation, or nullptr for a bare chain. Its h, role and answers are the caller's
-  // to compare. items: the other objects that came along; without a presentation items[0] is the leaf.
+  // What was presented: presentation, or nullptr for a bare chain. Its h, role and answers are the
+  // caller's to compare. items: the other objects that came along; without a presentation items[0]
+  // is the leaf.
   const Held<Presentation>* presentation = nullptr;
   std::span<const SignedPtr> items;
   const ObjectStore* store = nullptr;  // may be nullptr
   SignatureCache* cache = nullptr;     // may be nullptr
   WallTime now;
   size_t signatures_max = kSignaturesMax;
-  // How many may still be spent once the cheap checks have refused: enough to answer the presenter, or 0.
+  // How many may still be spent once the cheap checks have refused: enough to answer the presenter,
+  // or 0.
   size_t signatures_if_bad = 0;
 };
 
-// The rules that a chain's fragments put in force. A packet passes iff for one entry of `rules` it matches
-// every level: the cited fragment's rule first, then the one that it narrows, up to the root fragment's.
+// The rules that a chain's fragments put in force. A packet passes iff for one entry of `rules` it
+// matches every level: the cited fragment's rule first, then the one that it narrows, up to the
+// root fragment's.
 struct EffectiveRules {
   std::vector<std::shared_ptr<const Held<Fragment>>> fragments;  // what the pointers point into
   std::vector<std::vector<const Rule*>> rules;
@@ -67,32 +73,38 @@ struct AuthReport {
   std::string why;             // empty, or the sentence behind Verified::reason
   std::vector<Ref16> missing;  // with kObjectsMissing or kCharterUnknown: what to pull
   size_t signature_checks = 0;
-  bool presenter_verified = false;        // the presentation's signature held: the presenter may be answered
-  EffectiveRules rules;                   // filled when the rung is kAdmit or kEscalate
-  std::vector<Held<Rotate>> rotates;      // that came along and were verified, commitment too; for Restrictions::Add
-  std::vector<std::pair<SignedPtr, uint64_t>> statements;  // verified E statements and their seq, for Expansions
-  std::vector<std::string> made;          // the checks made, in order, one sentence each
+  bool presenter_verified =
+      false;             // the presentation's signature held: the presenter may be answered
+  EffectiveRules rules;  // filled when the rung is kAdmit or kEscalate
+  std::vector<Held<Rotate>>
+      rotates;  // that came along and were verified, commitment too; for Restrictions::Add
+  std::vector<std::pair<SignedPtr, uint64_t>>
+      statements;                 // verified E statements and their seq, for Expansions
+  std::vector<std::string> made;  // the checks made, in order, one sentence each
 };
 
 std::optional<Verified> Authenticate(const AuthInput& input, AuthReport& report);
 
-// A live or written request to join, under an invitation whose signer is known here: the one form that is let
-// in without a grant, to ESCALATE (authority A.9). Checks scope, times, both signatures and the redeem
-// proof; uses and who may redeem are the caller's. nullopt: a stranger (inviter unknown); no signature was
-// checked. The chain names the subject and has no grants.
+// A live or written request to join, under an invitation whose signer is known here: the one form
+// that is let in without a grant, to ESCALATE (authority A.9). Checks scope, times, both signatures
+// and the redeem proof; uses and who may redeem are the caller's. nullopt: a stranger (inviter
+// unknown); no signature was checked. The chain names the subject and has no grants.
 struct RequestInput {
   const Held<Request>& request;
   const Held<Invite>& invite;
   ScopeId scope;
-  std::optional<Ed25519Key> inviter;  // key of the invitation's signer, if this node knows it as an issuer
+  std::optional<Ed25519Key>
+      inviter;  // key of the invitation's signer, if this node knows it as an issuer
   WallTime now;
 };
 std::optional<Verified> AuthenticateRequest(const RequestInput& input, AuthReport& report);
 
-// A charter against the one before it (nullptr: a genesis) and the votes for it. `restrictions` knows the
-// voters' rotations; may be nullptr.
-absl::Status VerifyCharter(const Held<Charter>& charter, const Held<Charter>* prev,
-                           std::span<const Held<Cosign>> votes, const Restrictions* restrictions);
+// A charter against the one before it (nullptr: a genesis) and the votes for it. `restrictions`
+// knows the voters' rotations; may be nullptr.
+absl::Status VerifyCharter(const Held<Charter>& charter,
+                           const Held<Charter>* prev,
+                           std::span<const Held<Cosign>> votes,
+                           const Restrictions* restrictions);
 ScopeId ScopeIdOf(const Held<Charter>& charter);  // of a genesis: from its body; else as it says
 
 // `aqmesh verify`: one object with only what is passed, no memory of a mesh.
@@ -100,7 +112,9 @@ struct StandaloneReport {
   absl::Status status;
   std::vector<std::string> made, not_made;
 };
-StandaloneReport VerifyStandalone(ByteView object, const Held<Charter>& charter, std::span<const SignedPtr> objects,
+StandaloneReport VerifyStandalone(ByteView object,
+                                  const Held<Charter>& charter,
+                                  std::span<const SignedPtr> objects,
                                   WallTime now);
 
 }  // namespace aqmesh::authority

@@ -33,21 +33,27 @@ class Decoder {
   template <class T>
   void Number(uint32_t number, std::string_view name, Mark mark, T& out, const NumberForm& form) {
     uint64_t value = 0;
-    if (!Enter(number, name, mark, WireType::kVarint) || !Take(number, reader_.Number(), value)) return;
+    if (!Enter(number, name, mark, WireType::kVarint) || !Take(number, reader_.Number(), value))
+      return;
     const uint64_t hi = std::min(form.hi, WidthMax<T>());
     if (value > WidthMax<T>()) return Refuse(number, "number wider than its field", 1);
-    if (value < form.lo || value > hi) return Refuse(number, Join(value, " is not in ", form.lo, "..", hi), 2);
+    if (value < form.lo || value > hi)
+      return Refuse(number, Join(value, " is not in ", form.lo, "..", hi), 2);
     out = static_cast<T>(value);
   }
 
   template <class T>
   void Bits(uint32_t number, std::string_view name, Mark mark, T& out, const BitsForm& form) {
     uint64_t value = 0;
-    if (!Enter(number, name, mark, WireType::kVarint) || !Take(number, reader_.Number(), value)) return;
+    if (!Enter(number, name, mark, WireType::kVarint) || !Take(number, reader_.Number(), value))
+      return;
     if (value > WidthMax<T>()) return Refuse(number, "number wider than its field", 1);
     if (const uint64_t unknown = value & ~form.all; unknown != 0) {
       const uint64_t lowest = unknown & (~unknown + 1);
-      return Refuse(number, Join("unknown bit 0x", std::string(absl::StrCat(absl::Hex(lowest, absl::kZeroPad4)))), 2);
+      return Refuse(
+          number,
+          Join("unknown bit 0x", std::string(absl::StrCat(absl::Hex(lowest, absl::kZeroPad4)))),
+          2);
     }
     out = static_cast<T>(value);
   }
@@ -55,7 +61,8 @@ class Decoder {
   template <class T, class F>
   void Form(uint32_t number, std::string_view name, Mark mark, T& out, const F&) {
     ByteView raw;
-    if (!Enter(number, name, mark, WireType::kBytes) || !Take(number, reader_.String(), raw)) return;
+    if (!Enter(number, name, mark, WireType::kBytes) || !Take(number, reader_.String(), raw))
+      return;
     typename F::Value value{};
     if (Broken broken = F::Get(raw, value)) return Refuse(number, broken, 2);
     out = std::move(value);
@@ -73,13 +80,16 @@ class Decoder {
   template <class T>
   void Message(uint32_t number, std::string_view name, Mark mark, std::optional<T>& out) {
     ByteView raw;
-    if (!Enter(number, name, mark, WireType::kBytes) || !Take(number, reader_.String(), raw)) return;
+    if (!Enter(number, name, mark, WireType::kBytes) || !Take(number, reader_.String(), raw))
+      return;
     Nested(number, name, raw, out.emplace());
   }
 
   template <class T>
   void Messages(uint32_t number, std::string_view name, ListMark mark, std::vector<T>& out) {
-    EachOf(number, name, mark, [this, number, name, &out](ByteView raw) { Nested(number, name, raw, out.emplace_back()); });
+    EachOf(number, name, mark, [this, number, name, &out](ByteView raw) {
+      Nested(number, name, raw, out.emplace_back());
+    });
   }
 
   // spec: objects#1 rule 4: no trailing bytes.
@@ -87,7 +97,8 @@ class Decoder {
     if (rules_.refused() || reader_.done()) return;
     start_ = reader_.at();
     const auto tag = reader_.PeekTag();
-    if (const auto* fault = std::get_if<Reader::Fault>(&tag)) return rules_.Refuse(0, base_ + fault->byte, fault->rule, 1);
+    if (const auto* fault = std::get_if<Reader::Fault>(&tag))
+      return rules_.Refuse(0, base_ + fault->byte, fault->rule, 1);
     Stray(std::get<wire::Tag>(tag).number);
   }
 
@@ -117,7 +128,10 @@ class Decoder {
       return false;
     }
     if (tag.type != type) {
-      Refuse(number, type == WireType::kVarint ? "bytes where a number belongs" : "a number where bytes belong", 1);
+      Refuse(number,
+             type == WireType::kVarint ? "bytes where a number belongs"
+                                       : "a number where bytes belong",
+             1);
       return false;
     }
     reader_.SkipTag();
@@ -126,7 +140,8 @@ class Decoder {
 
   // A tag below the field that comes next: seen already, or nobody's.
   void Stray(uint32_t number) {
-    Refuse(number, rules_.Knows(number) ? "doubled, or out of ascending order" : "unknown field", 1);
+    Refuse(
+        number, rules_.Knows(number) ? "doubled, or out of ascending order" : "unknown field", 1);
   }
 
   template <class T>
@@ -149,7 +164,8 @@ class Decoder {
       ByteView raw;
       if (!Take(number, reader_.String(), raw)) return;
       if (++count > mark.max) return Refuse(number, Join("more than ", mark.max, " values"), 2);
-      if (mark.ascending && count > 1 && !std::lexicographical_compare(last.begin(), last.end(), raw.begin(), raw.end())) {
+      if (mark.ascending && count > 1 &&
+          !std::lexicographical_compare(last.begin(), last.end(), raw.begin(), raw.end())) {
         return Refuse(number, "values do not strictly ascend", 1);
       }
       on_each(raw);
@@ -275,7 +291,10 @@ absl::StatusOr<T> ParseIn(ByteView body, const Signed* envelope) {
     const Bytes again = Encoder::Encoded(object);
     const auto at = std::mismatch(body.begin(), body.end(), again.begin(), again.end());
     if (at.first != body.end() || at.second != again.end()) {
-      rules.Refuse(0, static_cast<size_t>(at.first - body.begin()), "encodes differently when written again", 1);
+      rules.Refuse(0,
+                   static_cast<size_t>(at.first - body.begin()),
+                   "encodes differently when written again",
+                   1);
     }
   }
   if (refusal) return refusal->ToStatus();
@@ -283,7 +302,9 @@ absl::StatusOr<T> ParseIn(ByteView body, const Signed* envelope) {
 }
 
 absl::Status TooLarge(Ctx ctx, size_t size, size_t limit) {
-  return wire::Refusal{std::string(CtxName(ctx)), "", limit, Join(size, " bytes signed, at most ", limit), 2}.ToStatus();
+  return wire::Refusal{
+      std::string(CtxName(ctx)), "", limit, Join(size, " bytes signed, at most ", limit), 2}
+      .ToStatus();
 }
 
 }  // namespace
@@ -298,7 +319,9 @@ absl::StatusOr<Bytes> TryEncodeBody(const T& object) {
   Bytes body = Encoder::Encoded(object);
   AQ_ASSIGN_OR_RETURN(const T again, ParseBody<T>(body));
   if (!(again == object)) {
-    return InvalidArgument(CtxName(T::kCtx), ": a value has no encoding (an endpoint's zone, an empty routing); drop it");
+    return InvalidArgument(
+        CtxName(T::kCtx),
+        ": a value has no encoding (an endpoint's zone, an empty routing); drop it");
   }
   size_t limit = SignedBytesMax(T::kCtx, Suite::kEd25519);
   if constexpr (std::is_same_v<T, Grant>) {
@@ -325,7 +348,10 @@ void SortLists(T& object) {
 template <class T>
 absl::StatusOr<Held<T>> ParseObject(Signed envelope) {
   if (envelope.ctx() != T::kCtx) {
-    return InvalidArgument("envelope: field 1 ctx at byte 0: a ", CtxName(envelope.ctx()), ", not a ", CtxName(T::kCtx),
+    return InvalidArgument("envelope: field 1 ctx at byte 0: a ",
+                           CtxName(envelope.ctx()),
+                           ", not a ",
+                           CtxName(T::kCtx),
                            " (spec/objects.md §2)");
   }
   const size_t limit = SignedBytesMax(T::kCtx, envelope.suite());
@@ -340,12 +366,12 @@ absl::StatusOr<Held<T>> ParseObject(ByteView bytes) {
   return ParseObject<T>(std::move(envelope));
 }
 
-#define AQ_INSTANTIATE(T)                                             \
-  template absl::StatusOr<T> ParseBody<T>(ByteView);                  \
-  template absl::StatusOr<Bytes> TryEncodeBody<T>(const T&);          \
-  template Bytes EncodeBody<T>(const T&);                             \
-  template void SortLists<T>(T&);                                     \
-  template absl::StatusOr<Held<T>> ParseObject<T>(ByteView);          \
+#define AQ_INSTANTIATE(T)                                    \
+  template absl::StatusOr<T> ParseBody<T>(ByteView);         \
+  template absl::StatusOr<Bytes> TryEncodeBody<T>(const T&); \
+  template Bytes EncodeBody<T>(const T&);                    \
+  template void SortLists<T>(T&);                            \
+  template absl::StatusOr<Held<T>> ParseObject<T>(ByteView); \
   template absl::StatusOr<Held<T>> ParseObject<T>(Signed)
 
 AQ_INSTANTIATE(Charter);

@@ -1,7 +1,8 @@
-// The one description of every object: number, name, mark, bounds and form of each field, in the order of
-// the wire. Parsing, encoding, sorting and rendering are visitors of it.
+// The one description of every object: number, name, mark, bounds and form of each field, in the
+// order of the wire. Parsing, encoding, sorting and rendering are visitors of it.
 // Spec:   spec/objects.md §2; the rules that join several fields are in codec_rules.cc.
-// A visitor V has: `template <class T> using Ref` (T& or const T&) and, each with (number, name, ...),
+// A visitor V has: `template <class T> using Ref` (T& or const T&) and, each with (number, name,
+// ...),
 //   Number(mark, integer or enum, NumberForm) · Bits(mark, integer, BitsForm) ·
 //   Form(mark, value or optional, form) · List(ListMark, vector, form) ·
 //   Message(mark, optional<message>) · Messages(ListMark, vector<message>).
@@ -40,29 +41,66 @@ struct ListMark {
 constexpr ListMark Ascending(size_t max, Mark mark = Mark::kMay) { return {max, true, mark}; }
 constexpr ListMark InOrder(size_t max, Mark mark = Mark::kMay) { return {max, false, mark}; }
 
-inline constexpr std::string_view kCapNames[] = {
-    "join", "accept", "forward", "advertise", "relay", "attest", "issue_acl",
-    "issue_grant", "ssh_sign", "dns_set", "revoke_desc", "cosign", "federate", "approve"};
-inline constexpr std::string_view kObligationNames[] = {
-    "log_flow", "log_headers", "escalate_first_use", "no_relay", "no_export", "need_posture",
-    "", "", "rate+1", "rate+2", "rate+4"};
-inline constexpr std::string_view kDirectiveNames[] = {"forward", "log_flow", "log_headers", "escalate"};
-inline constexpr std::string_view kCharterFlagNames[] = {"single_domain", "corroborate", "exclusive", "island_quorum"};
+inline constexpr std::string_view kCapNames[] = {"join",
+                                                 "accept",
+                                                 "forward",
+                                                 "advertise",
+                                                 "relay",
+                                                 "attest",
+                                                 "issue_acl",
+                                                 "issue_grant",
+                                                 "ssh_sign",
+                                                 "dns_set",
+                                                 "revoke_desc",
+                                                 "cosign",
+                                                 "federate",
+                                                 "approve"};
+inline constexpr std::string_view kObligationNames[] = {"log_flow",
+                                                        "log_headers",
+                                                        "escalate_first_use",
+                                                        "no_relay",
+                                                        "no_export",
+                                                        "need_posture",
+                                                        "",
+                                                        "",
+                                                        "rate+1",
+                                                        "rate+2",
+                                                        "rate+4"};
+inline constexpr std::string_view kDirectiveNames[] = {
+    "forward", "log_flow", "log_headers", "escalate"};
+inline constexpr std::string_view kCharterFlagNames[] = {
+    "single_domain", "corroborate", "exclusive", "island_quorum"};
 inline constexpr std::string_view kInviteFlagNames[] = {"ephemeral", "pre-approved", "enroller"};
 inline constexpr std::string_view kLevelNames[] = {"segment", "region", "federation"};
 inline constexpr std::string_view kProfileNames[] = {"standard", "small-mesh"};
 inline constexpr std::string_view kClassNames[] = {  // from 2
-    "REGION", "SEGMENT", "NODE", "ROUTER", "RELAY", "WITNESS", "POSTURE", "SSH_CA",
-    "DNS", "AUDITOR", "USER", "WORKLOAD", "BOOTSTRAP", "ENROLLER", "PLAIN"};
+    "REGION",
+    "SEGMENT",
+    "NODE",
+    "ROUTER",
+    "RELAY",
+    "WITNESS",
+    "POSTURE",
+    "SSH_CA",
+    "DNS",
+    "AUDITOR",
+    "USER",
+    "WORKLOAD",
+    "BOOTSTRAP",
+    "ENROLLER",
+    "PLAIN"};
 inline constexpr std::string_view kKeyKindNames[] = {"WireGuard static", "log key", "SSH host key"};
 inline constexpr std::string_view kRevokeTypeNames[] = {"FLOOR", "OID", "ISSUER_FROM", "KEY"};
-inline constexpr std::string_view kSlotNames[] = {"E statement", "R statement", "charter", "invitation"};
+inline constexpr std::string_view kSlotNames[] = {
+    "E statement", "R statement", "charter", "invitation"};
 inline constexpr std::string_view kRoleNames[] = {"initiator", "responder"};
-inline constexpr std::string_view kRungNames[] = {"REFUSE", "DEFER", "ESCALATE", "PROBATION", "CONSTRAIN", "ADMIT"};
+inline constexpr std::string_view kRungNames[] = {
+    "REFUSE", "DEFER", "ESCALATE", "PROBATION", "CONSTRAIN", "ADMIT"};
 inline constexpr std::string_view kRecordKindNames[] = {
-    "PROPOSED", "DECIDED", "WEIGHTED", "ATTESTED", "ARMED", "APPLIED", "VERIFIED", "COMMITTED",
-    "ROLLED_BACK", "DIVERGED", "FLOW", "REMOTE_ADMITTED", "REVOKE_SEEN", "CHECKPOINT", "CLOCK_STEP",
-    "LOG_RESTART", "PARDON", "DROPS", "ESCALATED", "APPROVED", "REDACTED", "RETAINED"};
+    "PROPOSED",    "DECIDED",    "WEIGHTED",    "ATTESTED",    "ARMED",  "APPLIED",
+    "VERIFIED",    "COMMITTED",  "ROLLED_BACK", "DIVERGED",    "FLOW",   "REMOTE_ADMITTED",
+    "REVOKE_SEEN", "CHECKPOINT", "CLOCK_STEP",  "LOG_RESTART", "PARDON", "DROPS",
+    "ESCALATED",   "APPROVED",   "REDACTED",    "RETAINED"};
 
 namespace forms {
 inline constexpr NumberForm kAny{};
@@ -88,11 +126,17 @@ inline constexpr PortsForm kPorts{};
 
 // One field of N bytes: its form follows from its type.
 template <class T>
-FixedForm<T> FormOf(const T&) { return {}; }
+FixedForm<T> FormOf(const T&) {
+  return {};
+}
 template <class T>
-FixedForm<T> FormOf(const std::optional<T>&) { return {}; }
+FixedForm<T> FormOf(const std::optional<T>&) {
+  return {};
+}
 template <class T>
-FixedForm<T> FormOf(const std::vector<T>&) { return {}; }
+FixedForm<T> FormOf(const std::vector<T>&) {
+  return {};
+}
 
 template <class V>
 void Describe(V& v, typename V::template Ref<Voter> o) {

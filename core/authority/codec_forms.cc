@@ -39,7 +39,8 @@ std::optional<IpAddress> AddressOf(ByteView b) {
 Words RangeWords(const std::vector<Range16>& v) {
   Words out;
   for (const Range16& r : v) {
-    out.push_back(r.lo == r.hi ? std::to_string(r.lo) : std::to_string(r.lo) + "-" + std::to_string(r.hi));
+    out.push_back(r.lo == r.hi ? std::to_string(r.lo)
+                               : std::to_string(r.lo) + "-" + std::to_string(r.hi));
   }
   return out;
 }
@@ -111,18 +112,11 @@ Broken EndpointForm::Get(ByteView b, Value& v) {
 Bytes SelectorForm::Put(const Value& v) {
   Bytes out{static_cast<uint8_t>(v.kind)};
   switch (v.kind) {
-    case Selector::Kind::kAny:
-      break;
-    case Selector::Kind::kTag:
-      Append(out, AsBytes(v.tag));
-      break;
-    case Selector::Kind::kKid:
-      Append(out, v.kid);
-      break;
+    case Selector::Kind::kAny: break;
+    case Selector::Kind::kTag: Append(out, AsBytes(v.tag)); break;
+    case Selector::Kind::kKid: Append(out, v.kid); break;
     case Selector::Kind::kPrefix4:
-    case Selector::Kind::kPrefix6:
-      Append(out, PrefixForm::Put(v.prefix));
-      break;
+    case Selector::Kind::kPrefix6: Append(out, PrefixForm::Put(v.prefix)); break;
   }
   return out;
 }
@@ -132,31 +126,25 @@ Broken SelectorForm::Get(ByteView b, Value& v) {
   v.kind = static_cast<Selector::Kind>(b[0]);
   const ByteView rest = b.subspan(1);
   switch (v.kind) {
-    case Selector::Kind::kAny:
-      return rest.empty() ? nullptr : "selector any with more bytes";
-    case Selector::Kind::kTag:
-      return TagForm::Get(rest, v.tag);
-    case Selector::Kind::kKid:
-      return FixedForm<Kid>::Get(rest, v.kid);
+    case Selector::Kind::kAny: return rest.empty() ? nullptr : "selector any with more bytes";
+    case Selector::Kind::kTag: return TagForm::Get(rest, v.tag);
+    case Selector::Kind::kKid: return FixedForm<Kid>::Get(rest, v.kid);
     case Selector::Kind::kPrefix4:
       return rest.size() == 5 ? PrefixForm::Get(rest, v.prefix) : "selector 04 without a v4 prefix";
     case Selector::Kind::kPrefix6:
-      return rest.size() == 17 ? PrefixForm::Get(rest, v.prefix) : "selector 06 without a v6 prefix";
+      return rest.size() == 17 ? PrefixForm::Get(rest, v.prefix)
+                               : "selector 06 without a v6 prefix";
   }
   return "unknown selector";
 }
 
 Words SelectorForm::Show(const Value& v) {
   switch (v.kind) {
-    case Selector::Kind::kAny:
-      return {"any"};
-    case Selector::Kind::kTag:
-      return {"tag:" + v.tag};
-    case Selector::Kind::kKid:
-      return {"node:" + ToHex(v.kid)};
+    case Selector::Kind::kAny: return {"any"};
+    case Selector::Kind::kTag: return {"tag:" + v.tag};
+    case Selector::Kind::kKid: return {"node:" + ToHex(v.kid)};
     case Selector::Kind::kPrefix4:
-    case Selector::Kind::kPrefix6:
-      return {v.prefix.ToString()};
+    case Selector::Kind::kPrefix6: return {v.prefix.ToString()};
   }
   return {"any"};
 }
@@ -190,7 +178,8 @@ Broken PortsForm::Get(ByteView b, Value& v) {
   if (Broken broken = GetRanges(b, v)) return broken;
   for (size_t i = 0; i < v.size(); ++i) {
     if (v[i].lo > v[i].hi) return "port range that ends before it begins";
-    if (i > 0 && v[i].lo <= uint32_t{v[i - 1].hi} + 1) return "port ranges not ascending, or overlapping, or adjacent";
+    if (i > 0 && v[i].lo <= uint32_t{v[i - 1].hi} + 1)
+      return "port ranges not ascending, or overlapping, or adjacent";
   }
   return nullptr;
 }
@@ -267,7 +256,8 @@ Words GatesForm::Show(const Value& v) { return ProtosForm::Show(Put(v)); }
 
 bool HasPorts(ByteView protos) {
   static constexpr std::array<uint8_t, 5> kWithPorts = {6, 17, 33, 132, 136};
-  return std::find_first_of(protos.begin(), protos.end(), kWithPorts.begin(), kWithPorts.end()) != protos.end();
+  return std::find_first_of(protos.begin(), protos.end(), kWithPorts.begin(), kWithPorts.end()) !=
+         protos.end();
 }
 
 }  // namespace aqmesh::authority

@@ -1,5 +1,6 @@
-// The byte forms inside the objects: labels, tags, prefixes, endpoints, selectors, ports, hours. One type
-// a form: Put encodes, Get decodes or names the rule that broke, Show says the value in words.
+// The byte forms inside the objects: labels, tags, prefixes, endpoints, selectors, ports, hours.
+// One type a form: Put encodes, Get decodes or names the rule that broke, Show says the value in
+// words.
 // Spec:   spec/objects.md §1 "Types" and §2 (Rule). Wire: as each form says.
 // Bounds: Get takes at most kBytesMax bytes; fewer than one never come (rule 3).
 // Thread: all functions are pure.
@@ -113,7 +114,10 @@ struct FixedForm {
   static Bytes Put(const Value& v) { return Bytes(v.bytes.begin(), v.bytes.end()); }
   static Broken Get(ByteView b, Value& v) {
     const auto read = Value::From(b);
-    if (!read) return Value::kSize == 16 ? "not 16 bytes" : Value::kSize == 32 ? "not 32 bytes" : "not 64 bytes";
+    if (!read)
+      return Value::kSize == 16   ? "not 16 bytes"
+             : Value::kSize == 32 ? "not 32 bytes"
+                                  : "not 64 bytes";
     v = *read;
     return nullptr;
   }

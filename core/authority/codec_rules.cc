@@ -25,7 +25,8 @@ void RuleBook::Refuse(uint32_t field, size_t byte, std::string rule, unsigned se
   if (refused()) return;
   const Place here{up_, field, Knows(field) ? names_[field] : std::string_view{}};
   std::string place = field != 0 ? here.ToString() : up_ != nullptr ? up_->ToString() : "";
-  out_->emplace(wire::Refusal{std::string(thing_), std::move(place), byte, std::move(rule), section});
+  out_->emplace(
+      wire::Refusal{std::string(thing_), std::move(place), byte, std::move(rule), section});
 }
 
 void RuleBook::Require(uint32_t field, bool holds, std::string_view rule) {
@@ -46,8 +47,8 @@ namespace {
 
 bool NoneInsideAnother(const std::vector<Prefix>& prefixes) {
   for (const Prefix& outer : prefixes) {
-    const auto inside = std::count_if(prefixes.begin(), prefixes.end(),
-                                      [&outer](const Prefix& p) { return outer.Contains(p); });
+    const auto inside = std::count_if(
+        prefixes.begin(), prefixes.end(), [&outer](const Prefix& p) { return outer.Contains(p); });
     if (inside != 1) return false;  // itself
   }
   return true;
@@ -92,16 +93,21 @@ void CheckVoters(RuleBook& r, const Charter& o) {
   r.Require(12, EachOnce(o.voters, &Voter::key), "a key stands twice");
   r.Require(13, EachOnce(o.witnesses, &Voter::key), "a key stands twice");
   const auto listed = [&o](const Voter& v) {
-    return std::find(o.suites.begin(), o.suites.end(), static_cast<uint16_t>(v.suite)) != o.suites.end();
+    return std::find(o.suites.begin(), o.suites.end(), static_cast<uint16_t>(v.suite)) !=
+           o.suites.end();
   };
-  r.Require(12, std::all_of(o.voters.begin(), o.voters.end(), listed), "a suite that field 17 suites does not list");
-  r.Require(13, std::all_of(o.witnesses.begin(), o.witnesses.end(), listed),
+  r.Require(12,
+            std::all_of(o.voters.begin(), o.voters.end(), listed),
+            "a suite that field 17 suites does not list");
+  r.Require(13,
+            std::all_of(o.witnesses.begin(), o.witnesses.end(), listed),
             "a suite that field 17 suites does not list");
   const uint64_t weight = WeightOf(o.voters);
   r.Require(14, IsQuorum(o.q_reg, weight), "not in floor(2W/3)+1..W of the voters' weight");
   r.Require(15, IsQuorum(o.q_sens, weight), "not in floor(2W/3)+1..W of the voters' weight");
   r.Iff(16, o.q_wit != 0, !o.witnesses.empty(), "with witnesses");
-  r.Require(16, o.q_wit == 0 || IsQuorum(o.q_wit, WeightOf(o.witnesses)),
+  r.Require(16,
+            o.q_wit == 0 || IsQuorum(o.q_wit, WeightOf(o.witnesses)),
             "not in floor(2W/3)+1..W of the witnesses' weight");
 }
 
@@ -115,13 +121,16 @@ void CheckRules(RuleBook& r, const Charter& o) {
   CheckVoters(r, o);
   r.Require(18, EachOnce(o.classes, &ClassRow::id), "an id stands twice");
   r.Require(19, EachOnce(o.params, &Param::id), "an id stands twice");
-  r.Require(20, !o.pool4 || (!o.pool4->address.is_v6() && o.pool4->length >= 8 && o.pool4->length <= 24),
-            "not a v4 prefix of /8../24");
+  r.Require(
+      20,
+      !o.pool4 || (!o.pool4->address.is_v6() && o.pool4->length >= 8 && o.pool4->length <= 24),
+      "not a v4 prefix of /8../24");
   r.Require(21, NoneInsideAnother(o.prefixes), "a prefix lies inside another");
   // Later versions: by a voter of the version before, which the body alone does not know.
   if (genesis) {
     r.Require(12,
-              std::any_of(o.voters.begin(), o.voters.end(),
+              std::any_of(o.voters.begin(),
+                          o.voters.end(),
                           [&r](const Voter& v) { return SignedBy(r, v.suite, v.key); }),
               "a genesis charter has to be signed by one of its own voters");
   }
@@ -131,13 +140,16 @@ void CheckRules(RuleBook& r, const Grant& o) {
   const bool plain = o.suite == Suite::kX25519Static;
   const bool issues = (o.caps & kCapsIssue) != 0;
   if (!plain) r.SigningSuite(2, o.suite);
-  r.Require(3, r.envelope() == nullptr || !SignedBy(r, o.suite, o.key), "the key is the signer's own");
+  r.Require(
+      3, r.envelope() == nullptr || !SignedBy(r, o.suite, o.key), "the key is the signer's own");
   r.Require(4, (o.cls == Class::kPlain) == plain, "class 16 (PLAIN) if and only if suite 16");
   r.Require(5, o.depth_left == 0 || issues, "only with an issue bit in caps");
-  r.Require(10, issues || r.envelope() == nullptr || r.envelope()->bytes().size() <= kLeafGrantBytesMax,
+  r.Require(10,
+            issues || r.envelope() == nullptr || r.envelope()->bytes().size() <= kLeafGrantBytesMax,
             "a grant without an issue bit is at most 640 bytes: it travels by value");
   r.Require(14, NoneInsideAnother(o.prefixes), "a prefix lies inside another");
-  r.Require(15, issues || std::none_of(o.tags.begin(), o.tags.end(), IsWildcard),
+  r.Require(15,
+            issues || std::none_of(o.tags.begin(), o.tags.end(), IsWildcard),
             "a wildcard only with an issue bit in caps");
 }
 
@@ -148,13 +160,16 @@ void CheckRules(RuleBook& r, const Rule& o) {
 
 void CheckRules(RuleBook& r, const Fragment& o) {
   for (const Rule& rule : o.rules) {
-    r.Require(9, (rule.via != 0) == o.parent.has_value(),
+    r.Require(9,
+              (rule.via != 0) == o.parent.has_value(),
               "field 13 via is there if and only if the fragment has field 6 parent");
   }
 }
 
 void CheckRules(RuleBook& r, const Keybind& o) {
-  r.Require(4, (o.kind == 1) == (o.suite == Suite::kX25519Static), "suite 16 if and only if kind 1 (WireGuard static)");
+  r.Require(4,
+            (o.kind == 1) == (o.suite == Suite::kX25519Static),
+            "suite 16 if and only if kind 1 (WireGuard static)");
   if (o.kind != 1) r.SigningSuite(4, o.suite);
 }
 
@@ -166,18 +181,22 @@ void CheckRules(RuleBook& r, const Rotate& o) {
 void CheckRules(RuleBook& r, const Revoke& o) {
   const bool terminal = o.seq == kTerminalSeq;
   r.Iff(3, o.prev.has_value(), o.seq != 1 && !terminal, "after seq 1, unless terminal");
-  r.Require(5, !terminal || o.type == RevokeType::kKey, "the terminal seq 2^63-1 is of type 4 (KEY)");
+  r.Require(
+      5, !terminal || o.type == RevokeType::kKey, "the terminal seq 2^63-1 is of type 4 (KEY)");
   r.Iff(6, o.kid.has_value(), o.type != RevokeType::kOid, "unless type is 2 (OID)");
   r.Iff(7, o.oid.has_value(), o.type == RevokeType::kOid, "with type 2 (OID)");
   r.Iff(8, o.floor != 0, o.type == RevokeType::kFloor, "with type 1 (FLOOR)");
   r.Iff(9, o.from != 0, o.type == RevokeType::kIssuerFrom, "with type 3 (ISSUER_FROM)");
-  r.Require(6, !terminal || r.envelope() == nullptr || o.kid == r.envelope()->kid(),
+  r.Require(6,
+            !terminal || r.envelope() == nullptr || o.kid == r.envelope()->kid(),
             "the terminal seq 2^63-1 is about the signer itself");
 }
 
 void CheckRules(RuleBook& r, const Cosign& o) {
   r.Require(3, o.slot != 3 || Equal(o.id, o.scope), "slot 3 (charter): not the scope");
-  r.Require(3, o.slot != 4 || Equal(o.id, RefOf(o.target)), "slot 4 (invitation): not the first 16 bytes of target");
+  r.Require(3,
+            o.slot != 4 || Equal(o.id, RefOf(o.target)),
+            "slot 4 (invitation): not the first 16 bytes of target");
   r.Require(4, o.slot > 2 || o.number <= kTerminalSeq, "a seq is below 2^63");
   r.Require(4, o.slot != 3 || o.number <= UINT32_MAX, "a charter version is below 2^32");
   r.Require(4, o.slot != 4 || o.number <= UINT16_MAX, "a use is below 2^16");

@@ -19,11 +19,14 @@ struct Place {
   std::string ToString() const;
 };
 
-// The fields that one message's description has named so far, and where each began; every refusal goes
-// through it. The refusal is shared by all messages of a parse: the first one stays.
+// The fields that one message's description has named so far, and where each began; every refusal
+// goes through it. The refusal is shared by all messages of a parse: the first one stays.
 class RuleBook {
  public:
-  RuleBook(std::string_view thing, const Place* up, const Signed* envelope, std::optional<wire::Refusal>* out)
+  RuleBook(std::string_view thing,
+           const Place* up,
+           const Signed* envelope,
+           std::optional<wire::Refusal>* out)
       : thing_(thing), up_(up), envelope_(envelope), out_(out) {}
 
   bool refused() const { return out_->has_value(); }

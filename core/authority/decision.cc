@@ -10,19 +10,26 @@ struct ReasonText {
 constexpr std::array<ReasonText, kReasonCount> kReasons = {{
     {"none", "nothing needs to be done"},
     {"malformed", "the object breaks its encoding; ask its issuer for a fresh copy"},
-    {"signature wrong", "the object was not signed by the key that it names; ask its issuer for a fresh copy"},
-    {"issuer unknown", "no chain leads from this issuer to a charter held here; join with an invitation of this mesh"},
+    {"signature wrong",
+     "the object was not signed by the key that it names; ask its issuer for a fresh copy"},
+    {"issuer unknown",
+     "no chain leads from this issuer to a charter held here; join with an invitation of this "
+     "mesh"},
     {"charter unknown", "this mesh, or this version of its charter, is not held here"},
     {"clock off", "set the clock of the sender or of this machine; they differ by more than 120 s"},
     {"not yet valid", "wait until the object's not_before, or set the clock"},
     {"expired", "ask any enroller in reach for a renewal: aqmesh up renews by itself"},
     {"revoked", "an authority took this grant back; a new grant of a higher generation is needed"},
-    {"wider than its parent", "its issuer gave more than it holds; ask for a grant inside the issuer's own"},
-    {"class or capability", "the grant's class or capabilities do not allow this; ask for a grant that does"},
-    {"equivocation", "its issuer signed two statements under one number; only a pardon by the quorum lifts it"},
+    {"wider than its parent",
+     "its issuer gave more than it holds; ask for a grant inside the issuer's own"},
+    {"class or capability",
+     "the grant's class or capabilities do not allow this; ask for a grant that does"},
+    {"equivocation",
+     "its issuer signed two statements under one number; only a pardon by the quorum lifts it"},
     {"trust too low", "confirmed good conduct, or an approval, raises it: aqmesh approve"},
     {"corroboration missing", "more attestations by peers are needed"},
-    {"stale", "this machine has not reconciled revocations for too long; let it reach another member"},
+    {"stale",
+     "this machine has not reconciled revocations for too long; let it reach another member"},
     {"not reversible enough", "the action needs a higher rung"},
     {"local policy", "change the local policy file of the refusing machine"},
     {"no rule", "no rule allows this flow; sign a fragment that does: aqmesh fragment create"},
@@ -33,15 +40,33 @@ constexpr std::array<ReasonText, kReasonCount> kReasons = {{
     {"join granted", "nothing needs to be done"},
     {"join denied", "the sponsor said no; ask for another invitation"},
     {"invitation used up", "ask for another invitation: aqmesh invite"},
-    {"invitation needs its inviter", "reach the inviter's own machine, or get the quorum to cosign the use"},
+    {"invitation needs its inviter",
+     "reach the inviter's own machine, or get the quorum to cosign the use"},
     {"over budget", "try again later"},
     {"objects missing", "the presenter must send more of its chain"},
 }};
 
-constexpr std::array<std::string_view, 7> kRungs = {"NONE", "REFUSE", "DEFER", "ESCALATE", "PROBATION", "CONSTRAIN", "ADMIT"};
-constexpr std::array<std::string_view, 17> kClasses = {"", "ROOT", "REGION", "SEGMENT", "NODE", "ROUTER", "RELAY", "WITNESS", "POSTURE",
-                                                       "SSH_CA", "DNS", "AUDITOR", "USER", "WORKLOAD", "BOOTSTRAP", "ENROLLER", "PLAIN"};
-constexpr std::array<std::string_view, kGateCount> kGates = {"crypto", "trust", "corroboration", "freshness", "reversibility", "local policy"};
+constexpr std::array<std::string_view, 7> kRungs = {
+    "NONE", "REFUSE", "DEFER", "ESCALATE", "PROBATION", "CONSTRAIN", "ADMIT"};
+constexpr std::array<std::string_view, 17> kClasses = {"",
+                                                       "ROOT",
+                                                       "REGION",
+                                                       "SEGMENT",
+                                                       "NODE",
+                                                       "ROUTER",
+                                                       "RELAY",
+                                                       "WITNESS",
+                                                       "POSTURE",
+                                                       "SSH_CA",
+                                                       "DNS",
+                                                       "AUDITOR",
+                                                       "USER",
+                                                       "WORKLOAD",
+                                                       "BOOTSTRAP",
+                                                       "ENROLLER",
+                                                       "PLAIN"};
+constexpr std::array<std::string_view, kGateCount> kGates = {
+    "crypto", "trust", "corroboration", "freshness", "reversibility", "local policy"};
 
 }  // namespace
 

@@ -16,34 +16,59 @@ namespace aqmesh::authority {
 
 // Spec: spec/objects.md §6 "Reasons". 0 = no objection.
 enum class Reason : uint16_t {
-  kNone = 0, kMalformed = 1, kSignature, kIssuerUnknown, kCharterUnknown, kClock, kNotYetValid, kExpired, kRevoked,
-  kAttenuation, kClassOrCap, kEquivocation, kTrust, kCorroboration, kStale, kReversibility, kLocalPolicy, kNoRule,
-  kAddressHeld, kStaticMoved, kLapsedRenew, kJoinWaits, kJoinGranted, kJoinDenied, kInvitationUsedUp,
-  kInvitationNeedsQuorum, kOverBudget, kObjectsMissing,
+  kNone = 0,
+  kMalformed = 1,
+  kSignature,
+  kIssuerUnknown,
+  kCharterUnknown,
+  kClock,
+  kNotYetValid,
+  kExpired,
+  kRevoked,
+  kAttenuation,
+  kClassOrCap,
+  kEquivocation,
+  kTrust,
+  kCorroboration,
+  kStale,
+  kReversibility,
+  kLocalPolicy,
+  kNoRule,
+  kAddressHeld,
+  kStaticMoved,
+  kLapsedRenew,
+  kJoinWaits,
+  kJoinGranted,
+  kJoinDenied,
+  kInvitationUsedUp,
+  kInvitationNeedsQuorum,
+  kOverBudget,
+  kObjectsMissing,
 };
 inline constexpr size_t kReasonCount = 28;
-std::string_view ReasonName(Reason r);   // "issuer unknown"
-std::string_view ReasonMend(Reason r);   // one sentence: what would lift it
-std::string_view RungName(Rung r);       // "ADMIT"
-std::string_view ClassName(Class c);     // "NODE"
+std::string_view ReasonName(Reason r);  // "issuer unknown"
+std::string_view ReasonMend(Reason r);  // one sentence: what would lift it
+std::string_view RungName(Rung r);      // "ADMIT"
+std::string_view ClassName(Class c);    // "NODE"
 std::optional<Class> ClassNamed(std::string_view name);
 
 enum class Gate : uint8_t { kCrypto = 0, kTrust, kCorroboration, kFreshness, kAction, kLocal };
 inline constexpr size_t kGateCount = 6;
 std::string_view GateName(Gate g);
 
-// A chain as it was resolved: leaf first, the grant nearest the charter last. Every signature verified,
-// unless `objection` says what did not hold.
+// A chain as it was resolved: leaf first, the grant nearest the charter last. Every signature
+// verified, unless `objection` says what did not hold.
 struct Chain {
-  std::vector<Held<Grant>> grants;           // grants[0] is the leaf
-  std::vector<Held<Fragment>> fragments;     // in the order cited
-  Kid subject;                               // kid of the leaf's key
-  Kid voter;                                 // the charter voter that signed the top
-  uint64_t expires = 0;                      // earliest end of any window, seconds
+  std::vector<Held<Grant>> grants;        // grants[0] is the leaf
+  std::vector<Held<Fragment>> fragments;  // in the order cited
+  Kid subject;                            // kid of the leaf's key
+  Kid voter;                              // the charter voter that signed the top
+  uint64_t expires = 0;                   // earliest end of any window, seconds
 };
 
-// Stage 1: these objects are what they say. `rung` is the crypto gate's own: kAdmit when all holds, else
-// the rung that the failure deserves (kRefuse, kDefer for missing objects, kEscalate for a lapsed leaf).
+// Stage 1: these objects are what they say. `rung` is the crypto gate's own: kAdmit when all holds,
+// else the rung that the failure deserves (kRefuse, kDefer for missing objects, kEscalate for a
+// lapsed leaf).
 class Verified {
  public:
   Verified(Passkey<Authenticating>, Chain chain, Rung rung, Reason reason)
@@ -69,8 +94,8 @@ class Weighed {
   Weighed& operator=(Weighed&&) = default;
   const Verified& verified() const { return verified_; }
   const Chain& chain() const { return verified_.chain(); }
-  uint32_t ladm() const { return ladm_; }    // 0..65536
-  int32_t slope() const { return slope_; }   // -65536..65536
+  uint32_t ladm() const { return ladm_; }   // 0..65536
+  int32_t slope() const { return slope_; }  // -65536..65536
 
  private:
   Verified verified_;
@@ -86,7 +111,11 @@ struct GateResult {
 // Stage 3: the rung, with what each gate said. The rung is the minimum.
 class Decision {
  public:
-  Decision(Passkey<Deciding>, Weighed weighed, std::array<GateResult, kGateCount> gates, uint32_t masked_caps, uint64_t expires)
+  Decision(Passkey<Deciding>,
+           Weighed weighed,
+           std::array<GateResult, kGateCount> gates,
+           uint32_t masked_caps,
+           uint64_t expires)
       : weighed_(std::move(weighed)), gates_(gates), masked_caps_(masked_caps), expires_(expires) {}
   Decision(Decision&&) = default;
   Decision& operator=(Decision&&) = default;
@@ -102,8 +131,10 @@ class Decision {
     }
     return static_cast<Gate>(lowest);
   }
-  uint32_t masked_caps() const { return masked_caps_; }  // caps that the rung or staleness takes away
-  uint64_t expires() const { return expires_; }          // seconds; re-decide at the latest then
+  uint32_t masked_caps() const {
+    return masked_caps_;
+  }                                              // caps that the rung or staleness takes away
+  uint64_t expires() const { return expires_; }  // seconds; re-decide at the latest then
 
  private:
   Weighed weighed_;

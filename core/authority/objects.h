@@ -1,7 +1,7 @@
 // The signed objects as values: what a body says, once it has been parsed. One struct an object.
 // Spec:   spec/objects.md §2. Absence is the zero or the empty value, std::optional where all zero bytes
-//         would be a value too. Whoever reads a field may rely on the rules of §1 and §2: only Parse makes
-//         these from outside bytes, and it refuses whatever breaks one.
+//         would be a value too. Whoever reads a field may rely on the rules of §1 and §2: only
+//         Parse makes these from outside bytes, and it refuses whatever breaks one.
 // Bounds: every list has the bound of its row; a whole object is at most kObjectBytesMax.
 // Thread: values.
 #ifndef AQMESH_CORE_AUTHORITY_OBJECTS_H_
@@ -22,37 +22,113 @@ inline constexpr size_t kObjectBytesMax = 16'384;
 
 // The context numbers of spec/objects.md §2; the label is inside what is signed.
 enum class Ctx : uint8_t {
-  kCharter = 1, kGrant = 2, kFragment = 3, kKeybind = 4, kRotate = 5, kAttest = 6, kRevoke = 7, kCosign = 9,
-  kObserve = 10, kTreaty = 11, kPardon = 12, kPresentation = 13, kInvite = 14, kRequest = 15, kApprove = 16,
-  kAnnounce = 17, kPolicy = 18, kRetention = 19,
+  kCharter = 1,
+  kGrant = 2,
+  kFragment = 3,
+  kKeybind = 4,
+  kRotate = 5,
+  kAttest = 6,
+  kRevoke = 7,
+  kCosign = 9,
+  kObserve = 10,
+  kTreaty = 11,
+  kPardon = 12,
+  kPresentation = 13,
+  kInvite = 14,
+  kRequest = 15,
+  kApprove = 16,
+  kAnnounce = 17,
+  kPolicy = 18,
+  kRetention = 19,
 };
 
-enum class Suite : uint16_t { kEd25519 = 1, kRistretto = 2, kX25519Static = 16, kLargeTest = 65281 };
+enum class Suite : uint16_t {
+  kEd25519 = 1,
+  kRistretto = 2,
+  kX25519Static = 16,
+  kLargeTest = 65281
+};
 
 // Ordered: the ladder is compared with < and joined with min.
-enum class Rung : uint8_t { kNone = 0, kRefuse = 1, kDefer = 2, kEscalate = 3, kProbation = 4, kConstrain = 5, kAdmit = 6 };
+enum class Rung : uint8_t {
+  kNone = 0,
+  kRefuse = 1,
+  kDefer = 2,
+  kEscalate = 3,
+  kProbation = 4,
+  kConstrain = 5,
+  kAdmit = 6
+};
 
 enum class Class : uint8_t {
-  kRoot = 1, kRegion = 2, kSegment = 3, kNode = 4, kRouter = 5, kRelay = 6, kWitness = 7, kPosture = 8, kSshCa = 9,
-  kDns = 10, kAuditor = 11, kUser = 12, kWorkload = 13, kBootstrap = 14, kEnroller = 15, kPlain = 16,
+  kRoot = 1,
+  kRegion = 2,
+  kSegment = 3,
+  kNode = 4,
+  kRouter = 5,
+  kRelay = 6,
+  kWitness = 7,
+  kPosture = 8,
+  kSshCa = 9,
+  kDns = 10,
+  kAuditor = 11,
+  kUser = 12,
+  kWorkload = 13,
+  kBootstrap = 14,
+  kEnroller = 15,
+  kPlain = 16,
 };
 
 // Bits of Grant::caps.
 enum Cap : uint32_t {
-  kCapJoin = 1u << 0, kCapAccept = 1u << 1, kCapForward = 1u << 2, kCapAdvertise = 1u << 3, kCapRelay = 1u << 4,
-  kCapAttest = 1u << 5, kCapIssueAcl = 1u << 6, kCapIssueGrant = 1u << 7, kCapSshSign = 1u << 8, kCapDnsSet = 1u << 9,
-  kCapRevokeDesc = 1u << 10, kCapCosign = 1u << 11, kCapFederate = 1u << 12, kCapApprove = 1u << 13,
-  kCapsAll = (1u << 14) - 1, kCapsIssue = kCapIssueAcl | kCapIssueGrant,
+  kCapJoin = 1u << 0,
+  kCapAccept = 1u << 1,
+  kCapForward = 1u << 2,
+  kCapAdvertise = 1u << 3,
+  kCapRelay = 1u << 4,
+  kCapAttest = 1u << 5,
+  kCapIssueAcl = 1u << 6,
+  kCapIssueGrant = 1u << 7,
+  kCapSshSign = 1u << 8,
+  kCapDnsSet = 1u << 9,
+  kCapRevokeDesc = 1u << 10,
+  kCapCosign = 1u << 11,
+  kCapFederate = 1u << 12,
+  kCapApprove = 1u << 13,
+  kCapsAll = (1u << 14) - 1,
+  kCapsIssue = kCapIssueAcl | kCapIssueGrant,
 };
 // Bits of Grant::obligations; bits 8-10 are a rate class.
 enum Obligation : uint16_t {
-  kMustLogFlow = 1u << 0, kMustLogHeaders = 1u << 1, kMustEscalateFirstUse = 1u << 2, kMustNoRelay = 1u << 3,
-  kMustNoExport = 1u << 4, kMustPosture = 1u << 5, kObligationsAll = 0x073f,
+  kMustLogFlow = 1u << 0,
+  kMustLogHeaders = 1u << 1,
+  kMustEscalateFirstUse = 1u << 2,
+  kMustNoRelay = 1u << 3,
+  kMustNoExport = 1u << 4,
+  kMustPosture = 1u << 5,
+  kObligationsAll = 0x073f,
 };
 // Bits of Charter::flags and Invite::flags and Rule::directives.
-enum CharterFlag : uint32_t { kSingleDomain = 1, kCorroborate = 2, kExclusive = 4, kIslandQuorum = 8, kCharterFlagsAll = 15 };
-enum InviteFlag : uint8_t { kInviteEphemeral = 1, kInvitePreApproved = 2, kInviteEnroller = 4, kInviteFlagsAll = 7 };
-enum Directive : uint16_t { kDoForward = 1, kDoLogFlow = 2, kDoLogHeaders = 4, kDoEscalate = 8, kDirectivesAll = 15 };
+enum CharterFlag : uint32_t {
+  kSingleDomain = 1,
+  kCorroborate = 2,
+  kExclusive = 4,
+  kIslandQuorum = 8,
+  kCharterFlagsAll = 15
+};
+enum InviteFlag : uint8_t {
+  kInviteEphemeral = 1,
+  kInvitePreApproved = 2,
+  kInviteEnroller = 4,
+  kInviteFlagsAll = 7
+};
+enum Directive : uint16_t {
+  kDoForward = 1,
+  kDoLogFlow = 2,
+  kDoLogHeaders = 4,
+  kDoEscalate = 8,
+  kDirectivesAll = 15
+};
 
 enum class Profile : uint8_t { kStandard = 1, kSmallMesh = 2 };
 
@@ -236,9 +312,28 @@ struct Cosign {
 
 // One lineage record: the body is the leaf data of the log.
 enum class RecordKind : uint8_t {
-  kProposed = 1, kDecided, kWeighted, kAttested, kArmed, kApplied, kVerified, kCommitted, kRolledBack, kDiverged,
-  kFlow, kRemoteAdmitted, kRevokeSeen, kCheckpoint, kClockStep, kLogRestart, kPardon, kDrops, kEscalated, kApproved,
-  kRedacted, kRetained,
+  kProposed = 1,
+  kDecided,
+  kWeighted,
+  kAttested,
+  kArmed,
+  kApplied,
+  kVerified,
+  kCommitted,
+  kRolledBack,
+  kDiverged,
+  kFlow,
+  kRemoteAdmitted,
+  kRevokeSeen,
+  kCheckpoint,
+  kClockStep,
+  kLogRestart,
+  kPardon,
+  kDrops,
+  kEscalated,
+  kApproved,
+  kRedacted,
+  kRetained,
 };
 struct FlowSummary {
   uint64_t frames = 0, bytes = 0, first = 0, last = 0;
@@ -252,7 +347,8 @@ struct DropCount {
   uint64_t count = 0;
   bool operator==(const DropCount&) const = default;
 };
-using Gates = std::array<uint8_t, 6>;  // rungs of crypto, trust, corroboration, freshness, action, local
+using Gates =
+    std::array<uint8_t, 6>;  // rungs of crypto, trust, corroboration, freshness, action, local
 using ActionId = FixedBytes<16, struct ActionIdTag>;
 
 struct Observe {

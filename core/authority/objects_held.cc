@@ -6,14 +6,17 @@ namespace aqmesh::authority {
 
 namespace {
 Digest CacheKey(const Signed& object, const Ed25519Key& key) {
-  return *Digest::From(crypto::H256({AsBytes("aqmesh/1/sigcache"), key.view(), ByteView(object.bytes())}));
+  return *Digest::From(
+      crypto::H256({AsBytes("aqmesh/1/sigcache"), key.view(), ByteView(object.bytes())}));
 }
 }  // namespace
 
 bool SignatureCache::Holds(const Signed& object, const Ed25519Key& key) const {
   return right_.Find(CacheKey(object, key)) != nullptr;
 }
-void SignatureCache::Put(const Signed& object, const Ed25519Key& key) { right_.Put(CacheKey(object, key), true); }
+void SignatureCache::Put(const Signed& object, const Ed25519Key& key) {
+  right_.Put(CacheKey(object, key), true);
+}
 
 void ObjectStore::Put(SignedPtr object, bool pinned) {
   const Oid oid = object->oid();
@@ -27,7 +30,8 @@ void ObjectStore::Put(SignedPtr object, bool pinned) {
     return;
   }
   bytes_ += object->bytes().size();
-  // The first holder of a ref keeps it: whoever grinds a second oid under it is not found by the ref.
+  // The first holder of a ref keeps it: whoever grinds a second oid under it is not found by the
+  // ref.
   by_ref_.try_emplace(RefOf(oid), oid);
   Entry entry{std::move(object), pin, {}};
   if (pin) {

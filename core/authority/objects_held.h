@@ -1,6 +1,6 @@
-// The objects at hand: what was received, by oid and by the half of it that wires cite; which issuers a
-// verified chain has proven; which signatures were found right. Never a verdict: revocation, floors and
-// time are read again on every use.
+// The objects at hand: what was received, by oid and by the half of it that wires cite; which
+// issuers a verified chain has proven; which signatures were found right. Never a verdict:
+// revocation, floors and time are read again on every use.
 // Spec:   spec/admission.md §3 (caches), spec/objects.md §4 step 11 (issuer known).
 // Bounds: kHeldMax objects and kHeldBytesMax bytes, longest unused evicted, pinned ones (kPinnedMax) stay;
 //         kIssuersMax issuers, kGrantedMax pairs and kSignaturesMax signatures, oldest dropped.
@@ -48,8 +48,8 @@ class FifoMap {
   std::deque<Key> order_;
 };
 
-// (digest of the exact bytes, issuer's key) -> this signature is right. An oid would not do: it does not
-// cover the signature.
+// (digest of the exact bytes, issuer's key) -> this signature is right. An oid would not do: it
+// does not cover the signature.
 class SignatureCache {
  public:
   static constexpr size_t kSignaturesMax = 16'384;
@@ -65,14 +65,14 @@ class ObjectStore {
   static constexpr size_t kHeldMax = 8'192, kHeldBytesMax = 16u << 20, kPinnedMax = 1'024;
   static constexpr size_t kIssuersMax = 4'096, kGrantedMax = 65'536;
 
-  // Holds an object, verified or not. Pinned: root-signed things that every member keeps; when kPinnedMax
-  // are pinned, the next is held as any other.
+  // Holds an object, verified or not. Pinned: root-signed things that every member keeps; when
+  // kPinnedMax are pinned, the next is held as any other.
   void Put(SignedPtr object, bool pinned = false);
-  SignedPtr Find(const Oid& oid) const;     // nullptr if not held
+  SignedPtr Find(const Oid& oid) const;  // nullptr if not held
   SignedPtr FindRef(const Ref16& ref) const;
 
-  // After a chain verified: holds its objects (what a voter signed is pinned), and knows from now on the
-  // issuers in it and who granted whom.
+  // After a chain verified: holds its objects (what a voter signed is pinned), and knows from now
+  // on the issuers in it and who granted whom.
   void Keep(const Chain& chain);
   std::optional<Ed25519Key> KnownIssuer(const Kid& kid) const;  // proven by a verified chain, once
   bool Granted(const Kid& issuer, const Kid& subject) const;

@@ -51,16 +51,12 @@ std::string NumberText(uint64_t v, const NumberForm& form) {
     return Join(form.names[v - form.lo], " (", v, ")");
   }
   switch (form.as) {
-    case NumberForm::As::kTime:
-      return TimeText(v);
-    case NumberForm::As::kSeconds:
-      return SpanText(v);
+    case NumberForm::As::kTime: return TimeText(v);
+    case NumberForm::As::kSeconds: return SpanText(v);
     case NumberForm::As::kHlc:
       return Join(TimeText((v >> 16) / 1'000), " +", (v >> 16) % 1'000, " ms, count ", v & 0xffff);
-    case NumberForm::As::kQ16:
-      return Join(v, " (", v * 100 / 65'536, " %)");
-    case NumberForm::As::kNumber:
-      break;
+    case NumberForm::As::kQ16: return Join(v, " (", v * 100 / 65'536, " %)");
+    case NumberForm::As::kNumber: break;
   }
   return Join(v);
 }
@@ -71,7 +67,8 @@ class JsonFields {
   template <class T>
   using Ref = const T&;
   // `envelope_of`: the object's name at the top level, where the envelope's names are taken.
-  JsonFields(JsonWriter& json, std::string_view envelope_of) : json_(json), envelope_of_(envelope_of) {}
+  JsonFields(JsonWriter& json, std::string_view envelope_of)
+      : json_(json), envelope_of_(envelope_of) {}
 
   template <class T>
   void Number(uint32_t, std::string_view name, Mark, const T& v, const NumberForm&) {
@@ -159,7 +156,9 @@ class Lines {
   template <class T>
   void Bits(uint32_t, std::string_view name, Mark, const T& v, const BitsForm& form) {
     if (v == 0) return;
-    Line(name, form.names.empty() ? Join("0x", std::string(absl::StrCat(absl::Hex(v)))) : BitNames(v, form.names));
+    Line(name,
+         form.names.empty() ? Join("0x", std::string(absl::StrCat(absl::Hex(v))))
+                            : BitNames(v, form.names));
   }
   template <class T, class F>
   void Form(uint32_t, std::string_view name, Mark, const T& v, const F&) {
@@ -234,8 +233,7 @@ bool WithBody(const Signed& s, Use use) {
     case Ctx::kTreaty:
     case Ctx::kPardon:
     case Ctx::kPolicy:
-    case Ctx::kRetention:
-      return false;
+    case Ctx::kRetention: return false;
   }
   return false;
 }
@@ -245,7 +243,8 @@ bool WithBody(const Signed& s, Use use) {
 std::string Render(const Signed& object) {
   std::string out = Join(CtxName(object.ctx()), " ", ToHex(object.oid()), "\n");
   Lines lines(out, 4);
-  lines.Line("signed by", Join(ToHex(object.kid()), "  suite ", static_cast<uint16_t>(object.suite())));
+  lines.Line("signed by",
+             Join(ToHex(object.kid()), "  suite ", static_cast<uint16_t>(object.suite())));
   lines.Line("size", Join(object.bytes().size(), " bytes"));
   const bool known = WithBody(object, [&lines](const auto& body) {
     if (body.ok()) {

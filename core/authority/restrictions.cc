@@ -19,7 +19,8 @@ Equivocation ProveEquivocation(const Signed& a, const Signed& b) {
   return e;
 }
 
-// ---- Expansions -----------------------------------------------------------------------------------------
+// ---- Expansions
+// -----------------------------------------------------------------------------------------
 
 std::optional<Equivocation> Expansions::Add(SignedPtr statement, uint64_t seq) {
   const auto key = std::pair(statement->kid(), seq);
@@ -38,19 +39,25 @@ std::optional<Equivocation> Expansions::Add(SignedPtr statement, uint64_t seq) {
   return ProveEquivocation(*at[0].statement, *at[1].statement);
 }
 
-bool Expansions::HeldBefore(const Kid& signer, uint64_t seq, const Oid& oid, uint64_t before) const {
+bool Expansions::HeldBefore(const Kid& signer,
+                            uint64_t seq,
+                            const Oid& oid,
+                            uint64_t before) const {
   const auto it = triples_.find({signer, seq});
   if (it == triples_.end()) return false;
-  return std::ranges::any_of(it->second, [&](const Triple& t) { return t.statement->oid() == oid && t.order < before; });
+  return std::ranges::any_of(
+      it->second, [&](const Triple& t) { return t.statement->oid() == oid && t.order < before; });
 }
 
 bool Expansions::Conflicts(const Kid& signer, uint64_t seq, const Oid& oid) const {
   const auto it = triples_.find({signer, seq});
   if (it == triples_.end()) return false;
-  return std::ranges::any_of(it->second, [&](const Triple& t) { return t.statement->oid() != oid; });
+  return std::ranges::any_of(it->second,
+                             [&](const Triple& t) { return t.statement->oid() != oid; });
 }
 
-// ---- rows -----------------------------------------------------------------------------------------------
+// ---- rows
+// -----------------------------------------------------------------------------------------------
 
 Bytes Restrictions::Row::Encode() const {
   Bytes out;
@@ -70,7 +77,8 @@ std::vector<Restrictions::Row> Restrictions::Rows() const {
   for (const auto& [kid, s] : streams_) {
     if (s.head > 0) rows.push_back({kid, s.head, s.at.at(s.head).front().object->oid()});
     const auto terminal = s.at.find(kTerminalSeq);
-    if (terminal != s.at.end()) rows.push_back({kid, kTerminalSeq, terminal->second.front().object->oid()});
+    if (terminal != s.at.end())
+      rows.push_back({kid, kTerminalSeq, terminal->second.front().object->oid()});
   }
   return rows;  // streams_ is ordered by kid, so these ascend
 }
@@ -97,12 +105,14 @@ std::vector<Ref16> Restrictions::MissingFor(std::span<const Row> rows, size_t ma
   std::vector<Ref16> out;
   const auto want = [&](const Oid& oid) {
     const Ref16 ref = RefOf(oid);
-    if (out.size() < max && !by_ref_.contains(ref) && std::ranges::find(out, ref) == out.end()) out.push_back(ref);
+    if (out.size() < max && !by_ref_.contains(ref) && std::ranges::find(out, ref) == out.end())
+      out.push_back(ref);
   };
   for (const Row& row : rows) {
     if (!Covers({&row, 1})) want(row.oid);
   }
-  for (const auto& [kid, s] : streams_) {  // the gaps, from above: each statement names the one below
+  for (const auto& [kid, s] :
+       streams_) {  // the gaps, from above: each statement names the one below
     for (auto it = s.at.upper_bound(s.head); it != s.at.end(); ++it) {
       for (const Told& t : it->second) {
         if (t.prev) want(*t.prev);
@@ -125,7 +135,8 @@ std::vector<SignedPtr> Restrictions::Beyond(std::span<const Row> rows, size_t ma
   std::vector<SignedPtr> out;
   for (const auto& [kid, s] : streams_) {
     const auto known = theirs.find(kid);
-    for (auto it = s.at.upper_bound(known == theirs.end() ? 0 : known->second); it != s.at.end(); ++it) {
+    for (auto it = s.at.upper_bound(known == theirs.end() ? 0 : known->second); it != s.at.end();
+         ++it) {
       if (it->first == kTerminalSeq && ended.contains(kid)) continue;
       for (const Told& t : it->second) {
         if (out.size() >= max) return out;
@@ -141,28 +152,38 @@ SignedPtr Restrictions::Statement(const Ref16& ref) const {
   return it == by_ref_.end() ? nullptr : it->second;
 }
 
-// ---- statements in --------------------------------------------------------------------------------------
+// ---- statements in
+// --------------------------------------------------------------------------------------
 
 void Restrictions::Advance(Stream& s) {
   for (auto it = s.at.find(s.head + 1); it != s.at.end() && it->first == s.head + 1; ++it) {
     // A fork has no one line to check; its numbers alone say how far it was received.
-    if (!s.forked && s.head > 0 && it->second.front().prev != s.at.at(s.head).front().object->oid()) return;
+    if (!s.forked && s.head > 0 && it->second.front().prev != s.at.at(s.head).front().object->oid())
+      return;
     ++s.head;
   }
 }
 
-absl::Status Restrictions::Store(const SignedPtr& object, uint64_t seq, const std::optional<Oid>& prev) {
+absl::Status Restrictions::Store(const SignedPtr& object,
+                                 uint64_t seq,
+                                 const std::optional<Oid>& prev) {
   if (by_ref_.contains(object->ref())) return absl::OkStatus();
-  if (by_ref_.size() >= kStatementsMax) return ResourceExhausted("restrictions: ", kStatementsMax, " statements are held; nothing more fits");
+  if (by_ref_.size() >= kStatementsMax)
+    return ResourceExhausted(
+        "restrictions: ", kStatementsMax, " statements are held; nothing more fits");
   auto it = streams_.find(object->kid());
   if (it == streams_.end()) {
-    if (streams_.size() >= kSignersMax) return ResourceExhausted("restrictions: ", kSignersMax, " signers are held; nothing more fits");
+    if (streams_.size() >= kSignersMax)
+      return ResourceExhausted(
+          "restrictions: ", kSignersMax, " signers are held; nothing more fits");
     it = streams_.try_emplace(object->kid()).first;
   }
   Stream& s = it->second;
   const bool terminal = seq == kTerminalSeq;
   if (!terminal && (s.count >= kPerSignerMax || seq > s.head + kAheadMax)) {
-    return ResourceExhausted("restrictions: the stream of ", ToHex(object->kid()), " runs too far ahead; pull what lies before");
+    return ResourceExhausted("restrictions: the stream of ",
+                             ToHex(object->kid()),
+                             " runs too far ahead; pull what lies before");
   }
   std::vector<Told>& at = s.at[seq];
   at.push_back({object, prev});
@@ -182,11 +203,15 @@ absl::Status Restrictions::Store(const SignedPtr& object, uint64_t seq, const st
   return absl::OkStatus();
 }
 
-absl::Status Restrictions::Add(const Held<Revoke>& statement, const Ed25519Key& key, const Expansions& held) {
+absl::Status Restrictions::Add(const Held<Revoke>& statement,
+                               const Ed25519Key& key,
+                               const Expansions& held) {
   const Revoke& r = statement.body;
   if (r.scope != scope_) return PermissionDenied("revoke: it is for another scope");
-  if (KidOf(statement.envelope->suite(), key) != statement.signer()) return Unauthenticated("revoke: signed by another key");
-  if (r.seq == kTerminalSeq && (r.type != RevokeType::kKey || r.kid != statement.signer() || r.prev)) {
+  if (KidOf(statement.envelope->suite(), key) != statement.signer())
+    return Unauthenticated("revoke: signed by another key");
+  if (r.seq == kTerminalSeq &&
+      (r.type != RevokeType::kKey || r.kid != statement.signer() || r.prev)) {
     return InvalidArgument("revoke: the terminal number is for KEY on oneself, without prev");
   }
   if (r.seq != kTerminalSeq && (r.seq == 1) == r.prev.has_value()) {
@@ -197,7 +222,8 @@ absl::Status Restrictions::Add(const Held<Revoke>& statement, const Ed25519Key& 
   }
   AQ_RETURN_IF_ERROR(Store(statement.envelope, r.seq, r.prev));
   std::vector<Effect>& effects = r.type == RevokeType::kOid ? on_oid_[*r.oid] : on_kid_[*r.kid];
-  const bool known = std::ranges::any_of(effects, [&](const Effect& e) { return e.statement == statement.oid(); });
+  const bool known =
+      std::ranges::any_of(effects, [&](const Effect& e) { return e.statement == statement.oid(); });
   if (known) return absl::OkStatus();
   effects.push_back({.revoker = statement.signer(),
                      .statement = statement.oid(),
@@ -210,30 +236,41 @@ absl::Status Restrictions::Add(const Held<Revoke>& statement, const Ed25519Key& 
 absl::Status Restrictions::Add(const Held<Rotate>& statement, const Digest& committed) {
   const Rotate& r = statement.body;
   if (r.scope != scope_) return PermissionDenied("rotate: it is for another scope");
-  if (r.seq != 1 || r.step < 1 || r.step > 4) return InvalidArgument("rotate: it opens the new key's stream with seq 1, and step is 1 to 4");
+  if (r.seq != 1 || r.step < 1 || r.step > 4)
+    return InvalidArgument("rotate: it opens the new key's stream with seq 1, and step is 1 to 4");
   const Kid fresh = KidOf(r.suite, r.key);
-  if (fresh != statement.signer()) return Unauthenticated("rotate: signed by another key than the new one");
-  if (NextKeyOf(r.suite, r.key) != committed) return Unauthenticated("rotate: the old key never committed to this new key");
-  if (!VerifySignature(*statement.envelope, r.key)) return Unauthenticated("rotate: the signature is wrong");
+  if (fresh != statement.signer())
+    return Unauthenticated("rotate: signed by another key than the new one");
+  if (NextKeyOf(r.suite, r.key) != committed)
+    return Unauthenticated("rotate: the old key never committed to this new key");
+  if (!VerifySignature(*statement.envelope, r.key))
+    return Unauthenticated("rotate: the signature is wrong");
   const std::vector<Kid> line = Lineage(r.old);
-  if (std::ranges::find(line, fresh) != line.end() && Newest(r.old) != fresh) return InvalidArgument("rotate: the lineage bites its tail");
-  if (line.size() >= kLineageMax && Newest(r.old) == r.old) return ResourceExhausted("rotate: the lineage is too long; it needs a new grant");
+  if (std::ranges::find(line, fresh) != line.end() && Newest(r.old) != fresh)
+    return InvalidArgument("rotate: the lineage bites its tail");
+  if (line.size() >= kLineageMax && Newest(r.old) == r.old)
+    return ResourceExhausted("rotate: the lineage is too long; it needs a new grant");
   const auto it = rotated_.find(r.old);
-  if (it == rotated_.end() && fresh == First(r.old)) return InvalidArgument("rotate: the lineage bites its tail");
+  if (it == rotated_.end() && fresh == First(r.old))
+    return InvalidArgument("rotate: the lineage bites its tail");
   AQ_RETURN_IF_ERROR(Store(statement.envelope, r.seq, std::nullopt));
   // Two commitments for one old key (a re-grant changed it): the lower new kid holds everywhere.
-  if (it == rotated_.end() || fresh < it->second.signer()) rotated_.insert_or_assign(r.old, statement);
+  if (it == rotated_.end() || fresh < it->second.signer())
+    rotated_.insert_or_assign(r.old, statement);
   rotated_from_.try_emplace(fresh, r.old);
   return absl::OkStatus();
 }
 
 absl::Status Restrictions::Add(const Held<Cosign>& vote, const Ed25519Key& key) {
   if (vote.body.scope != scope_) return PermissionDenied("cosign: it is for another scope");
-  if (KidOf(vote.envelope->suite(), key) != vote.signer()) return Unauthenticated("cosign: signed by another key");
-  if (!VerifySignature(*vote.envelope, key)) return Unauthenticated("cosign: the signature is wrong");
+  if (KidOf(vote.envelope->suite(), key) != vote.signer())
+    return Unauthenticated("cosign: signed by another key");
+  if (!VerifySignature(*vote.envelope, key))
+    return Unauthenticated("cosign: the signature is wrong");
   const auto it = votes_.find(vote.body.target);
   if (it != votes_.end() && it->second.contains(vote.signer())) return absl::OkStatus();
-  if (votes_count_ >= kCosignsMax) return ResourceExhausted("cosign: ", kCosignsMax, " votes are held; nothing more fits");
+  if (votes_count_ >= kCosignsMax)
+    return ResourceExhausted("cosign: ", kCosignsMax, " votes are held; nothing more fits");
   votes_[vote.body.target].insert(vote.signer());
   ++votes_count_;
   return absl::OkStatus();
@@ -246,7 +283,8 @@ void Restrictions::Collapse(const Equivocation& e) {
   if (collapsed_.insert(e.signer).second) proofs_.push_back(e);
 }
 
-// ---- lineages and votes ---------------------------------------------------------------------------------
+// ---- lineages and votes
+// ---------------------------------------------------------------------------------
 
 Kid Restrictions::First(const Kid& kid) const {
   Kid at = kid;
@@ -275,7 +313,9 @@ std::vector<Kid> Restrictions::Lineage(const Kid& kid) const {
 
 Kid Restrictions::Newest(const Kid& kid) const { return Lineage(kid).back(); }
 
-uint64_t Restrictions::VotersBehind(const Kid& signer, const Oid& target, std::span<const Voter> voters,
+uint64_t Restrictions::VotersBehind(const Kid& signer,
+                                    const Oid& target,
+                                    std::span<const Voter> voters,
                                     const Kid& except) const {
   std::set<Kid> behind = {First(signer)};
   if (const auto it = votes_.find(target); it != votes_.end()) {
@@ -294,7 +334,8 @@ uint64_t Restrictions::VotersBehind(const Kid& signer, const Oid& target, std::s
 bool Restrictions::Collapsed(const Kid& kid, const Charter& charter) const {
   if (collapsed_.empty()) return false;
   const Kid first = First(kid);
-  const bool voter = std::ranges::any_of(charter.voters, [&](const Voter& v) { return First(KidOf(v.suite, v.key)) == first; });
+  const bool voter = std::ranges::any_of(
+      charter.voters, [&](const Voter& v) { return First(KidOf(v.suite, v.key)) == first; });
   const std::vector<Kid> line = Lineage(kid);
   return std::ranges::any_of(line, [&](const Kid& k) {
     // A voter's own rotation is its certificate and clears what its older keys did.
@@ -302,7 +343,8 @@ bool Restrictions::Collapsed(const Kid& kid, const Charter& charter) const {
   });
 }
 
-// ---- judging --------------------------------------------------------------------------------------------
+// ---- judging
+// --------------------------------------------------------------------------------------------
 
 struct Restrictions::Judging {
   std::span<const Link> chain;
@@ -312,11 +354,14 @@ struct Restrictions::Judging {
 };
 
 namespace {
-MaybeObjection Revoked(std::string detail) { return Objection{Reason::kRevoked, std::move(detail)}; }
+MaybeObjection Revoked(std::string detail) {
+  return Objection{Reason::kRevoked, std::move(detail)};
+}
 }  // namespace
 
 bool Restrictions::ByQuorum(const Effect& e, const Charter& charter, const Kid& target) const {
-  // A quorum on KEY never counts its target: no voter helps to end itself or another in its own name.
+  // A quorum on KEY never counts its target: no voter helps to end itself or another in its own
+  // name.
   const Kid except = e.type == RevokeType::kKey ? target : Kid{};
   const uint64_t weight = VotersBehind(e.revoker, e.statement, charter.voters, except);
   return charter.q_sens > 0 && weight >= charter.q_sens;
@@ -325,8 +370,9 @@ bool Restrictions::ByQuorum(const Effect& e, const Charter& charter, const Kid& 
 // The revoker is one of those who signed links from..top, so the chain runs through it.
 bool Restrictions::Binds(const Judging& j, const Effect& e, size_t from) const {
   const Kid revoker = First(e.revoker);
-  return std::find(j.signers.begin() + static_cast<ptrdiff_t>(std::min(from, j.signers.size())), j.signers.end(), revoker) !=
-         j.signers.end();
+  return std::find(j.signers.begin() + static_cast<ptrdiff_t>(std::min(from, j.signers.size())),
+                   j.signers.end(),
+                   revoker) != j.signers.end();
 }
 
 MaybeObjection Restrictions::JudgeSubject(const Judging& j, size_t i) const {
@@ -334,7 +380,8 @@ MaybeObjection Restrictions::JudgeSubject(const Judging& j, size_t i) const {
   if (const auto it = on_oid_.find(link.oid); it != on_oid_.end()) {
     for (const Effect& e : it->second) {
       const bool own = First(e.revoker) == First(link.subject);
-      if (own || Binds(j, e, i) || ByQuorum(e, j.charter, {})) return Revoked(Join("object ", ToHex(link.oid), " was revoked by ", ToHex(e.revoker)));
+      if (own || Binds(j, e, i) || ByQuorum(e, j.charter, {}))
+        return Revoked(Join("object ", ToHex(link.oid), " was revoked by ", ToHex(e.revoker)));
     }
   }
   if (link.subject.is_zero()) return std::nullopt;
@@ -345,12 +392,20 @@ MaybeObjection Restrictions::JudgeSubject(const Judging& j, size_t i) const {
       if (e.type == RevokeType::kFloor && link.generation < e.bound) {
         const bool own = First(e.revoker) == First(kid);
         if (own || Binds(j, e, i) || ByQuorum(e, j.charter, kid)) {
-          return Revoked(Join("generation ", link.generation, " of ", ToHex(kid), " is below the floor ", e.bound, " set by ", ToHex(e.revoker)));
+          return Revoked(Join("generation ",
+                              link.generation,
+                              " of ",
+                              ToHex(kid),
+                              " is below the floor ",
+                              e.bound,
+                              " set by ",
+                              ToHex(e.revoker)));
         }
       }
       // The leaf's own key: what rotated away from an ended key lives on under the new one.
       if (e.type == RevokeType::kKey && i == 0 && kid == Newest(kid)) {
-        if (First(e.revoker) == First(kid) || ByQuorum(e, j.charter, kid)) return Revoked(Join("key ", ToHex(kid), " was ended"));
+        if (First(e.revoker) == First(kid) || ByQuorum(e, j.charter, kid))
+          return Revoked(Join("key ", ToHex(kid), " was ended"));
       }
     }
   }
@@ -366,12 +421,17 @@ MaybeObjection Restrictions::JudgeSigner(const Judging& j, size_t i) const {
     const bool quorum = ByQuorum(e, j.charter, link.signer);
     const bool held_before = j.held.HeldBefore(link.signer, link.seq, link.oid, e.before);
     if (e.type == RevokeType::kIssuerFrom && (own || quorum || Binds(j, e, i + 1))) {
-      if (link.seq >= e.bound) return Revoked(Join("issuer ", ToHex(link.signer), " was cut from number ", e.bound, " on"));
-      if (!held_before) return Revoked(Join("issuer ", ToHex(link.signer), " was cut, and this was not held before"));
+      if (link.seq >= e.bound)
+        return Revoked(
+            Join("issuer ", ToHex(link.signer), " was cut from number ", e.bound, " on"));
+      if (!held_before)
+        return Revoked(
+            Join("issuer ", ToHex(link.signer), " was cut, and this was not held before"));
     }
     if (e.type == RevokeType::kKey) {
       if (quorum) return Revoked(Join("the quorum ended key ", ToHex(link.signer)));
-      if (own && !held_before) return Revoked(Join("signer ", ToHex(link.signer), " ended its key before this was held"));
+      if (own && !held_before)
+        return Revoked(Join("signer ", ToHex(link.signer), " ended its key before this was held"));
     }
   }
   return std::nullopt;
@@ -381,14 +441,19 @@ MaybeObjection Restrictions::JudgeCollapse(const Judging& j, size_t i) const {
   const Link& link = j.chain[i];
   for (const Kid& kid : {link.signer, link.subject}) {
     if (!kid.is_zero() && Collapsed(kid, j.charter)) {
-      return Objection{Reason::kEquivocation, Join(ToHex(kid), " signed two statements under one number")};
+      return Objection{Reason::kEquivocation,
+                       Join(ToHex(kid), " signed two statements under one number")};
     }
   }
-  if (conflicted_.contains(link.oid)) return Objection{Reason::kEquivocation, Join(ToHex(link.oid), " shares its number with another statement")};
+  if (conflicted_.contains(link.oid))
+    return Objection{Reason::kEquivocation,
+                     Join(ToHex(link.oid), " shares its number with another statement")};
   return std::nullopt;
 }
 
-MaybeObjection Restrictions::Judge(std::span<const Link> chain, const Charter& charter, const Expansions& held) const {
+MaybeObjection Restrictions::Judge(std::span<const Link> chain,
+                                   const Charter& charter,
+                                   const Expansions& held) const {
   Judging j{chain, charter, held, {}};
   for (const Link& link : chain) j.signers.push_back(First(link.signer));
   for (size_t i = chain.size(); i-- > 0;) {  // nearest the charter first

@@ -1,12 +1,15 @@
-// What was taken back: every signer's stream of restrictions in one scope, what follows from it, and the
-// proofs of those who said two things under one number. Restrictions act at first sight and only grow: the
-// state is a function of the set of statements, whatever their order or number (a join-semilattice).
-// What is permitted (stream E) is only noted, so that a conflict shows and a cut knows what came before it.
+// What was taken back: every signer's stream of restrictions in one scope, what follows from it,
+// and the proofs of those who said two things under one number. Restrictions act at first sight and
+// only grow: the state is a function of the set of statements, whatever their order or number (a
+// join-semilattice). What is permitted (stream E) is only noted, so that a conflict shows and a cut
+// knows what came before it.
 // Spec:   spec/objects.md §2 (revoke, rotate, cosign), §7 (rows, proof); spec/admission.md §5 (A.7): a floor
 //         binds only chains through its revoker; KEY is the subject's own or the voters' quorum.
 // Bounds: kSignersMax signers, kStatementsMax statements, kPerSignerMax a signer, of which kAheadMax beyond a
-//         gap; kTriplesMax triples. A full table refuses with ResourceExhausted and keeps what it has.
-// Thread: the control engine's. Errors: InvalidArgument (malformed link), Unauthenticated (signature),
+//         gap; kTriplesMax triples. A full table refuses with ResourceExhausted and keeps what it
+//         has.
+// Thread: the control engine's. Errors: InvalidArgument (malformed link), Unauthenticated
+// (signature),
 //         PermissionDenied (another scope), ResourceExhausted.
 // Cost:   Judge: hash look-ups, plus the statements on the kids of the chain; no signature.
 #ifndef AQMESH_CORE_AUTHORITY_RESTRICTIONS_H_
@@ -39,13 +42,15 @@ Equivocation ProveEquivocation(const Signed& a, const Signed& b);
 class Expansions {
  public:
   static constexpr size_t kTriplesMax = 65'536;
-  // `statement` was verified and carries `seq` of its signer's stream E. A second oid under one number
-  // gives the proof, once; it is noted as held too. When full nothing more is noted: what a later cut then
-  // does not find held dies, which is the safe side.
+  // `statement` was verified and carries `seq` of its signer's stream E. A second oid under one
+  // number gives the proof, once; it is noted as held too. When full nothing more is noted: what a
+  // later cut then does not find held dies, which is the safe side.
   std::optional<Equivocation> Add(SignedPtr statement, uint64_t seq);
   // Was it held when only the first `before` triples were?
   bool HeldBefore(const Kid& signer, uint64_t seq, const Oid& oid, uint64_t before) const;
-  bool Conflicts(const Kid& signer, uint64_t seq, const Oid& oid) const;  // another oid is held there
+  bool Conflicts(const Kid& signer,
+                 uint64_t seq,
+                 const Oid& oid) const;  // another oid is held there
   uint64_t count() const { return count_; }
 
  private:
@@ -68,7 +73,8 @@ struct Link {
 
 class Restrictions {
  public:
-  static constexpr size_t kSignersMax = 4'096, kStatementsMax = 65'536, kPerSignerMax = 4'096, kAheadMax = 1'024;
+  static constexpr size_t kSignersMax = 4'096, kStatementsMax = 65'536, kPerSignerMax = 4'096,
+                          kAheadMax = 1'024;
   static constexpr size_t kCosignsMax = 65'536, kLineageMax = 16;
 
   // spec/objects.md §7: kid || BE64(seq) || oid.
@@ -84,9 +90,9 @@ class Restrictions {
 
   explicit Restrictions(const ScopeId& scope) : scope_(scope) {}
 
-  // `key` is the signer's. Verifies the signature, then the statement acts, gap or no gap. `held` marks what
-  // came before it. Doing it again changes nothing. A statement that contradicts one held is kept as well
-  // (both restrict) and the signer collapses.
+  // `key` is the signer's. Verifies the signature, then the statement acts, gap or no gap. `held`
+  // marks what came before it. Doing it again changes nothing. A statement that contradicts one
+  // held is kept as well (both restrict) and the signer collapses.
   absl::Status Add(const Held<Revoke>& statement, const Ed25519Key& key, const Expansions& held);
   // `committed`: the next_key of the old grant, voter row or rotate.
   absl::Status Add(const Held<Rotate>& statement, const Digest& committed);
@@ -96,7 +102,9 @@ class Restrictions {
   void Collapse(const Equivocation& e);
 
   // Does anything said here end this chain (leaf first, nearest the charter last)?
-  MaybeObjection Judge(std::span<const Link> chain, const Charter& charter, const Expansions& held) const;
+  MaybeObjection Judge(std::span<const Link> chain,
+                       const Charter& charter,
+                       const Expansions& held) const;
   bool Collapsed(const Kid& kid, const Charter& charter) const;
 
   // Rotation: the lineage of a kid. A kid that never rotated is its own first and newest.
@@ -105,10 +113,13 @@ class Restrictions {
   const Held<Rotate>* RotationOf(const Kid& old) const;  // nullptr if none
 
   // Weight of the distinct voters among signer and cosigners of a statement; `except` never counts.
-  uint64_t VotersBehind(const Kid& signer, const Oid& target, std::span<const Voter> voters, const Kid& except) const;
+  uint64_t VotersBehind(const Kid& signer,
+                        const Oid& target,
+                        std::span<const Voter> voters,
+                        const Kid& except) const;
 
-  // Anti-entropy. A terminal statement stands in a row of its own beside the signer's dense row, so that
-  // it never hides what is missing below it.
+  // Anti-entropy. A terminal statement stands in a row of its own beside the signer's dense row, so
+  // that it never hides what is missing below it.
   std::vector<Row> Rows() const;
   Digest Root() const;
   bool Covers(std::span<const Row> rows) const;
@@ -154,8 +165,8 @@ class Restrictions {
   absl::flat_hash_map<Ref16, SignedPtr> by_ref_;
   absl::flat_hash_map<Kid, std::vector<Effect>> on_kid_;
   absl::flat_hash_map<Oid, std::vector<Effect>> on_oid_;
-  absl::flat_hash_map<Kid, Held<Rotate>> rotated_;     // old -> statement
-  absl::flat_hash_map<Kid, Kid> rotated_from_;   // new -> old
+  absl::flat_hash_map<Kid, Held<Rotate>> rotated_;  // old -> statement
+  absl::flat_hash_map<Kid, Kid> rotated_from_;      // new -> old
   absl::flat_hash_map<Oid, std::set<Kid>> votes_;
   size_t votes_count_ = 0;
   absl::flat_hash_set<Kid> collapsed_;

@@ -25,20 +25,30 @@ struct Kind {
   size_t bytes_max;  // of the Signed, in suite 1
 };
 constexpr Kind kKinds[] = {
-    {Ctx::kCharter, "charter", 16'384},   {Ctx::kGrant, "grant", 1'280},
-    {Ctx::kFragment, "fragment", 16'384}, {Ctx::kKeybind, "keybind", 256},
-    {Ctx::kRotate, "rotate", 320},        {Ctx::kAttest, "attest", 320},
-    {Ctx::kRevoke, "revoke", 256},        {Ctx::kCosign, "cosign", 256},
-    {Ctx::kObserve, "observe", 4'096},    {Ctx::kTreaty, "treaty", 8'192},
-    {Ctx::kPardon, "pardon", 320},        {Ctx::kPresentation, "presentation", 432},
-    {Ctx::kInvite, "invite", 592},        {Ctx::kRequest, "request", 432},
-    {Ctx::kApprove, "approve", 256},      {Ctx::kAnnounce, "announce", 512},
-    {Ctx::kPolicy, "policy", 16'384},     {Ctx::kRetention, "retention", 1'024},
+    {Ctx::kCharter, "charter", 16'384},
+    {Ctx::kGrant, "grant", 1'280},
+    {Ctx::kFragment, "fragment", 16'384},
+    {Ctx::kKeybind, "keybind", 256},
+    {Ctx::kRotate, "rotate", 320},
+    {Ctx::kAttest, "attest", 320},
+    {Ctx::kRevoke, "revoke", 256},
+    {Ctx::kCosign, "cosign", 256},
+    {Ctx::kObserve, "observe", 4'096},
+    {Ctx::kTreaty, "treaty", 8'192},
+    {Ctx::kPardon, "pardon", 320},
+    {Ctx::kPresentation, "presentation", 432},
+    {Ctx::kInvite, "invite", 592},
+    {Ctx::kRequest, "request", 432},
+    {Ctx::kApprove, "approve", 256},
+    {Ctx::kAnnounce, "announce", 512},
+    {Ctx::kPolicy, "policy", 16'384},
+    {Ctx::kRetention, "retention", 1'024},
 };
 
 const Kind* KindOf(uint64_t ctx) {
-  const auto found = std::find_if(std::begin(kKinds), std::end(kKinds),
-                                  [ctx](const Kind& k) { return static_cast<uint64_t>(k.ctx) == ctx; });
+  const auto found = std::find_if(std::begin(kKinds), std::end(kKinds), [ctx](const Kind& k) {
+    return static_cast<uint64_t>(k.ctx) == ctx;
+  });
   return found == std::end(kKinds) ? nullptr : found;
 }
 
@@ -87,9 +97,9 @@ class EnvelopeReader {
     const wire::Tag tag = Take(reader_.PeekTag());
     if (refusal_) return false;
     if (tag != wire::Tag{number, type}) {
-      Refuse(tag.number > number    ? "required, but absent"
+      Refuse(tag.number > number   ? "required, but absent"
              : tag.number < number ? "a field doubled, or out of ascending order, stands before it"
-                                    : "wrong wire type");
+                                   : "wrong wire type");
       return false;
     }
     reader_.SkipTag();
@@ -142,9 +152,10 @@ std::string_view CtxName(Ctx ctx) {
 
 std::optional<Ctx> CtxNamed(std::string_view name) {
   const auto same = [name](const Kind& k) {
-    return std::equal(name.begin(), name.end(), k.name.begin(), k.name.end(), [](char given, char lower) {
-      return given == lower || (given >= 'A' && given <= 'Z' && given - 'A' + 'a' == lower);
-    });
+    return std::equal(
+        name.begin(), name.end(), k.name.begin(), k.name.end(), [](char given, char lower) {
+          return given == lower || (given >= 'A' && given <= 'Z' && given - 'A' + 'a' == lower);
+        });
   };
   const auto found = std::find_if(std::begin(kKinds), std::end(kKinds), same);
   if (found == std::end(kKinds)) return std::nullopt;
@@ -163,21 +174,18 @@ ScopeId ScopeOf(ByteView genesis_body) {
 
 size_t SignatureSize(Suite suite) {
   switch (suite) {
-    case Suite::kEd25519:
-      return kEd25519SigBytes;
-    case Suite::kLargeTest:
-      return kEd25519SigBytes + kLargeTestPadding;
+    case Suite::kEd25519: return kEd25519SigBytes;
+    case Suite::kLargeTest: return kEd25519SigBytes + kLargeTestPadding;
     case Suite::kRistretto:
-    case Suite::kX25519Static:
-      break;
+    case Suite::kX25519Static: break;
   }
   return 0;
 }
 
 size_t SignedSize(size_t body_size, Suite suite) {
   const size_t sig = SignatureSize(suite);
-  return 2 + 1 + wire::VarintSize(static_cast<uint64_t>(suite)) + 2 + Kid::kSize + 1 + wire::VarintSize(body_size) +
-         body_size + 1 + wire::VarintSize(sig) + sig;
+  return 2 + 1 + wire::VarintSize(static_cast<uint64_t>(suite)) + 2 + Kid::kSize + 1 +
+         wire::VarintSize(body_size) + body_size + 1 + wire::VarintSize(sig) + sig;
 }
 
 size_t SignedBytesMax(Ctx ctx, Suite suite) {
@@ -203,18 +211,21 @@ Bytes Pae(std::string_view ctx_label, Suite suite, const Kid& kid, ByteView body
 absl::StatusOr<Signed> Signed::Parse(ByteView bytes) {
   // spec: objects#1 rule 5: the total first.
   if (bytes.empty() || bytes.size() > kObjectBytesMax) {
-    return wire::Refusal{"envelope", "", 0, Join(bytes.size(), " bytes, not 1..", kObjectBytesMax)}.ToStatus();
+    return wire::Refusal{"envelope", "", 0, Join(bytes.size(), " bytes, not 1..", kObjectBytesMax)}
+        .ToStatus();
   }
   EnvelopeReader r(bytes);
   const uint64_t ctx = r.Number(1, "ctx");
   r.Require(KindOf(ctx) != nullptr, "unknown kind of object");
   const uint64_t suite = r.Number(2, "suite");
-  r.Require(suite <= UINT16_MAX && SignatureSize(static_cast<Suite>(suite)) != 0, "not a suite that signs");
+  r.Require(suite <= UINT16_MAX && SignatureSize(static_cast<Suite>(suite)) != 0,
+            "not a suite that signs");
   const ByteView kid = r.String(3, "kid", Kid::kSize);
   r.Require(kid.size() == Kid::kSize, "not 16 bytes");
   const ByteView body = r.String(4, "body", kBodyBytesMax);
   const ByteView sig = r.String(5, "sig", kSigBytesMax);
-  r.Require(sig.size() == SignatureSize(static_cast<Suite>(suite)), "not the size of the suite's signatures");
+  r.Require(sig.size() == SignatureSize(static_cast<Suite>(suite)),
+            "not the size of the suite's signatures");
   r.Finish();
   if (r.refusal()) return r.refusal()->ToStatus();
 
@@ -239,7 +250,8 @@ bool VerifySignature(const Signed& s, const Ed25519Key& key) {
   if (KidOf(s.suite(), key) != s.kid()) return false;
   const auto signature = Signature::From(s.sig().first(kEd25519SigBytes));
   const ByteView fill = s.sig().subspan(kEd25519SigBytes);  // of suite 65281 alone
-  if (std::any_of(fill.begin(), fill.end(), [](uint8_t b) { return b != kLargeTestFill; })) return false;
+  if (std::any_of(fill.begin(), fill.end(), [](uint8_t b) { return b != kLargeTestFill; }))
+    return false;
   return crypto::Ed25519Verify(key, PaeOf(s.ctx(), s.suite(), s.kid(), s.body()), *signature);
 }
 

@@ -1,4 +1,5 @@
-// The envelope of every signed object: exact bytes kept, signature checked over PAE, oid without signature.
+// The envelope of every signed object: exact bytes kept, signature checked over PAE, oid without
+// signature.
 // Spec:   spec/objects.md §1 (Signed, PAE, oid, kid, strict subset of protobuf).
 // Wire:   Signed: 1! ctx u8; 2! suite u16; 3! kid b16; 4! body b1-16384; 5! sig b1-4096.
 // Errors: InvalidArgument naming the rule and the byte where it broke (see ParseError);
@@ -17,21 +18,22 @@
 
 namespace aqmesh::authority {
 
-std::string_view CtxName(Ctx ctx);                                // "grant"
-std::optional<Ctx> CtxNamed(std::string_view name);               // in either case
-Kid KidOf(Suite suite, ByteView public_key);                      // H128("aqmesh/1/kid" || BE16(suite) || key)
-Digest NextKeyOf(Suite suite, ByteView public_key);               // H256("aqmesh/1/next" || ...)
-ScopeId ScopeOf(ByteView genesis_body);                           // H128("aqmesh/1/scope" || body)
+std::string_view CtxName(Ctx ctx);                   // "grant"
+std::optional<Ctx> CtxNamed(std::string_view name);  // in either case
+Kid KidOf(Suite suite, ByteView public_key);         // H128("aqmesh/1/kid" || BE16(suite) || key)
+Digest NextKeyOf(Suite suite, ByteView public_key);  // H256("aqmesh/1/next" || ...)
+ScopeId ScopeOf(ByteView genesis_body);              // H128("aqmesh/1/scope" || body)
 
 // A parsed envelope. Immutable; the received bytes are kept and everything is a view of them.
 class Signed {
  public:
-  // Strict: rules 1-5 of §1 for the envelope alone (total size first). The body is parsed by Parse<T>.
+  // Strict: rules 1-5 of §1 for the envelope alone (total size first). The body is parsed by
+  // Parse<T>.
   static absl::StatusOr<Signed> Parse(ByteView bytes);
 
   Ctx ctx() const { return ctx_; }
   Suite suite() const { return suite_; }
-  const Kid& kid() const { return kid_; }        // of the signer
+  const Kid& kid() const { return kid_; }  // of the signer
   ByteView body() const { return ByteView(bytes_).subspan(body_at_, body_size_); }
   ByteView sig() const { return ByteView(bytes_).subspan(sig_at_, sig_size_); }
   const Bytes& bytes() const { return bytes_; }  // as received: what is hashed, stored, forwarded
@@ -48,26 +50,31 @@ class Signed {
   Oid oid_;
 };
 
-Bytes Pae(std::string_view ctx_label, Suite suite, const Kid& kid, ByteView body);  // label: "aqmesh/1/grant"
+Bytes Pae(std::string_view ctx_label,
+          Suite suite,
+          const Kid& kid,
+          ByteView body);  // label: "aqmesh/1/grant"
 
-// True iff `key` is the signer named by kid and its signature over PAE is right. `key` is a suite 1 key.
+// True iff `key` is the signer named by kid and its signature over PAE is right. `key` is a suite 1
+// key.
 [[nodiscard]] bool VerifySignature(const Signed& s, const Ed25519Key& key);
 
 // Signs body under ctx with a suite 1 key; the result parses back to the same bytes.
 Signed Sign(Ctx ctx, ByteView body, const crypto::Ed25519Seed& seed);
 
-// Strict parse of a body, and its one encoding. Refusals name the field, the rule and the byte offset
-// within the body. Instantiated for every object in objects.h.
+// Strict parse of a body, and its one encoding. Refusals name the field, the rule and the byte
+// offset within the body. Instantiated for every object in objects.h.
 template <class T>
 absl::StatusOr<T> ParseBody(ByteView body);
 template <class T>
-Bytes EncodeBody(const T& object);   // AQ_CHECKs that the object obeys its own rules
+Bytes EncodeBody(const T& object);  // AQ_CHECKs that the object obeys its own rules
 template <class T>
 Signed SignObject(const T& object, const crypto::Ed25519Seed& seed) {
   return Sign(T::kCtx, EncodeBody(object), seed);
 }
 
-// An object with the envelope it came in. What the rooms pass around; the signature may not be checked yet.
+// An object with the envelope it came in. What the rooms pass around; the signature may not be
+// checked yet.
 template <class T>
 struct Held {
   std::shared_ptr<const Signed> envelope;

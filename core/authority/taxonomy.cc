@@ -11,7 +11,9 @@ constexpr uint32_t kYears10 = 3'650 * kDay;
 constexpr uint32_t kNodeCaps = kCapJoin | kCapAccept | kCapForward | kCapAttest;
 
 // Classes lo..hi as bits.
-constexpr uint32_t From(uint32_t lo, uint32_t hi) { return ((1u << hi) - 1) & ~((1u << (lo - 1)) - 1); }
+constexpr uint32_t From(uint32_t lo, uint32_t hi) {
+  return ((1u << hi) - 1) & ~((1u << (lo - 1)) - 1);
+}
 static_assert(From(4, 4) == ClassBit(Class::kNode));
 
 // hundredths -> Q16, rounded down.
@@ -41,8 +43,15 @@ constexpr Default kDefaults[] = {
     {kUser, 0, kCapJoin | kCapAccept, kDay / 2, 0, 85, 90, true, false},
     {kWorkload, 0, kCapJoin | kCapAccept, kDay, 0, 85, 90, true, false},
     {kBootstrap, 0, kCapJoin | kCapAccept | kCapAttest, 30 * kDay, 0, 85, 90, true, false},
-    {kEnroller, ClassBit(kNode) | ClassBit(kEnroller), kNodeCaps | kCapIssueGrant | kCapRevokeDesc | kCapApprove,
-     400 * kDay, 3, 85, 97, true, false},
+    {kEnroller,
+     ClassBit(kNode) | ClassBit(kEnroller),
+     kNodeCaps | kCapIssueGrant | kCapRevokeDesc | kCapApprove,
+     400 * kDay,
+     3,
+     85,
+     97,
+     true,
+     false},
     {kPlain, 0, kCapJoin, 400 * kDay, 0, 60, 60, true, false},
 };
 static_assert(std::size(kDefaults) == 16);

@@ -25,7 +25,8 @@ struct ClassRule {
 
 class Taxonomy {
  public:
-  // A charter row replaces the profile's row of that class whole. Row 1 (ROOT, the voters) is fixed.
+  // A charter row replaces the profile's row of that class whole. Row 1 (ROOT, the voters) is
+  // fixed.
   static Taxonomy Of(const Charter& charter);
   static Taxonomy OfProfile(Profile profile);
 
@@ -42,7 +43,8 @@ constexpr uint32_t ClassBit(Class c) { return 1u << (static_cast<uint32_t>(c) - 
 
 // L_adm at first sight, rounded down to Q16.
 constexpr uint32_t PriorUnder(const ClassRule& row, uint32_t issuer_ladm) {
-  return row.relative ? static_cast<uint32_t>((uint64_t{row.prior} * issuer_ladm) >> 16) : row.prior;
+  return row.relative ? static_cast<uint32_t>((uint64_t{row.prior} * issuer_ladm) >> 16)
+                      : row.prior;
 }
 
 }  // namespace aqmesh::authority

@@ -9,11 +9,11 @@ namespace aqmesh {
 
 }  // namespace aqmesh
 
-#define AQ_CHECK(condition)                                     \
-  do {                                                          \
-    if (!(condition)) [[unlikely]] {                            \
-      ::aqmesh::CheckFailed(#condition, __FILE__, __LINE__);    \
-    }                                                           \
+#define AQ_CHECK(condition)                                  \
+  do {                                                       \
+    if (!(condition)) [[unlikely]] {                         \
+      ::aqmesh::CheckFailed(#condition, __FILE__, __LINE__); \
+    }                                                        \
   } while (false)
 
 #endif  // AQMESH_CORE_BASE_CHECK_H_

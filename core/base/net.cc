@@ -12,7 +12,8 @@ template <typename T>
 std::optional<T> ParseUnsigned(std::string_view text, T max) {
   T v{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), v);
-  if (error != std::errc{} || end != text.data() + text.size() || text.empty() || v > max) return std::nullopt;
+  if (error != std::errc{} || end != text.data() + text.size() || text.empty() || v > max)
+    return std::nullopt;
   return v;
 }
 }  // namespace
@@ -44,7 +45,8 @@ std::optional<Prefix> Prefix::Make(const IpAddress& a, unsigned length) {
   if (length > a.bits()) return std::nullopt;
   uint8_t b[16];
   std::memcpy(b, a.bytes().data(), a.size());
-  for (unsigned i = length; i < a.bits(); ++i) b[i / 8] = static_cast<uint8_t>(b[i / 8] & ~(0x80u >> (i % 8)));
+  for (unsigned i = length; i < a.bits(); ++i)
+    b[i / 8] = static_cast<uint8_t>(b[i / 8] & ~(0x80u >> (i % 8)));
   const auto masked = IpAddress::From(ByteView(b, a.size()));
   if (!masked || masked->is_v6() != a.is_v6()) return std::nullopt;
   return Prefix{*masked, static_cast<uint8_t>(length)};
@@ -77,7 +79,8 @@ std::optional<Endpoint> Endpoint::Parse(std::string_view text) {
   std::string_view host;
   if (text.starts_with('[')) {
     const size_t close = text.find(']');
-    if (close == std::string_view::npos || close + 1 >= text.size() || text[close + 1] != ':') return std::nullopt;
+    if (close == std::string_view::npos || close + 1 >= text.size() || text[close + 1] != ':')
+      return std::nullopt;
     host = text.substr(1, close - 1);
     colon = close + 1;
     const size_t percent = host.find('%');
@@ -95,7 +98,8 @@ std::optional<Endpoint> Endpoint::Parse(std::string_view text) {
   }
   const auto a = IpAddress::Parse(host);
   const auto port = ParseUnsigned<uint32_t>(text.substr(colon + 1), 65535u);
-  if (!a || !port || (text.starts_with('[') != (host.find(':') != std::string_view::npos))) return std::nullopt;
+  if (!a || !port || (text.starts_with('[') != (host.find(':') != std::string_view::npos)))
+    return std::nullopt;
   out.address = *a;
   out.port = static_cast<uint16_t>(*port);
   return out;

@@ -1,4 +1,5 @@
-// Addresses as the rooms speak of them: one type for both families, v4-mapped v6 made v4 at the door.
+// Addresses as the rooms speak of them: one type for both families, v4-mapped v6 made v4 at the
+// door.
 #ifndef AQMESH_CORE_BASE_NET_H_
 #define AQMESH_CORE_BASE_NET_H_
 
@@ -17,7 +18,8 @@ namespace aqmesh {
 class IpAddress {
  public:
   IpAddress() = default;  // 0.0.0.0
-  static std::optional<IpAddress> From(ByteView b);  // 4 or 16 bytes; ::ffff:a.b.c.d becomes a.b.c.d
+  static std::optional<IpAddress> From(
+      ByteView b);  // 4 or 16 bytes; ::ffff:a.b.c.d becomes a.b.c.d
   static std::optional<IpAddress> Parse(std::string_view text);
   bool is_v6() const { return v6_; }
   size_t size() const { return v6_ ? 16 : 4; }
@@ -40,7 +42,8 @@ class IpAddress {
 struct Prefix {
   IpAddress address;
   uint8_t length = 0;
-  static std::optional<Prefix> Make(const IpAddress& a, unsigned length);  // masks host bits; nullopt if too long
+  static std::optional<Prefix> Make(const IpAddress& a,
+                                    unsigned length);  // masks host bits; nullopt if too long
   static std::optional<Prefix> Parse(std::string_view text);  // "a/len" or "a" for a host
   static Prefix Host(const IpAddress& a) { return {a, static_cast<uint8_t>(a.bits())}; }
   bool Contains(const IpAddress& a) const;
@@ -55,7 +58,8 @@ struct Endpoint {
   IpAddress address;
   uint16_t port = 0;
   uint32_t scope_id = 0;
-  static std::optional<Endpoint> Parse(std::string_view text);  // 1.2.3.4:5 or [v6%zone]:5, zone numeric or a name
+  static std::optional<Endpoint> Parse(
+      std::string_view text);  // 1.2.3.4:5 or [v6%zone]:5, zone numeric or a name
   std::string ToString() const;
   auto operator<=>(const Endpoint&) const = default;
   bool operator==(const Endpoint&) const = default;

@@ -1,5 +1,5 @@
-// A seeded stream of random bytes: the driver seeds it (from the kernel, or from a test's seed), engines
-// draw from it. Same seed, same bytes.
+// A seeded stream of random bytes: the driver seeds it (from the kernel, or from a test's seed),
+// engines draw from it. Same seed, same bytes.
 // Spec: ChaCha20 keystream (RFC 8439) under the seed, block by block. Thread: one owner.
 #ifndef AQMESH_CORE_BASE_RNG_H_
 #define AQMESH_CORE_BASE_RNG_H_
@@ -32,7 +32,8 @@ class Rng {
     Fill(out);
     return out;
   }
-  // A child stream named by its purpose, so that a draw added in one place does not shift the others.
+  // A child stream named by its purpose, so that a draw added in one place does not shift the
+  // others.
   Rng Child(std::string_view purpose);
 
  private:

@@ -1,5 +1,5 @@
-// Errors that an operator, a peer's object, a disk or a config file caused: the thing, the place, the
-// mend. Speaks std::string_view, because Debian 12's absl::string_view is a type of its own.
+// Errors that an operator, a peer's object, a disk or a config file caused: the thing, the place,
+// the mend. Speaks std::string_view, because Debian 12's absl::string_view is a type of its own.
 #ifndef AQMESH_CORE_BASE_STATUS_H_
 #define AQMESH_CORE_BASE_STATUS_H_
 
@@ -34,25 +34,45 @@ inline std::string Text(const absl::Status& s) {
 }
 
 template <typename... T>
-absl::Status InvalidArgument(const T&... parts) { return absl::InvalidArgumentError(Join(parts...)); }
+absl::Status InvalidArgument(const T&... parts) {
+  return absl::InvalidArgumentError(Join(parts...));
+}
 template <typename... T>
-absl::Status Unauthenticated(const T&... parts) { return absl::UnauthenticatedError(Join(parts...)); }
+absl::Status Unauthenticated(const T&... parts) {
+  return absl::UnauthenticatedError(Join(parts...));
+}
 template <typename... T>
-absl::Status PermissionDenied(const T&... parts) { return absl::PermissionDeniedError(Join(parts...)); }
+absl::Status PermissionDenied(const T&... parts) {
+  return absl::PermissionDeniedError(Join(parts...));
+}
 template <typename... T>
-absl::Status FailedPrecondition(const T&... parts) { return absl::FailedPreconditionError(Join(parts...)); }
+absl::Status FailedPrecondition(const T&... parts) {
+  return absl::FailedPreconditionError(Join(parts...));
+}
 template <typename... T>
-absl::Status ResourceExhausted(const T&... parts) { return absl::ResourceExhaustedError(Join(parts...)); }
+absl::Status ResourceExhausted(const T&... parts) {
+  return absl::ResourceExhaustedError(Join(parts...));
+}
 template <typename... T>
-absl::Status DataLoss(const T&... parts) { return absl::DataLossError(Join(parts...)); }
+absl::Status DataLoss(const T&... parts) {
+  return absl::DataLossError(Join(parts...));
+}
 template <typename... T>
-absl::Status Unavailable(const T&... parts) { return absl::UnavailableError(Join(parts...)); }
+absl::Status Unavailable(const T&... parts) {
+  return absl::UnavailableError(Join(parts...));
+}
 template <typename... T>
-absl::Status NotFound(const T&... parts) { return absl::NotFoundError(Join(parts...)); }
+absl::Status NotFound(const T&... parts) {
+  return absl::NotFoundError(Join(parts...));
+}
 template <typename... T>
-absl::Status AlreadyExists(const T&... parts) { return absl::AlreadyExistsError(Join(parts...)); }
+absl::Status AlreadyExists(const T&... parts) {
+  return absl::AlreadyExistsError(Join(parts...));
+}
 template <typename... T>
-absl::Status Internal(const T&... parts) { return absl::InternalError(Join(parts...)); }
+absl::Status Internal(const T&... parts) {
+  return absl::InternalError(Join(parts...));
+}
 
 // Puts the place in front of a message that came from below: "reading /x: no such file".
 inline absl::Status Annotate(const absl::Status& s, std::string_view where) {
@@ -61,18 +81,18 @@ inline absl::Status Annotate(const absl::Status& s, std::string_view where) {
 
 }  // namespace aqmesh
 
-#define AQ_RETURN_IF_ERROR(expr)                \
-  do {                                          \
-    absl::Status aq_status = (expr);            \
-    if (!aq_status.ok()) return aq_status;      \
+#define AQ_RETURN_IF_ERROR(expr)           \
+  do {                                     \
+    absl::Status aq_status = (expr);       \
+    if (!aq_status.ok()) return aq_status; \
   } while (false)
 
 #define AQ_CONCAT_(a, b) a##b
 #define AQ_CONCAT(a, b) AQ_CONCAT_(a, b)
 #define AQ_ASSIGN_OR_RETURN(lhs, expr) AQ_ASSIGN_OR_RETURN_(AQ_CONCAT(aq_or_, __LINE__), lhs, expr)
-#define AQ_ASSIGN_OR_RETURN_(tmp, lhs, expr)    \
-  auto tmp = (expr);                            \
-  if (!tmp.ok()) return tmp.status();           \
+#define AQ_ASSIGN_OR_RETURN_(tmp, lhs, expr) \
+  auto tmp = (expr);                         \
+  if (!tmp.ok()) return tmp.status();        \
   lhs = *std::move(tmp)
 
 #endif  // AQMESH_CORE_BASE_STATUS_H_

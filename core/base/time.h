@@ -19,7 +19,8 @@ struct Boottime {
 using Instant = Boottime::time_point;
 inline constexpr Instant kNever = Instant::max();
 
-// Wall time: nanoseconds since 1970 UTC. For validity windows and records, never for protocol timers.
+// Wall time: nanoseconds since 1970 UTC. For validity windows and records, never for protocol
+// timers.
 struct WallTime {
   int64_t nanos = 0;
   uint64_t seconds() const { return nanos < 0 ? 0 : static_cast<uint64_t>(nanos) / 1'000'000'000u; }

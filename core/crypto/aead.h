@@ -17,9 +17,11 @@ inline constexpr size_t kTagSize = 16;
 
 // For handshakes: one call, one key. out.size() == plain.size() + 16.
 void AeadSeal(ByteView key32, uint64_t counter, ByteView plain, ByteView ad, MutableBytes out);
-[[nodiscard]] bool AeadOpen(ByteView key32, uint64_t counter, ByteView sealed, ByteView ad, MutableBytes out);
+[[nodiscard]] bool AeadOpen(
+    ByteView key32, uint64_t counter, ByteView sealed, ByteView ad, MutableBytes out);
 void XAeadSeal(ByteView key32, ByteView nonce24, ByteView plain, ByteView ad, MutableBytes out);
-[[nodiscard]] bool XAeadOpen(ByteView key32, ByteView nonce24, ByteView sealed, ByteView ad, MutableBytes out);
+[[nodiscard]] bool XAeadOpen(
+    ByteView key32, ByteView nonce24, ByteView sealed, ByteView ad, MutableBytes out);
 
 // For the data plane: a key kept in its cipher context, so that a packet sets only its nonce.
 // In place is allowed (out starts where plain or sealed starts). Wiped on destruction.
@@ -31,8 +33,10 @@ class AeadKey {
   AeadKey(AeadKey&&) noexcept;
   AeadKey& operator=(AeadKey&&) noexcept;
 
-  void Seal(uint64_t counter, ByteView plain, uint8_t* out);              // writes plain.size() + 16
-  [[nodiscard]] bool Open(uint64_t counter, ByteView sealed, uint8_t* out);  // writes sealed.size() - 16
+  void Seal(uint64_t counter, ByteView plain, uint8_t* out);  // writes plain.size() + 16
+  [[nodiscard]] bool Open(uint64_t counter,
+                          ByteView sealed,
+                          uint8_t* out);  // writes sealed.size() - 16
 
  private:
   struct Free {

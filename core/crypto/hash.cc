@@ -13,8 +13,12 @@ namespace aqmesh::crypto {
 
 namespace {
 
-struct MdCtxFree { void operator()(EVP_MD_CTX* c) const { EVP_MD_CTX_free(c); } };
-struct MacCtxFree { void operator()(EVP_MAC_CTX* c) const { EVP_MAC_CTX_free(c); } };
+struct MdCtxFree {
+  void operator()(EVP_MD_CTX* c) const { EVP_MD_CTX_free(c); }
+};
+struct MacCtxFree {
+  void operator()(EVP_MAC_CTX* c) const { EVP_MAC_CTX_free(c); }
+};
 using MdCtx = std::unique_ptr<EVP_MD_CTX, MdCtxFree>;
 using MacCtx = std::unique_ptr<EVP_MAC_CTX, MacCtxFree>;
 
@@ -25,7 +29,9 @@ const EVP_MD* Blake2sMd() {
   return md;
 }
 
-void Blake2sInto(std::initializer_list<ByteView> first, std::initializer_list<ByteView> second, uint8_t out[32]) {
+void Blake2sInto(std::initializer_list<ByteView> first,
+                 std::initializer_list<ByteView> second,
+                 uint8_t out[32]) {
   thread_local MdCtx ctx(EVP_MD_CTX_new());
   AQ_CHECK(EVP_DigestInit_ex2(ctx.get(), Blake2sMd(), nullptr) == 1);
   for (ByteView p : first) AQ_CHECK(EVP_DigestUpdate(ctx.get(), p.data(), p.size()) == 1);
@@ -49,7 +55,8 @@ Mac16 Blake2sMac(ByteView key, ByteView data) {
   AQ_CHECK(!key.empty() && key.size() <= 32);
   thread_local MacCtx ctx(EVP_MAC_CTX_new(mac));
   size_t size = 16;
-  OSSL_PARAM params[] = {OSSL_PARAM_construct_size_t(OSSL_MAC_PARAM_SIZE, &size), OSSL_PARAM_construct_end()};
+  OSSL_PARAM params[] = {OSSL_PARAM_construct_size_t(OSSL_MAC_PARAM_SIZE, &size),
+                         OSSL_PARAM_construct_end()};
   AQ_CHECK(EVP_MAC_CTX_set_params(ctx.get(), params) == 1);
   AQ_CHECK(EVP_MAC_init(ctx.get(), key.data(), key.size(), nullptr) == 1);
   AQ_CHECK(EVP_MAC_update(ctx.get(), data.data(), data.size()) == 1);
@@ -111,8 +118,10 @@ std::array<uint8_t, N> Blake2b(std::string_view personal, std::initializer_list<
   AQ_CHECK(personal.size() <= sizeof padded);
   if (!personal.empty()) std::memcpy(padded, personal.data(), personal.size());
   crypto_generichash_blake2b_state state;
-  AQ_CHECK(crypto_generichash_blake2b_init_salt_personal(&state, nullptr, 0, N, nullptr, padded) == 0);
-  for (ByteView p : parts) AQ_CHECK(crypto_generichash_blake2b_update(&state, p.data(), p.size()) == 0);
+  AQ_CHECK(crypto_generichash_blake2b_init_salt_personal(&state, nullptr, 0, N, nullptr, padded) ==
+           0);
+  for (ByteView p : parts)
+    AQ_CHECK(crypto_generichash_blake2b_update(&state, p.data(), p.size()) == 0);
   std::array<uint8_t, N> out;
   AQ_CHECK(crypto_generichash_blake2b_final(&state, out.data(), N) == 0);
   return out;
@@ -120,7 +129,9 @@ std::array<uint8_t, N> Blake2b(std::string_view personal, std::initializer_list<
 }  // namespace
 
 Hash32 H256(std::initializer_list<ByteView> parts) { return Blake2b<32>("", parts); }
-std::array<uint8_t, 16> H128(std::initializer_list<ByteView> parts) { return Blake2b<16>("", parts); }
+std::array<uint8_t, 16> H128(std::initializer_list<ByteView> parts) {
+  return Blake2b<16>("", parts);
+}
 Hash32 Blake2bPersonal(std::string_view personal, std::initializer_list<ByteView> parts) {
   return Blake2b<32>(personal, parts);
 }
@@ -151,7 +162,8 @@ Hash32 MerkleRoot(std::span<const Hash32> leaves) {
   std::vector<Hash32> level(leaves.begin(), leaves.end());
   while (level.size() > 1) {
     size_t out = 0;
-    for (size_t i = 0; i + 1 < level.size(); i += 2) level[out++] = MerkleNode(level[i], level[i + 1]);
+    for (size_t i = 0; i + 1 < level.size(); i += 2)
+      level[out++] = MerkleNode(level[i], level[i + 1]);
     if (level.size() % 2 == 1) level[out++] = level.back();
     level.resize(out);
   }

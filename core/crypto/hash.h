@@ -16,13 +16,17 @@ namespace aqmesh::crypto {
 using Hash32 = std::array<uint8_t, 32>;
 using Mac16 = std::array<uint8_t, 16>;
 
-Hash32 Blake2s(std::initializer_list<ByteView> parts);            // HASH, over the concatenation
-Mac16 Blake2sMac(ByteView key, ByteView data);                    // MAC: keyed, digest length 16; key <= 32
+Hash32 Blake2s(std::initializer_list<ByteView> parts);  // HASH, over the concatenation
+Mac16 Blake2sMac(ByteView key, ByteView data);          // MAC: keyed, digest length 16; key <= 32
 Hash32 HmacBlake2s(ByteView key, std::initializer_list<ByteView> parts);  // HMAC, RFC 2104
 Hash32 Kdf1(ByteView ck, ByteView input);
-struct Kdf2Out { Hash32 t1, t2; };
+struct Kdf2Out {
+  Hash32 t1, t2;
+};
 Kdf2Out Kdf2(ByteView ck, ByteView input);
-struct Kdf3Out { Hash32 t1, t2, t3; };
+struct Kdf3Out {
+  Hash32 t1, t2, t3;
+};
 Kdf3Out Kdf3(ByteView ck, ByteView input);
 
 Hash32 H256(std::initializer_list<ByteView> parts);

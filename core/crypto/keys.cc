@@ -46,12 +46,14 @@ Signature Ed25519Sign(const Ed25519Seed& seed, ByteView message) {
   Secret<64> sk;
   AQ_CHECK(crypto_sign_seed_keypair(pk.data(), sk.data(), seed.data()) == 0);
   Signature out;
-  AQ_CHECK(crypto_sign_detached(out.data(), nullptr, message.data(), message.size(), sk.data()) == 0);
+  AQ_CHECK(crypto_sign_detached(out.data(), nullptr, message.data(), message.size(), sk.data()) ==
+           0);
   return out;
 }
 
 bool Ed25519Verify(const Ed25519Key& key, ByteView message, const Signature& signature) {
-  return crypto_sign_verify_detached(signature.data(), message.data(), message.size(), key.data()) == 0;
+  return crypto_sign_verify_detached(
+             signature.data(), message.data(), message.size(), key.data()) == 0;
 }
 
 }  // namespace aqmesh::crypto

@@ -15,15 +15,17 @@ namespace aqmesh::crypto {
 using X25519Private = Secret<32>;
 using Ed25519Seed = Secret<32>;
 
-X25519Private NewX25519(Rng& rng);                                 // clamped
-void ClampX25519(X25519Private& key);                              // as WireGuard clamps when a key is set
+X25519Private NewX25519(Rng& rng);     // clamped
+void ClampX25519(X25519Private& key);  // as WireGuard clamps when a key is set
 X25519Key X25519Public(const X25519Private& key);
 [[nodiscard]] bool X25519(const X25519Private& key, const X25519Key& peer, Secret<32>& shared);
 
 Ed25519Seed NewEd25519(Rng& rng);
 Ed25519Key Ed25519Public(const Ed25519Seed& seed);
 Signature Ed25519Sign(const Ed25519Seed& seed, ByteView message);
-[[nodiscard]] bool Ed25519Verify(const Ed25519Key& key, ByteView message, const Signature& signature);
+[[nodiscard]] bool Ed25519Verify(const Ed25519Key& key,
+                                 ByteView message,
+                                 const Signature& signature);
 
 }  // namespace aqmesh::crypto
 

@@ -9,9 +9,12 @@ namespace aqmesh::wire {
 
 namespace {
 
-// Length of the well-formed UTF-8 sequence that `s` starts with (Unicode table 3-7), 0 if there is none.
+// Length of the well-formed UTF-8 sequence that `s` starts with (Unicode table 3-7), 0 if there is
+// none.
 size_t SequenceLength(std::string_view s) {
-  const auto byte = [s](size_t i) { return i < s.size() ? static_cast<uint8_t>(s[i]) : uint8_t{0}; };
+  const auto byte = [s](size_t i) {
+    return i < s.size() ? static_cast<uint8_t>(s[i]) : uint8_t{0};
+  };
   const auto tail = [&byte](size_t i) { return (byte(i) & 0xc0) == 0x80; };
   const uint8_t a = byte(0), b = byte(1);
   if (a < 0x80) return 1;

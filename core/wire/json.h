@@ -1,4 +1,5 @@
-// Writes JSON as it goes: objects, arrays, numbers as numbers, text escaped. Commas are its own business.
+// Writes JSON as it goes: objects, arrays, numbers as numbers, text escaped. Commas are its own
+// business.
 // Spec:   RFC 8259. Text is UTF-8; bytes that are not become U+FFFD, so the output is always valid.
 // Bounds: nesting at most kDepthMax. Errors: a misuse (a value without its key, an unclosed object) is
 //         ours and a failed check. Thread: a value; one owner.
@@ -22,14 +23,14 @@ class JsonWriter {
  public:
   static constexpr size_t kDepthMax = 32;
 
-  JsonWriter& Object();                      // opens {
-  JsonWriter& Array();                       // opens [
-  JsonWriter& End();                         // closes the innermost
-  JsonWriter& Key(std::string_view name);    // inside an object, before each value
+  JsonWriter& Object();                    // opens {
+  JsonWriter& Array();                     // opens [
+  JsonWriter& End();                       // closes the innermost
+  JsonWriter& Key(std::string_view name);  // inside an object, before each value
   JsonWriter& Value(std::string_view text);
   JsonWriter& Value(const char* text) { return Value(std::string_view(text)); }
   JsonWriter& Value(bool b);
-  JsonWriter& Value(double d);               // null if it is not finite
+  JsonWriter& Value(double d);  // null if it is not finite
   template <std::integral T>
     requires(!std::same_as<T, bool>)
   JsonWriter& Value(T n) {
@@ -43,7 +44,7 @@ class JsonWriter {
     return Key(name).Value(value);
   }
 
-  std::string Take();                        // all must be closed; leaves the writer fresh
+  std::string Take();  // all must be closed; leaves the writer fresh
 
  private:
   struct Level {

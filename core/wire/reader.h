@@ -1,4 +1,5 @@
-// Reads the strict subset of protobuf: tags, minimal varints and lengths, each checked before it is used.
+// Reads the strict subset of protobuf: tags, minimal varints and lengths, each checked before it is
+// used.
 // Spec:   spec/objects.md §1 rules 1-4. What needs a schema (which tags, in which order) is the caller's.
 // Wire:   tag = varint(number << 3 | type), type 0 a varint or 2 a length and its bytes.
 // Bounds: reads inside the view that it was given; no allocation.
@@ -43,8 +44,8 @@ class Reader {
   Result<Tag> PeekTag() const;
   // What follows a tag: PeekTag has to have succeeded since the last read.
   void SkipTag();
-  Result<uint64_t> Number();   // minimal, not zero
-  Result<ByteView> String();   // its length minimal, not zero, inside the view
+  Result<uint64_t> Number();  // minimal, not zero
+  Result<ByteView> String();  // its length minimal, not zero, inside the view
 
  private:
   Result<uint64_t> Varint(size_t& at) const;

@@ -11,8 +11,17 @@ constexpr std::string_view kAtByte = " at byte ";
 }  // namespace
 
 absl::Status Refusal::ToStatus() const {
-  return InvalidArgument(thing, ":", field.empty() ? "" : " ", field, kAtByte, byte, ": ", rule,
-                         " (spec/objects.md §", section, ")");
+  return InvalidArgument(thing,
+                         ":",
+                         field.empty() ? "" : " ",
+                         field,
+                         kAtByte,
+                         byte,
+                         ": ",
+                         rule,
+                         " (spec/objects.md §",
+                         section,
+                         ")");
 }
 
 std::optional<size_t> RefusedByte(const absl::Status& status) {

@@ -15,11 +15,11 @@
 namespace aqmesh::wire {
 
 struct Refusal {
-  std::string thing;      // "grant", "envelope"
-  std::string field;      // "field 12 voters, field 3 weight"; empty: the whole
-  size_t byte = 0;        // from the start of the thing
-  std::string rule;       // "unknown bit 0x0080"
-  unsigned section = 1;   // of spec/objects.md
+  std::string thing;     // "grant", "envelope"
+  std::string field;     // "field 12 voters, field 3 weight"; empty: the whole
+  size_t byte = 0;       // from the start of the thing
+  std::string rule;      // "unknown bit 0x0080"
+  unsigned section = 1;  // of spec/objects.md
   absl::Status ToStatus() const;
 };
 

@@ -1,4 +1,5 @@
-// Writes the strict subset of protobuf, in the one encoding that Reader takes: zero and empty by absence.
+// Writes the strict subset of protobuf, in the one encoding that Reader takes: zero and empty by
+// absence.
 // Spec:   spec/objects.md §1. The caller writes fields in ascending order.
 // Thread: a value; one owner.
 #ifndef AQMESH_CORE_WIRE_WRITER_H_
@@ -14,8 +15,8 @@ size_t VarintSize(uint64_t value);
 
 class Writer {
  public:
-  void Number(uint32_t field, uint64_t value);   // nothing for 0
-  void String(uint32_t field, ByteView value);   // nothing for no bytes
+  void Number(uint32_t field, uint64_t value);  // nothing for 0
+  void String(uint32_t field, ByteView value);  // nothing for no bytes
   const Bytes& bytes() const { return bytes_; }
   Bytes Take() { return std::move(bytes_); }
 

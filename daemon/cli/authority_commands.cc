@@ -1,4 +1,5 @@
-// authority, grant, fragment, revoke: what this machine's keys may say, said into files and into the store.
+// authority, grant, fragment, revoke: what this machine's keys may say, said into files and into
+// the store.
 #include "core/authority/chain.h"
 #include "core/authority/render.h"
 #include "core/wire/json.h"
@@ -29,69 +30,106 @@ void AddSigning(CLI::App* app, SigningFlags& flags) {
 
 std::string NameOrKid(const KnownObjects& known, const Kid& kid) {
   for (const auto& g : known.grants) {
-    if (!g.body.name.empty() && authority::KidOf(g.body.suite, g.body.key) == kid) return g.body.name;
+    if (!g.body.name.empty() && authority::KidOf(g.body.suite, g.body.key) == kid)
+      return g.body.name;
   }
   return ToHex(kid).substr(0, 8);
 }
 
-// Into the store, and where -o says: a whole chain, so that the file can be checked with the charter alone.
-absl::Status Publish(Session& s, const StateDir& state, const Pen& pen, const SignedPtr& object, const SigningFlags& flags) {
+// Into the store, and where -o says: a whole chain, so that the file can be checked with the
+// charter alone.
+absl::Status Publish(Session& s,
+                     const StateDir& state,
+                     const Pen& pen,
+                     const SignedPtr& object,
+                     const SigningFlags& flags) {
   const SignedPtr fresh[] = {object};
   AQ_RETURN_IF_ERROR(s.Keep(state, fresh));
-  s.Say(Join("Signed ", authority::CtxName(object->ctx()), " ", ShortId(object->oid()), ". Undo: aqmesh revoke --oid ",
-             ToHex(object->oid()), flags.root ? " --root" : ""));
+  s.Say(Join("Signed ",
+             authority::CtxName(object->ctx()),
+             " ",
+             ShortId(object->oid()),
+             ". Undo: aqmesh revoke --oid ",
+             ToHex(object->oid()),
+             flags.root ? " --root" : ""));
   if (flags.out.empty()) return absl::OkStatus();
   std::vector<SignedPtr> bundle;
-  for (const auto* g = pen.grant(); g; g = pen.known().GrantNamed(g->body.parent)) bundle.push_back(g->envelope);
+  for (const auto* g = pen.grant(); g; g = pen.known().GrantNamed(g->body.parent))
+    bundle.push_back(g->envelope);
   bundle.push_back(object);
   return s.WriteFile(flags.out, ArmourAll(bundle));
 }
 
-// ---- authority list, show, export, paper -------------------------------------------------------------
+// ---- authority list, show, export, paper
+// -------------------------------------------------------------
 
 absl::StatusOr<int> List(Session& s) {
   AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
   AQ_ASSIGN_OR_RETURN(const KnownObjects known, s.Known(state));
-  if (!known.charter()) return FailedPrecondition("no mesh in ", state.path(), " yet; `aqmesh import FILE` first");
+  if (!known.charter())
+    return FailedPrecondition("no mesh in ", state.path(), " yet; `aqmesh import FILE` first");
   const authority::Charter& charter = known.charter()->body;
   AQ_ASSIGN_OR_RETURN(const issuing::KeyStore keys, state.Keys());
   const std::string scope = ToHex(issuing::ScopeOfCharter(*known.charter()));
   wire::JsonWriter w;
-  w.Object().Field("schema", "aqmesh.authorities/1").Field("mesh", charter.name).Field("scope", scope);
+  w.Object()
+      .Field("schema", "aqmesh.authorities/1")
+      .Field("mesh", charter.name)
+      .Field("scope", scope);
   w.Field("charter_version", charter.version).Key("authorities").Array();
   Table table({"NAME", "KIND", "KEY", "MAY", "SIGNED BY", "LEFT"});
   for (const authority::Voter& v : charter.voters) {
     const Kid kid = authority::KidOf(v.suite, v.key);
     const auto root = state.KidOfKey(kRootKey);
     const bool here = root.ok() && *root == kid;
-    w.Object().Field("name", v.group).Field("kind", "VOTER").Field("kid", ToHex(kid)).Field("here", here).End();
-    table.Row({v.group, "VOTER", ToHex(kid), here ? "everything (key is here)" : "everything", "", ""});
+    w.Object()
+        .Field("name", v.group)
+        .Field("kind", "VOTER")
+        .Field("kid", ToHex(kid))
+        .Field("here", here)
+        .End();
+    table.Row(
+        {v.group, "VOTER", ToHex(kid), here ? "everything (key is here)" : "everything", "", ""});
   }
   for (const auto& g : known.grants) {
     if ((g.body.caps & authority::kCapsIssue) == 0) continue;
     const Kid kid = authority::KidOf(g.body.suite, g.body.key);
     const uint64_t end = g.body.not_before + g.body.ttl;
-    w.Object().Field("name", NameOrKid(known, kid)).Field("kind", authority::ClassName(g.body.cls)).Field("kid", ToHex(kid));
+    w.Object()
+        .Field("name", NameOrKid(known, kid))
+        .Field("kind", authority::ClassName(g.body.cls))
+        .Field("kid", ToHex(kid));
     w.Field("signer", ToHex(g.signer())).Field("end", end).Field("oid", ToHex(g.oid())).End();
-    table.Row({NameOrKid(known, kid), std::string(authority::ClassName(g.body.cls)), ToHex(kid),
-               (g.body.caps & authority::kCapIssueGrant) != 0 ? "grant" : "rules", ToHex(g.signer()).substr(0, 8),
+    table.Row({NameOrKid(known, kid),
+               std::string(authority::ClassName(g.body.cls)),
+               ToHex(kid),
+               (g.body.caps & authority::kCapIssueGrant) != 0 ? "grant" : "rules",
+               ToHex(g.signer()).substr(0, 8),
                end > s.now() ? SpanText(end - s.now()) : "ended"});
   }
   w.End().End();
-  s.Out(s.json ? Join(w.Take(), "\n") : Join("mesh ", charter.name, "  id ", scope, "\n", table.Print(s.env().columns)));
+  s.Out(s.json ? Join(w.Take(), "\n")
+               : Join("mesh ", charter.name, "  id ", scope, "\n", table.Print(s.env().columns)));
   return 0;
 }
 
 bool Picks(const authority::Grant& g, const KnownObjects& known, std::string_view which) {
   const Kid kid = authority::KidOf(g.suite, g.key);
-  return which.empty() || NameOrKid(known, kid) == which || (which.size() >= 4 && ToHex(kid).starts_with(which));
+  return which.empty() || NameOrKid(known, kid) == which ||
+         (which.size() >= 4 && ToHex(kid).starts_with(which));
 }
 
-absl::StatusOr<int> ShowAll(Session& s, const std::vector<SignedPtr>& objects, std::string_view what) {
-  if (objects.empty()) return NotFound("no such ", what, " here; `aqmesh authority list` and `aqmesh grant show` list what there is");
+absl::StatusOr<int> ShowAll(Session& s,
+                            const std::vector<SignedPtr>& objects,
+                            std::string_view what) {
+  if (objects.empty())
+    return NotFound("no such ",
+                    what,
+                    " here; `aqmesh authority list` and `aqmesh grant show` list what there is");
   std::string out;
   for (const SignedPtr& o : objects) {
-    out += Join(out.empty() || s.json ? "" : "\n", s.json ? Join(authority::RenderJson(*o), "\n") : authority::Render(*o));
+    out += Join(out.empty() || s.json ? "" : "\n",
+                s.json ? Join(authority::RenderJson(*o), "\n") : authority::Render(*o));
   }
   s.Out(out);
   return 0;
@@ -102,7 +140,8 @@ absl::StatusOr<int> ShowGrants(Session& s, const std::string& which, uint32_t ca
   AQ_ASSIGN_OR_RETURN(const KnownObjects known, s.Known(state));
   std::vector<SignedPtr> out;
   for (const auto& g : known.grants) {
-    if ((caps == 0 || (g.body.caps & caps) != 0) && Picks(g.body, known, which)) out.push_back(g.envelope);
+    if ((caps == 0 || (g.body.caps & caps) != 0) && Picks(g.body, known, which))
+      out.push_back(g.envelope);
   }
   return ShowAll(s, out, "grant");
 }
@@ -118,12 +157,20 @@ absl::StatusOr<int> ShowFragments(Session& s) {
   std::string out;
   for (const auto& f : known.fragments) {
     const uint64_t end = f.body.not_before + f.body.ttl;
-    out += Join("fragment ", ShortId(f.oid()), "  signed by ", ToHex(f.signer()).substr(0, 8), "  ",
-                end > s.now() ? Join(SpanText(end - s.now()), " left") : "ended", "\n");
+    out += Join("fragment ",
+                ShortId(f.oid()),
+                "  signed by ",
+                ToHex(f.signer()).substr(0, 8),
+                "  ",
+                end > s.now() ? Join(SpanText(end - s.now()), " left") : "ended",
+                "\n");
     for (const authority::Rule& r : f.body.rules) out += Join("  ", issuing::PrintRule(r), "\n");
   }
   s.Out(out);
-  if (out.empty()) s.Say("No fragments here: nothing is allowed. aqmesh fragment create --rule \"tag:member -> tag:member any\" --root");
+  if (out.empty())
+    s.Say(
+        "No fragments here: nothing is allowed. aqmesh fragment create --rule \"tag:member -> "
+        "tag:member any\" --root");
   return 0;
 }
 
@@ -137,7 +184,9 @@ absl::StatusOr<int> Export(Session& s, const ExportFlags& flags) {
   for (const SignedPtr& o : known.All()) {
     if (flags.what == "all" || authority::CtxName(o->ctx()) == flags.what) out.push_back(o);
   }
-  if (out.empty()) return NotFound("nothing of kind `", flags.what, "` here; there are charter, grant, fragment, revoke, all");
+  if (out.empty())
+    return NotFound(
+        "nothing of kind `", flags.what, "` here; there are charter, grant, fragment, revoke, all");
   AQ_RETURN_IF_ERROR(s.WriteFile(flags.out, ArmourAll(out)));
   return 0;
 }
@@ -148,10 +197,12 @@ struct PaperFlags {
   PassphraseFlags passphrase;
 };
 absl::StatusOr<int> Paper(Session& s, const PaperFlags& flags) {
-  if (flags.key != kRootKey) return s.Usage(Join("only `root` has a paper key, not `", flags.key, "`"));
+  if (flags.key != kRootKey)
+    return s.Usage(Join("only `root` has a paper key, not `", flags.key, "`"));
   AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
   AQ_ASSIGN_OR_RETURN(issuing::KeyStore keys, state.Keys());
-  if (!keys.Has(kRootNextKey)) return NotFound("the paper key is not on this machine any more; it is where you wrote it down");
+  if (!keys.Has(kRootNextKey))
+    return NotFound("the paper key is not on this machine any more; it is where you wrote it down");
   if (flags.forget) {
     AQ_RETURN_IF_ERROR(keys.Remove(kRootNextKey));
     s.Say("Forgotten here. The paper is now the only one.");
@@ -162,32 +213,47 @@ absl::StatusOr<int> Paper(Session& s, const PaperFlags& flags) {
   if (info.sealed) {
     AQ_ASSIGN_OR_RETURN(passphrase, s.Passphrase(flags.passphrase, kRootNextKey));
   }
-  AQ_ASSIGN_OR_RETURN(const crypto::Ed25519Seed next, keys.LoadEd25519(kRootNextKey, passphrase.view()));
+  AQ_ASSIGN_OR_RETURN(const crypto::Ed25519Seed next,
+                      keys.LoadEd25519(kRootNextKey, passphrase.view()));
   s.Out(Join(issuing::PaperOf(next), "\n"));
-  s.Say("Write it down and keep it apart: it takes over from the root key. Then: aqmesh authority paper root --forget");
+  s.Say(
+      "Write it down and keep it apart: it takes over from the root key. Then: aqmesh authority "
+      "paper root --forget");
   return 0;
 }
 
-// ---- authority create, delegate; grant create --------------------------------------------------------
+// ---- authority create, delegate; grant create
+// --------------------------------------------------------
 
 absl::StatusOr<int> CreateKey(Session& s, const std::string& name, const PassphraseFlags& flags) {
   for (const std::string_view own : {kIdentityKey, kStaticKey, kLogKey, kRootKey, kRootNextKey}) {
-    if (name == own) return s.Usage(Join("`", name, "` is a name of this machine's own keys; choose another"));
+    if (name == own)
+      return s.Usage(Join("`", name, "` is a name of this machine's own keys; choose another"));
   }
   AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
   AQ_ASSIGN_OR_RETURN(issuing::KeyStore keys, state.Keys());
   AQ_ASSIGN_OR_RETURN(const issuing::SecretText passphrase, s.NewPassphrase(flags));
   AQ_ASSIGN_OR_RETURN(const auto signer,
-                      issuing::FileSigner::Create(keys, name, s.rng(), {passphrase.view(), issuing::KdfCost::kModerate}));
+                      issuing::FileSigner::Create(
+                          keys, name, s.rng(), {passphrase.view(), issuing::KdfCost::kModerate}));
   const std::string key = ToHex(signer->signer().key());
   if (s.json) {
     wire::JsonWriter w;
-    w.Object().Field("schema", "aqmesh.key/1").Field("name", name).Field("kid", ToHex(signer->signer().kid())).Field("key", key).End();
+    w.Object()
+        .Field("schema", "aqmesh.key/1")
+        .Field("name", name)
+        .Field("kid", ToHex(signer->signer().kid()))
+        .Field("key", key)
+        .End();
     s.Out(Join(w.Take(), "\n"));
   } else {
     s.Out(Join("key ", key, "\nkid ", ToHex(signer->signer().kid()), "\n"));
   }
-  s.Say(Join("Public both. Give it authority: aqmesh authority delegate ", key, " --name ", name, " --root"));
+  s.Say(Join("Public both. Give it authority: aqmesh authority delegate ",
+             key,
+             " --name ",
+             name,
+             " --root"));
   return 0;
 }
 
@@ -200,10 +266,14 @@ struct GrantFlags {
 
 absl::StatusOr<int> CreateGrant(Session& s, const GrantFlags& flags) {
   const std::optional<Class> cls = authority::ClassNamed(flags.cls);
-  if (!cls) return s.Usage(Join("--class: no class `", flags.cls, "`; some are NODE, ENROLLER, ROUTER, RELAY, SEGMENT"));
+  if (!cls)
+    return s.Usage(Join(
+        "--class: no class `", flags.cls, "`; some are NODE, ENROLLER, ROUTER, RELAY, SEGMENT"));
   const std::optional<Bytes> bytes = FromHex(flags.key);
   const std::optional<Ed25519Key> key = bytes ? Ed25519Key::From(*bytes) : std::nullopt;
-  if (!key) return s.Usage(Join("key `", flags.key, "`: wants the 64 hex digits that `aqmesh authority create` prints"));
+  if (!key)
+    return s.Usage(Join(
+        "key `", flags.key, "`: wants the 64 hex digits that `aqmesh authority create` prints"));
   AQ_ASSIGN_OR_RETURN(const uint64_t ttl, SpanFlag(s, "--ttl", flags.signing.ttl, 0));
   authority::Grant wanted;
   wanted.suite = authority::Suite::kEd25519;
@@ -218,7 +288,8 @@ absl::StatusOr<int> CreateGrant(Session& s, const GrantFlags& flags) {
     wanted.prefixes.push_back(*prefix);
   }
   AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
-  AQ_ASSIGN_OR_RETURN(const auto pen, s.TakePen(state, flags.signing.root, flags.signing.passphrase));
+  AQ_ASSIGN_OR_RETURN(const auto pen,
+                      s.TakePen(state, flags.signing.root, flags.signing.passphrase));
   const uint64_t now = s.now();
   const auto of = [&]() -> absl::StatusOr<Held<authority::Grant>> {
     if (*cls == Class::kEnroller) {
@@ -235,7 +306,8 @@ absl::StatusOr<int> CreateGrant(Session& s, const GrantFlags& flags) {
   return 0;
 }
 
-// ---- fragment create ---------------------------------------------------------------------------------
+// ---- fragment create
+// ---------------------------------------------------------------------------------
 
 struct FragmentFlags {
   SigningFlags signing;
@@ -243,9 +315,11 @@ struct FragmentFlags {
   std::string file;
 };
 absl::StatusOr<int> CreateFragment(Session& s, const FragmentFlags& flags) {
-  AQ_ASSIGN_OR_RETURN(const uint64_t ttl, SpanFlag(s, "--ttl", flags.signing.ttl, issuing::kLongTtl));
+  AQ_ASSIGN_OR_RETURN(const uint64_t ttl,
+                      SpanFlag(s, "--ttl", flags.signing.ttl, issuing::kLongTtl));
   AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
-  AQ_ASSIGN_OR_RETURN(const auto pen, s.TakePen(state, flags.signing.root, flags.signing.passphrase));
+  AQ_ASSIGN_OR_RETURN(const auto pen,
+                      s.TakePen(state, flags.signing.root, flags.signing.passphrase));
   const auto lookup = [&](std::string_view name) -> std::optional<Kid> {
     for (const auto& g : pen->known().grants) {
       if (g.body.name == name) return authority::KidOf(g.body.suite, g.body.key);
@@ -256,7 +330,8 @@ absl::StatusOr<int> CreateFragment(Session& s, const FragmentFlags& flags) {
   if (!flags.file.empty()) {
     AQ_ASSIGN_OR_RETURN(text, s.ReadFile(flags.file, issuing::kRulesMax * issuing::kRuleTextMax));
   }
-  for (const std::string& r : flags.rules) text += Join(text.empty() || text.ends_with('\n') ? "" : "\n", r, "\n");
+  for (const std::string& r : flags.rules)
+    text += Join(text.empty() || text.ends_with('\n') ? "" : "\n", r, "\n");
   auto rules = issuing::ParseRules(text, lookup);
   if (!rules.ok()) return Annotate(rules.status(), flags.file.empty() ? "--rule" : flags.file);
   if (rules->empty()) return s.Usage("give rules by --rule \"SRC -> DST SERVICE\" or --file FILE");
@@ -267,7 +342,8 @@ absl::StatusOr<int> CreateFragment(Session& s, const FragmentFlags& flags) {
   return 0;
 }
 
-// ---- revoke ------------------------------------------------------------------------------------------
+// ---- revoke
+// ------------------------------------------------------------------------------------------
 
 struct RevokeFlags {
   SigningFlags signing;
@@ -277,17 +353,29 @@ struct RevokeFlags {
 };
 
 absl::StatusOr<int> RevokeLive(Session& s, const RevokeFlags& flags, const std::string& target) {
-  const boost::json::object args{{"target", target}, {"reason", flags.reason}, {"type", flags.key ? "key" : "floor"}};
-  AQ_ASSIGN_OR_RETURN(const LiveAnswer answer, s.Live()->Call({.verb = "revoke", .json = boost::json::serialize(args)}));
+  const boost::json::object args{
+      {"target", target}, {"reason", flags.reason}, {"type", flags.key ? "key" : "floor"}};
+  AQ_ASSIGN_OR_RETURN(const LiveAnswer answer,
+                      s.Live()->Call({.verb = "revoke", .json = boost::json::serialize(args)}));
   const boost::json::object o = ReadObject(answer.json);
   s.Out(s.json ? Join(answer.json, "\n")
-               : Join("Revoked ", TextIn(o, "target"), ", key ", TextIn(o, "kid"), "; told ", NumberIn(o, "told"), " of ",
-                      NumberIn(o, "peers"), " peers in reach, the rest will learn it as they meet\n"));
+               : Join("Revoked ",
+                      TextIn(o, "target"),
+                      ", key ",
+                      TextIn(o, "kid"),
+                      "; told ",
+                      NumberIn(o, "told"),
+                      " of ",
+                      NumberIn(o, "peers"),
+                      " peers in reach, the rest will learn it as they meet\n"));
   return answer.exit;
 }
 
-// The subject's grants up to the highest generation held here lose their force; a later grant is above that.
-absl::StatusOr<issuing::RevokeTerms> TermsOf(const KnownObjects& known, const RevokeFlags& flags, const std::string& target) {
+// The subject's grants up to the highest generation held here lose their force; a later grant is
+// above that.
+absl::StatusOr<issuing::RevokeTerms> TermsOf(const KnownObjects& known,
+                                             const RevokeFlags& flags,
+                                             const std::string& target) {
   issuing::RevokeTerms terms{.reason = flags.reason};
   if (!flags.oid.empty()) {
     const auto bytes = FromHex(flags.oid);
@@ -301,11 +389,13 @@ absl::StatusOr<issuing::RevokeTerms> TermsOf(const KnownObjects& known, const Re
   for (const auto& g : known.grants) {
     const Kid kid = authority::KidOf(g.body.suite, g.body.key);
     if (!Picks(g.body, known, target)) continue;
-    if (found && *found != kid) return InvalidArgument("`", target, "` names more than one key; give more digits of it");
+    if (found && *found != kid)
+      return InvalidArgument("`", target, "` names more than one key; give more digits of it");
     found = kid;
     terms.floor = std::max(terms.floor, g.body.generation + 1);
   }
-  if (!found) return NotFound("nobody here is called `", target, "`; `aqmesh grant show` lists who is known");
+  if (!found)
+    return NotFound("nobody here is called `", target, "`; `aqmesh grant show` lists who is known");
   terms.kid = *found;
   terms.type = flags.key ? authority::RevokeType::kKey : authority::RevokeType::kFloor;
   if (flags.key) terms.floor = 0;
@@ -313,20 +403,29 @@ absl::StatusOr<issuing::RevokeTerms> TermsOf(const KnownObjects& known, const Re
 }
 
 absl::StatusOr<int> Revoke(Session& s, const RevokeFlags& flags) {
-  const std::string target = !flags.target.empty() ? flags.target : !flags.kid.empty() ? flags.kid : flags.name;
-  if (target.empty() == flags.oid.empty()) return s.Usage("name what to revoke: NAME, a key, or --oid OID; one of them");
+  const std::string target = !flags.target.empty() ? flags.target
+                             : !flags.kid.empty()  ? flags.kid
+                                                   : flags.name;
+  if (target.empty() == flags.oid.empty())
+    return s.Usage("name what to revoke: NAME, a key, or --oid OID; one of them");
   const bool by_file = flags.signing.root || !flags.signing.out.empty() || !flags.oid.empty();
   if (!by_file) return RevokeLive(s, flags, target);
   AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
-  AQ_ASSIGN_OR_RETURN(const auto pen, s.TakePen(state, flags.signing.root, flags.signing.passphrase));
+  AQ_ASSIGN_OR_RETURN(const auto pen,
+                      s.TakePen(state, flags.signing.root, flags.signing.passphrase));
   AQ_ASSIGN_OR_RETURN(const issuing::RevokeTerms terms, TermsOf(pen->known(), flags, target));
   const ScopeId scope = issuing::ScopeOfCharter(*pen->known().charter());
-  AQ_ASSIGN_OR_RETURN(const auto revoke, issuing::MakeRevoke(pen->signer(), scope, terms, issuing::Hlc(s.wall().millis())));
+  AQ_ASSIGN_OR_RETURN(
+      const auto revoke,
+      issuing::MakeRevoke(pen->signer(), scope, terms, issuing::Hlc(s.wall().millis())));
   const SignedPtr fresh[] = {revoke.envelope};
   AQ_RETURN_IF_ERROR(s.Keep(state, fresh));
-  if (!flags.signing.out.empty()) AQ_RETURN_IF_ERROR(s.WriteFile(flags.signing.out, ArmourAll(fresh)));
-  s.Say(Join("Revoked. It takes force where it is known: here from now on, elsewhere by reconciling, or by: aqmesh import ",
-             flags.signing.out.empty() || flags.signing.out == "-" ? "FILE" : flags.signing.out));
+  if (!flags.signing.out.empty())
+    AQ_RETURN_IF_ERROR(s.WriteFile(flags.signing.out, ArmourAll(fresh)));
+  s.Say(
+      Join("Revoked. It takes force where it is known: here from now on, elsewhere by reconciling, "
+           "or by: aqmesh import ",
+           flags.signing.out.empty() || flags.signing.out == "-" ? "FILE" : flags.signing.out));
   return 0;
 }
 
@@ -336,7 +435,10 @@ void AddAuthority(Tree& tree) {
   CLI::App* noun = tree.Noun("authority", "Keys and grants of who may sign");
   auto key_name = std::make_shared<std::string>();
   auto key_pass = std::make_shared<PassphraseFlags>();
-  CLI::App* app = tree.Command(noun, "create", "Make a key for an authority", "aqmesh authority create prod --passphrase-file pass",
+  CLI::App* app = tree.Command(noun,
+                               "create",
+                               "Make a key for an authority",
+                               "aqmesh authority create prod --passphrase-file pass",
                                [=](Session& s) { return CreateKey(s, *key_name, *key_pass); });
   app->add_option("NAME", *key_name, "Name of the key")->required();
   app->add_flag("--no-passphrase", key_pass->none, "Leave the key unencrypted");
@@ -349,28 +451,43 @@ void AddAuthority(Tree& tree) {
     at->add_option("--class", flags.cls, "Class of the grant")->capture_default_str();
     at->add_option("--tag", flags.tags, "Tag, one or more");
     at->add_option("--prefix", flags.prefixes, "Network, one or more");
-    at->add_option("--generation", flags.generation, "Above the last revoked one")->capture_default_str();
+    at->add_option("--generation", flags.generation, "Above the last revoked one")
+        ->capture_default_str();
     AddSigning(at, flags.signing);
   };
   auto delegate = std::make_shared<GrantFlags>();
   delegate->cls = "ENROLLER";
-  app = tree.Command(noun, "delegate", "Let a key sign in turn", "aqmesh authority delegate 8d2f... --name prod --class ENROLLER --root",
+  app = tree.Command(noun,
+                     "delegate",
+                     "Let a key sign in turn",
+                     "aqmesh authority delegate 8d2f... --name prod --class ENROLLER --root",
                      [=](Session& s) { return CreateGrant(s, *delegate); });
   grant_options(app, *delegate);
   app = tree.Command(noun, "list", "Who may sign here", "aqmesh authority list", List);
   tree.Json(app);
   auto shown = std::make_shared<std::string>();
-  app = tree.Command(noun, "show", "Show grants that let their subject sign", "aqmesh authority show atlas",
+  app = tree.Command(noun,
+                     "show",
+                     "Show grants that let their subject sign",
+                     "aqmesh authority show atlas",
                      [=](Session& s) { return ShowGrants(s, *shown, authority::kCapsIssue); });
   app->add_option("WHO", *shown, "Name, or first digits of the key");
   tree.Json(app);
   auto exported = std::make_shared<ExportFlags>();
-  app = tree.Command(noun, "export", "Write signed objects as text", "aqmesh authority export charter -o home.charter",
+  app = tree.Command(noun,
+                     "export",
+                     "Write signed objects as text",
+                     "aqmesh authority export charter -o home.charter",
                      [=](Session& s) { return Export(s, *exported); });
-  app->add_option("KIND", exported->what, "charter, grant, fragment, revoke or all")->capture_default_str();
-  app->add_option("-o,--output", exported->out, "File to write; - for stdout")->capture_default_str();
+  app->add_option("KIND", exported->what, "charter, grant, fragment, revoke or all")
+      ->capture_default_str();
+  app->add_option("-o,--output", exported->out, "File to write; - for stdout")
+      ->capture_default_str();
   auto paper = std::make_shared<PaperFlags>();
-  app = tree.Command(noun, "paper", "Print the next root key, to write down", "aqmesh authority paper root",
+  app = tree.Command(noun,
+                     "paper",
+                     "Print the next root key, to write down",
+                     "aqmesh authority paper root",
                      [=](Session& s) { return Paper(s, *paper); });
   app->add_option("KEY", paper->key, "root")->capture_default_str();
   app->add_flag("--forget", paper->forget, "Remove it from this machine, once it is on paper");
@@ -378,27 +495,39 @@ void AddAuthority(Tree& tree) {
 
   noun = tree.Noun("grant", "Who is who, for how long");
   auto grant = std::make_shared<GrantFlags>();
-  app = tree.Command(noun, "create", "Sign a grant", "aqmesh grant create 8d2f... --class NODE --name nas --root",
+  app = tree.Command(noun,
+                     "create",
+                     "Sign a grant",
+                     "aqmesh grant create 8d2f... --class NODE --name nas --root",
                      [=](Session& s) { return CreateGrant(s, *grant); });
   grant_options(app, *grant);
   auto which = std::make_shared<std::string>();
-  app = tree.Command(noun, "show", "Show grants known here", "aqmesh grant show borealis",
-                     [=](Session& s) { return ShowGrants(s, *which, 0); });
+  app = tree.Command(
+      noun, "show", "Show grants known here", "aqmesh grant show borealis", [=](Session& s) {
+        return ShowGrants(s, *which, 0);
+      });
   app->add_option("WHO", *which, "Name, or first digits of the key");
   tree.Json(app);
 
   noun = tree.Noun("fragment", "Who may reach what");
   auto fragment = std::make_shared<FragmentFlags>();
-  app = tree.Command(noun, "create", "Sign rules", "aqmesh fragment create --rule \"tag:member -> tag:web tcp:443\" --root",
+  app = tree.Command(noun,
+                     "create",
+                     "Sign rules",
+                     "aqmesh fragment create --rule \"tag:member -> tag:web tcp:443\" --root",
                      [=](Session& s) { return CreateFragment(s, *fragment); });
   app->add_option("--rule", fragment->rules, "SRC -> DST SERVICE, one or more");
   app->add_option("--file", fragment->file, "Rules, one a line");
   AddSigning(app, fragment->signing);
-  app = tree.Command(noun, "show", "Show the rules known here", "aqmesh fragment show", ShowFragments);
+  app = tree.Command(
+      noun, "show", "Show the rules known here", "aqmesh fragment show", ShowFragments);
   tree.Json(app);
 
   auto revoke = std::make_shared<RevokeFlags>();
-  app = tree.Command(nullptr, "revoke", "Take authority back, at once where it is heard", "aqmesh revoke laptop     (off line: --root -o laptop.revoke)",
+  app = tree.Command(nullptr,
+                     "revoke",
+                     "Take authority back, at once where it is heard",
+                     "aqmesh revoke laptop     (off line: --root -o laptop.revoke)",
                      [=](Session& s) { return Revoke(s, *revoke); });
   app->add_option("WHO", revoke->target, "Name, or first digits of the key");
   app->add_option("--kid", revoke->kid, "Key of the subject");

@@ -13,18 +13,21 @@ std::string PathOf(const CLI::App* app) {
 
 std::vector<std::string> CommandsOf(const CLI::App* app) {
   std::vector<std::string> out;
-  for (const CLI::App* sub : app->get_subcommands([](const CLI::App*) { return true; })) out.push_back(sub->get_name());
+  for (const CLI::App* sub : app->get_subcommands([](const CLI::App*) { return true; }))
+    out.push_back(sub->get_name());
   return out;
 }
 
-// CLI11 says only that a subcommand is required; we say which word was not one, and which was meant.
+// CLI11 says only that a subcommand is required; we say which word was not one, and which was
+// meant.
 std::string UnknownWord(const CLI::App* root, const std::vector<std::string>& args) {
   const CLI::App* at = root;
   for (size_t i = 0; i < args.size(); ++i) {
     const std::string& arg = args[i];
     if (arg.starts_with("-")) {
       const CLI::Option* option = nullptr;
-      for (const CLI::App* app = at; app && !option; app = app->get_parent()) option = app->get_option_no_throw(arg);
+      for (const CLI::App* app = at; app && !option; app = app->get_parent())
+        option = app->get_option_no_throw(arg);
       if (option && option->get_type_size() > 0) ++i;
       continue;
     }
@@ -35,9 +38,14 @@ std::string UnknownWord(const CLI::App* root, const std::vector<std::string>& ar
       continue;
     }
     const std::string meant = Nearest(arg, known);
-    const std::string where = at == root ? "" : PathOf(at).substr(root->get_name().size() + 1) + " ";
-    return Join("no command `", where, arg, "`",
-                meant.empty() ? Join("; see: ", PathOf(at), " --help") : Join("; did you mean `", where, meant, "`?"));
+    const std::string where =
+        at == root ? "" : PathOf(at).substr(root->get_name().size() + 1) + " ";
+    return Join("no command `",
+                where,
+                arg,
+                "`",
+                meant.empty() ? Join("; see: ", PathOf(at), " --help")
+                              : Join("; did you mean `", where, meant, "`?"));
   }
   return "";
 }
@@ -65,14 +73,21 @@ std::string UsageText(CLI::App& root, const CLI::ParseError& error) {
     const std::string word = extra.empty() ? "" : extra.front();
     if (word.starts_with("-")) {
       const std::string meant = Nearest(word, OptionsOf(leaf));
-      what = Join("no option `", word, "` here", meant.empty() ? "" : Join("; did you mean `", meant, "`?"));
+      what = Join("no option `",
+                  word,
+                  "` here",
+                  meant.empty() ? "" : Join("; did you mean `", meant, "`?"));
     } else {
       what = Join("one word too many: `", word, "`");
     }
   }
   // A line is a line, whatever the library's message was.
   std::ranges::replace(what, '\n', ' ');
-  return Join(PathOf(leaf), ": ", what, what.ends_with("?") ? "" : Join("; see: ", PathOf(leaf), " --help"), "\n");
+  return Join(PathOf(leaf),
+              ": ",
+              what,
+              what.ends_with("?") ? "" : Join("; see: ", PathOf(leaf), " --help"),
+              "\n");
 }
 
 void BuildTree(Tree& tree) {
@@ -99,7 +114,10 @@ int RunChosen(Session& session, CLI::App& root, const Handler& handler) {
 
 }  // namespace
 
-absl::StatusOr<uint64_t> SpanFlag(Session& s, std::string_view flag, const std::string& text, uint64_t otherwise) {
+absl::StatusOr<uint64_t> SpanFlag(Session& s,
+                                  std::string_view flag,
+                                  const std::string& text,
+                                  uint64_t otherwise) {
   if (text.empty()) return otherwise;
   const absl::StatusOr<uint64_t> span = ParseSpan(text);
   return span.ok() ? span : s.Usage(Join(flag, ": ", Text(span.status())));
@@ -107,14 +125,18 @@ absl::StatusOr<uint64_t> SpanFlag(Session& s, std::string_view flag, const std::
 
 int RunCli(Env& env, std::vector<std::string> args) {
   Session session(env);
-  CLI::App root("A WireGuard mesh without a coordinator: members carry signed authority, and every refusal has a reason.",
-                "aqmesh");
+  CLI::App root(
+      "A WireGuard mesh without a coordinator: members carry signed authority, and every refusal "
+      "has a reason.",
+      "aqmesh");
   root.fallthrough();
   root.set_help_flag("-h,--help", "Show help");
   root.add_option("--state", session.state_path, "State directory")->capture_default_str();
-  root.add_option("--socket", session.socket_path, "Control socket of the daemon")->capture_default_str();
+  root.add_option("--socket", session.socket_path, "Control socket of the daemon")
+      ->capture_default_str();
   root.require_subcommand(0, 1);
-  root.footer("Start: sudo aqmesh init home --invite     then, on the next machine: sudo aqmesh join LINE");
+  root.footer(
+      "Start: sudo aqmesh init home --invite     then, on the next machine: sudo aqmesh join LINE");
   Tree tree(root, session);
   BuildTree(tree);
 

@@ -5,7 +5,6 @@
 #define AQMESH_DAEMON_CLI_COMMANDS_H_
 
 #include <CLI/CLI.hpp>
-
 #include <functional>
 #include <memory>
 #include <string>
@@ -26,7 +25,10 @@ class Tree {
     noun->require_subcommand(0, 1);
     return noun;
   }
-  CLI::App* Command(CLI::App* parent, const std::string& name, const std::string& sentence, const std::string& example,
+  CLI::App* Command(CLI::App* parent,
+                    const std::string& name,
+                    const std::string& sentence,
+                    const std::string& example,
                     Handler handler) {
     CLI::App* app = (parent ? parent : &root_)->add_subcommand(name, sentence);
     app->footer("Example:\n  " + example);
@@ -58,7 +60,10 @@ void AddLineage(Tree& tree);    // lineage
 void AddHelp(Tree& tree);       // version completion help
 
 // A span as "30d"; Usage errors name the flag.
-absl::StatusOr<uint64_t> SpanFlag(Session& s, std::string_view flag, const std::string& text, uint64_t otherwise);
+absl::StatusOr<uint64_t> SpanFlag(Session& s,
+                                  std::string_view flag,
+                                  const std::string& text,
+                                  uint64_t otherwise);
 
 }  // namespace aqmesh::cli
 

@@ -26,8 +26,10 @@ constexpr std::string_view kUnit = "aqmeshd.service";
 bool Exists(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
 
 bool UnderServiceManager(const std::string& state, const std::string& socket) {
-  if (state != kDefaultState || socket != kDefaultSocket || !Exists("/run/systemd/system")) return false;
-  for (const char* dir : {"/etc/systemd/system/", "/usr/lib/systemd/system/", "/lib/systemd/system/"}) {
+  if (state != kDefaultState || socket != kDefaultSocket || !Exists("/run/systemd/system"))
+    return false;
+  for (const char* dir :
+       {"/etc/systemd/system/", "/usr/lib/systemd/system/", "/lib/systemd/system/"}) {
     if (Exists(Join(dir, kUnit))) return true;
   }
   return false;
@@ -64,7 +66,8 @@ absl::StatusOr<pid_t> Spawn(std::vector<std::string> words, const std::string* l
   Actions actions;
   if (log) {
     posix_spawn_file_actions_addopen(&actions.files, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&actions.files, 1, log->c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0600);
+    posix_spawn_file_actions_addopen(
+        &actions.files, 1, log->c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0600);
     posix_spawn_file_actions_adddup2(&actions.files, 1, 2);
     posix_spawnattr_setflags(&actions.attributes, POSIX_SPAWN_SETSID);
   }
@@ -72,8 +75,11 @@ absl::StatusOr<pid_t> Spawn(std::vector<std::string> words, const std::string* l
   for (std::string& w : words) argv.push_back(w.data());
   argv.push_back(nullptr);
   pid_t pid = 0;
-  const int error = posix_spawnp(&pid, argv[0], &actions.files, &actions.attributes, argv.data(), environ);
-  if (error != 0) return os::ErrnoStatus(error, Join("starting ", words[0]), "is it installed, beside aqmesh or in PATH?");
+  const int error =
+      posix_spawnp(&pid, argv[0], &actions.files, &actions.attributes, argv.data(), environ);
+  if (error != 0)
+    return os::ErrnoStatus(
+        error, Join("starting ", words[0]), "is it installed, beside aqmesh or in PATH?");
   return pid;
 }
 
@@ -82,7 +88,9 @@ std::string LastLine(const std::string& path) {
   if (!fd.valid()) return "";
   char tail[2'048];
   const off_t size = lseek(fd.get(), 0, SEEK_END);
-  lseek(fd.get(), size > static_cast<off_t>(sizeof tail) ? size - static_cast<off_t>(sizeof tail) : 0, SEEK_SET);
+  lseek(fd.get(),
+        size > static_cast<off_t>(sizeof tail) ? size - static_cast<off_t>(sizeof tail) : 0,
+        SEEK_SET);
   const ssize_t n = read(fd.get(), tail, sizeof tail);
   if (n <= 0) return "";
   std::string text(tail, static_cast<size_t>(n));
@@ -90,18 +98,25 @@ std::string LastLine(const std::string& path) {
   return text.substr(text.rfind('\n') + 1);
 }
 
-absl::Status WaitForSocket(const std::string& socket, const std::string& log, std::optional<pid_t> child) {
+absl::Status WaitForSocket(const std::string& socket,
+                           const std::string& log,
+                           std::optional<pid_t> child) {
   const Instant deadline = After(os::ReadNow().mono, kStartMax);
   while (os::ReadNow().mono < deadline) {
     if (SocketAnswers(socket)) return absl::OkStatus();
     int how = 0;
     if (child && waitpid(*child, &how, WNOHANG) == *child) {
       const std::string said = LastLine(log);
-      return Unavailable("aqmeshd ended at once", said.empty() ? "" : Join(": ", said), "; more in ", log);
+      return Unavailable(
+          "aqmeshd ended at once", said.empty() ? "" : Join(": ", said), "; more in ", log);
     }
     usleep(20'000);
   }
-  return Unavailable("aqmeshd does not answer at ", socket, " after ", kStartMax.count(), " s; look into ",
+  return Unavailable("aqmeshd does not answer at ",
+                     socket,
+                     " after ",
+                     kStartMax.count(),
+                     " s; look into ",
                      child ? log : std::string("journalctl -u aqmeshd"));
 }
 
@@ -111,15 +126,18 @@ absl::StatusOr<bool> StartDaemon(const std::string& state, const std::string& so
   if (SocketAnswers(socket)) return false;
   const std::string log = state + "/aqmeshd.log";
   if (UnderServiceManager(state, socket)) {
-    AQ_ASSIGN_OR_RETURN(const pid_t pid, Spawn({"systemctl", "start", std::string(kUnit)}, nullptr));
+    AQ_ASSIGN_OR_RETURN(const pid_t pid,
+                        Spawn({"systemctl", "start", std::string(kUnit)}, nullptr));
     int how = 0;
     while (waitpid(pid, &how, 0) < 0 && errno == EINTR) {
     }
-    if (how != 0) return Unavailable("systemctl could not start ", kUnit, "; look into: journalctl -u ", kUnit);
+    if (how != 0)
+      return Unavailable("systemctl could not start ", kUnit, "; look into: journalctl -u ", kUnit);
     AQ_RETURN_IF_ERROR(WaitForSocket(socket, log, std::nullopt));
     return true;
   }
-  AQ_ASSIGN_OR_RETURN(const pid_t pid, Spawn({DaemonProgram(), "--state", state, "--socket", socket}, &log));
+  AQ_ASSIGN_OR_RETURN(const pid_t pid,
+                      Spawn({DaemonProgram(), "--state", state, "--socket", socket}, &log));
   AQ_RETURN_IF_ERROR(WaitForSocket(socket, log, pid));
   return true;
 }

@@ -1,5 +1,5 @@
-// Starts aqmeshd: by the service manager where it knows the unit and the paths are the usual ones, else as a
-// process of its own that outlives the CLI; and waits until it answers.
+// Starts aqmeshd: by the service manager where it knows the unit and the paths are the usual ones,
+// else as a process of its own that outlives the CLI; and waits until it answers.
 // Bounds: waits kStartMax. Thread: blocks. Errors: what the daemon said last, from its log.
 #ifndef AQMESH_DAEMON_CLI_DAEMON_START_H_
 #define AQMESH_DAEMON_CLI_DAEMON_START_H_
@@ -13,7 +13,8 @@ namespace aqmesh::cli {
 
 inline constexpr std::chrono::seconds kStartMax{10};
 
-// true: started; false: one answered already. The program is looked for beside this one, then in PATH.
+// true: started; false: one answered already. The program is looked for beside this one, then in
+// PATH.
 absl::StatusOr<bool> StartDaemon(const std::string& state, const std::string& socket);
 
 }  // namespace aqmesh::cli

@@ -1,5 +1,5 @@
-// What the CLI needs of the world, handed in by main() and by tests: a terminal, time, entropy, a daemon.
-// Thread: one owner.
+// What the CLI needs of the world, handed in by main() and by tests: a terminal, time, entropy, a
+// daemon. Thread: one owner.
 #ifndef AQMESH_DAEMON_CLI_ENV_H_
 #define AQMESH_DAEMON_CLI_ENV_H_
 
@@ -34,7 +34,8 @@ struct Env {
   std::optional<Rng> rng;
   std::function<std::unique_ptr<LiveClient>(const std::string& socket)> connect;
   // Returns once the daemon answers on its socket; false: it already did.
-  std::function<absl::StatusOr<bool>(const std::string& state, const std::string& socket)> start_daemon;
+  std::function<absl::StatusOr<bool>(const std::string& state, const std::string& socket)>
+      start_daemon;
 };
 
 }  // namespace aqmesh::cli

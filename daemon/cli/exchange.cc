@@ -14,7 +14,8 @@ namespace {
 
 using authority::Class;
 
-// ---- request -----------------------------------------------------------------------------------------
+// ---- request
+// -----------------------------------------------------------------------------------------
 
 struct RequestFlags {
   std::string name, mesh, out = "-";
@@ -28,13 +29,16 @@ absl::StatusOr<ScopeId> MeshNamed(Session& s, const std::string& text) {
   }
   absl::StatusOr<Held<authority::Charter>> charter = s.ReadOne<authority::Charter>(text);
   if (!charter.ok()) {
-    return Annotate(charter.status(), "--mesh wants 32 hex digits (`aqmesh authority list` on a member shows them) or a charter file");
+    return Annotate(charter.status(),
+                    "--mesh wants 32 hex digits (`aqmesh authority list` on a member shows them) "
+                    "or a charter file");
   }
   return authority::ScopeIdOf(*charter);
 }
 
 absl::StatusOr<int> Request(Session& s, const RequestFlags& flags) {
-  if (!issuing::IsLab(flags.name)) return s.Usage(Join("--name `", flags.name, "`: use a-z, 0-9 and -, such as borealis"));
+  if (!issuing::IsLab(flags.name))
+    return s.Usage(Join("--name `", flags.name, "`: use a-z, 0-9 and -, such as borealis"));
   AQ_ASSIGN_OR_RETURN(const ScopeId mesh, MeshNamed(s, flags.mesh));
   AQ_ASSIGN_OR_RETURN(StateDir state, StateDir::Create(s.state_path));
   Config config;
@@ -44,13 +48,15 @@ absl::StatusOr<int> Request(Session& s, const RequestFlags& flags) {
     return old.status();
   }
   if (config.mesh && *config.mesh != mesh) {
-    return FailedPrecondition(state.path(), " belongs to mesh ", ToHex(*config.mesh), "; give another --state DIR");
+    return FailedPrecondition(
+        state.path(), " belongs to mesh ", ToHex(*config.mesh), "; give another --state DIR");
   }
   config.name = flags.name;
   config.mesh = mesh;
   for (const std::string& text : flags.endpoints) {
     const auto e = Endpoint::Parse(text);
-    if (!e || config.endpoints.size() >= kConfigEndpointsMax) return s.Usage(Join("--endpoint `", text, "`: write 192.0.2.1:41641"));
+    if (!e || config.endpoints.size() >= kConfigEndpointsMax)
+      return s.Usage(Join("--endpoint `", text, "`: write 192.0.2.1:41641"));
     config.endpoints.push_back(*e);
   }
   AQ_RETURN_IF_ERROR(state.MakeMachineKeys(s.rng()));
@@ -59,18 +65,27 @@ absl::StatusOr<int> Request(Session& s, const RequestFlags& flags) {
   AQ_ASSIGN_OR_RETURN(const issuing::KeyStore keys, state.Keys());
   AQ_ASSIGN_OR_RETURN(const crypto::Ed25519Seed identity, keys.LoadEd25519(kIdentityKey));
   AQ_ASSIGN_OR_RETURN(const crypto::X25519Private static_key, keys.LoadX25519(kStaticKey));
-  const issuing::RequestTerms terms{.scope = mesh, .static_key = crypto::X25519Public(static_key), .now = s.now(),
-                                    .name = flags.name, .tags = flags.tags};
+  const issuing::RequestTerms terms{.scope = mesh,
+                                    .static_key = crypto::X25519Public(static_key),
+                                    .now = s.now(),
+                                    .name = flags.name,
+                                    .tags = flags.tags};
   AQ_ASSIGN_OR_RETURN(const auto request, issuing::MakeRequest(identity, terms, nullptr, nullptr));
   const SignedPtr objects[] = {request.envelope};
   AQ_RETURN_IF_ERROR(s.WriteFile(flags.out, ArmourAll(objects)));
   s.Say(Join("Request of ", flags.name, ", key ", ToHex(request.signer()), ". It is not secret."));
-  s.Say(Join("On a member: aqmesh sign ", flags.out == "-" ? "FILE" : flags.out, " -o ", flags.name,
-             ".grant     then here: aqmesh import ", flags.name, ".grant"));
+  s.Say(Join("On a member: aqmesh sign ",
+             flags.out == "-" ? "FILE" : flags.out,
+             " -o ",
+             flags.name,
+             ".grant     then here: aqmesh import ",
+             flags.name,
+             ".grant"));
   return 0;
 }
 
-// ---- sign --------------------------------------------------------------------------------------------
+// ---- sign
+// --------------------------------------------------------------------------------------------
 
 struct SignFlags {
   std::string file, out = "-", ttl;
@@ -80,22 +95,28 @@ struct SignFlags {
 };
 
 absl::Status CheckRequest(const Held<authority::Request>& request, const std::string& file) {
-  if (request.body.h) return InvalidArgument(file, ": a live request, bound to one handshake; make one with `aqmesh request`");
+  if (request.body.h)
+    return InvalidArgument(
+        file, ": a live request, bound to one handshake; make one with `aqmesh request`");
   if (request.signer() != authority::KidOf(request.body.suite, request.body.key) ||
       !authority::VerifySignature(*request.envelope, request.body.key)) {
-    return Unauthenticated(file, ": the request's signature is wrong; it was altered on its way: copy it again");
+    return Unauthenticated(
+        file, ": the request's signature is wrong; it was altered on its way: copy it again");
   }
   return absl::OkStatus();
 }
 
-// Charter, the signer's own chain and this machine's addresses: what the new member cannot do without.
+// Charter, the signer's own chain and this machine's addresses: what the new member cannot do
+// without.
 std::vector<SignedPtr> Foundations(const Pen& pen, uint64_t now) {
   const KnownObjects& known = pen.known();
   std::vector<SignedPtr> out;
   for (const auto& c : known.charters) out.push_back(c.envelope);
-  for (const auto* g = pen.grant(); g; g = known.GrantNamed(g->body.parent)) out.push_back(g->envelope);
+  for (const auto* g = pen.grant(); g; g = known.GrantNamed(g->body.parent))
+    out.push_back(g->envelope);
   for (const auto& f : known.fragments) {
-    if (!authority::Lapsed(f.body.not_before, f.body.ttl, now) && f.body.authority == known.charter()->oid()) {
+    if (!authority::Lapsed(f.body.not_before, f.body.ttl, now) &&
+        f.body.authority == known.charter()->oid()) {
       out.push_back(f.envelope);
     }
   }
@@ -112,12 +133,16 @@ absl::StatusOr<int> Sign(Session& s, const SignFlags& flags) {
   const auto taken = [&](const IpAddress& address) {
     return std::ranges::any_of(pen->known().grants, [&](const auto& g) {
       if (authority::Lapsed(g.body.not_before, g.body.ttl, now)) return false;
-      if (authority::KidOf(g.body.suite, g.body.key) == request.signer()) return false;  // signed once before
-      return std::ranges::any_of(g.body.prefixes, [&](const Prefix& p) { return p.Contains(address); });
+      if (authority::KidOf(g.body.suite, g.body.key) == request.signer())
+        return false;  // signed once before
+      return std::ranges::any_of(g.body.prefixes,
+                                 [&](const Prefix& p) { return p.Contains(address); });
     });
   };
-  const issuing::SponsorOptions options{.enroll = !flags.no_enroll, .tags = flags.tags, .ttl = static_cast<uint32_t>(ttl)};
-  AQ_ASSIGN_OR_RETURN(const issuing::JoinGrants grants, issuing::SponsorGrants(pen->issuer(), request, options, taken, now));
+  const issuing::SponsorOptions options{
+      .enroll = !flags.no_enroll, .tags = flags.tags, .ttl = static_cast<uint32_t>(ttl)};
+  AQ_ASSIGN_OR_RETURN(const issuing::JoinGrants grants,
+                      issuing::SponsorGrants(pen->issuer(), request, options, taken, now));
 
   std::vector<SignedPtr> fresh = {grants.node.envelope};
   if (grants.enroller) fresh.push_back(grants.enroller->envelope);
@@ -129,39 +154,63 @@ absl::StatusOr<int> Sign(Session& s, const SignFlags& flags) {
     AQ_ASSIGN_OR_RETURN(const issuing::KeyStore keys, state.Keys());
     AQ_ASSIGN_OR_RETURN(const crypto::Ed25519Seed identity, keys.LoadEd25519(kIdentityKey));
     AQ_ASSIGN_OR_RETURN(const crypto::X25519Private static_key, keys.LoadX25519(kStaticKey));
-    issuing::AnnounceTerms terms{.scope = grants.node.body.scope, .static_key = crypto::X25519Public(static_key),
-                                 .endpoints = config.endpoints, .name = config.name, .ttl = issuing::kDay};
-    AQ_ASSIGN_OR_RETURN(const auto announce, issuing::MakeAnnounce(identity, std::move(terms), now));
+    issuing::AnnounceTerms terms{.scope = grants.node.body.scope,
+                                 .static_key = crypto::X25519Public(static_key),
+                                 .endpoints = config.endpoints,
+                                 .name = config.name,
+                                 .ttl = issuing::kDay};
+    AQ_ASSIGN_OR_RETURN(const auto announce,
+                        issuing::MakeAnnounce(identity, std::move(terms), now));
     bundle.push_back(announce.envelope);
     const Kid kid = announce.signer();
-    if (const auto* own = pen->known().GrantOf(kid, Class::kNode, now)) bundle.push_back(own->envelope);
+    if (const auto* own = pen->known().GrantOf(kid, Class::kNode, now))
+      bundle.push_back(own->envelope);
   }
   AQ_RETURN_IF_ERROR(s.WriteFile(flags.out, ArmourAll(bundle)));
-  s.Say(Join("Signed: ", grants.node.body.name, ", key ", ToHex(request.signer()), ", ", Listed(AddressesOf(grants.node.body)),
-             ", ", SpanText(grants.node.body.ttl), ", tags ", Listed(grants.node.body.tags),
-             grants.enroller ? ", may enroll others" : "", "."));
-  s.Say("Was that the key that `aqmesh request` showed there? If not, take it back: aqmesh revoke " + ToHex(request.signer()));
+  s.Say(Join("Signed: ",
+             grants.node.body.name,
+             ", key ",
+             ToHex(request.signer()),
+             ", ",
+             Listed(AddressesOf(grants.node.body)),
+             ", ",
+             SpanText(grants.node.body.ttl),
+             ", tags ",
+             Listed(grants.node.body.tags),
+             grants.enroller ? ", may enroll others" : "",
+             "."));
+  s.Say(
+      "Was that the key that `aqmesh request` showed there? If not, take it back: aqmesh revoke " +
+      ToHex(request.signer()));
   return 0;
 }
 
-// ---- import ------------------------------------------------------------------------------------------
+// ---- import
+// ------------------------------------------------------------------------------------------
 
 struct ImportFlags {
   std::vector<std::string> files;
 };
 
-// The charter to judge by: held here, or the bundle's if it is the genesis of the mesh that was asked for.
-absl::StatusOr<Held<authority::Charter>> CharterFor(const KnownObjects& known, const std::vector<SignedPtr>& bundle,
+// The charter to judge by: held here, or the bundle's if it is the genesis of the mesh that was
+// asked for.
+absl::StatusOr<Held<authority::Charter>> CharterFor(const KnownObjects& known,
+                                                    const std::vector<SignedPtr>& bundle,
                                                     const std::optional<ScopeId>& pinned) {
   if (known.charter()) return *known.charter();
-  if (!pinned) return FailedPrecondition("this machine asked for no mesh yet; `aqmesh request --name NAME --mesh ID` first");
+  if (!pinned)
+    return FailedPrecondition(
+        "this machine asked for no mesh yet; `aqmesh request --name NAME --mesh ID` first");
   for (const SignedPtr& o : bundle) {
     if (o->ctx() != authority::Ctx::kCharter) continue;
     AQ_ASSIGN_OR_RETURN(const auto charter, authority::ParseObject<authority::Charter>(*o));
     if (charter.body.version != 1) continue;
     if (authority::ScopeIdOf(charter) != *pinned) {
-      return PermissionDenied("the charter is of mesh ", ToHex(authority::ScopeIdOf(charter)), ", and this machine asked mesh ",
-                              ToHex(*pinned), "; nothing was taken");
+      return PermissionDenied("the charter is of mesh ",
+                              ToHex(authority::ScopeIdOf(charter)),
+                              ", and this machine asked mesh ",
+                              ToHex(*pinned),
+                              "; nothing was taken");
     }
     AQ_RETURN_IF_ERROR(authority::VerifyCharter(charter, nullptr, {}, nullptr));
     return charter;
@@ -170,8 +219,10 @@ absl::StatusOr<Held<authority::Charter>> CharterFor(const KnownObjects& known, c
 }
 
 // All or none: the first object that does not hold stops the import.
-absl::Status CheckBundle(const Held<authority::Charter>& charter, const std::vector<SignedPtr>& bundle,
-                         const std::vector<SignedPtr>& held, WallTime now) {
+absl::Status CheckBundle(const Held<authority::Charter>& charter,
+                         const std::vector<SignedPtr>& bundle,
+                         const std::vector<SignedPtr>& held,
+                         WallTime now) {
   std::vector<SignedPtr> others = held;
   others.insert(others.end(), bundle.begin(), bundle.end());
   for (const SignedPtr& o : bundle) {
@@ -182,7 +233,8 @@ absl::Status CheckBundle(const Held<authority::Charter>& charter, const std::vec
     for (const SignedPtr& other : others) {
       if (other->oid() != o->oid()) rest.push_back(other);
     }
-    AQ_RETURN_IF_ERROR(Annotate(authority::VerifyStandalone(o->bytes(), charter, rest, now).status, what));
+    AQ_RETURN_IF_ERROR(
+        Annotate(authority::VerifyStandalone(o->bytes(), charter, rest, now).status, what));
   }
   return absl::OkStatus();
 }
@@ -196,9 +248,11 @@ absl::StatusOr<int> Import(Session& s, const ImportFlags& flags) {
   AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
   AQ_ASSIGN_OR_RETURN(const Config config, state.ReadConfig());
   KnownObjects known;
-  if (auto held = s.Known(state); held.ok()) known = *std::move(held);  // no store yet: the first import makes it
+  if (auto held = s.Known(state); held.ok())
+    known = *std::move(held);  // no store yet: the first import makes it
   AQ_ASSIGN_OR_RETURN(const auto charter, CharterFor(known, bundle, config.mesh));
-  AQ_RETURN_IF_ERROR(Annotate(CheckBundle(charter, bundle, known.All(), s.wall()), Listed(flags.files)));
+  AQ_RETURN_IF_ERROR(
+      Annotate(CheckBundle(charter, bundle, known.All(), s.wall()), Listed(flags.files)));
 
   const std::vector<SignedPtr> held = known.All();
   std::vector<SignedPtr> fresh;
@@ -212,11 +266,16 @@ absl::StatusOr<int> Import(Session& s, const ImportFlags& flags) {
   for (const SignedPtr& o : bundle) {
     if (o->ctx() != authority::Ctx::kGrant) continue;
     const auto grant = authority::ParseBody<authority::Grant>(o->body());
-    if (grant.ok() && grant->cls == Class::kNode && authority::KidOf(grant->suite, grant->key) == me) mine = *grant;
+    if (grant.ok() && grant->cls == Class::kNode &&
+        authority::KidOf(grant->suite, grant->key) == me)
+      mine = *grant;
   }
   if (s.json) {
     wire::JsonWriter w;
-    w.Object().Field("schema", "aqmesh.import/1").Field("mesh", charter.body.name).Field("imported", fresh.size());
+    w.Object()
+        .Field("schema", "aqmesh.import/1")
+        .Field("mesh", charter.body.name)
+        .Field("imported", fresh.size());
     w.Field("known", bundle.size() - fresh.size()).Field("granted", mine.has_value());
     w.Key("addresses").Array();
     if (mine) {
@@ -226,9 +285,21 @@ absl::StatusOr<int> Import(Session& s, const ImportFlags& flags) {
     s.Out(Join(w.Take(), "\n"));
     return 0;
   }
-  s.Out(Join("Imported ", fresh.size(), " objects of mesh \"", charter.body.name, "\", ", bundle.size() - fresh.size(),
+  s.Out(Join("Imported ",
+             fresh.size(),
+             " objects of mesh \"",
+             charter.body.name,
+             "\", ",
+             bundle.size() - fresh.size(),
              " were known.\n"));
-  if (mine) s.Out(Join("You are ", mine->name, ", ", Listed(AddressesOf(*mine)), ", grant ", SpanText(mine->ttl), ".\n"));
+  if (mine)
+    s.Out(Join("You are ",
+               mine->name,
+               ", ",
+               Listed(AddressesOf(*mine)),
+               ", grant ",
+               SpanText(mine->ttl),
+               ".\n"));
   s.Say(mine ? "Next: aqmesh up" : "None of them is a grant to this machine.");
   return 0;
 }
@@ -237,28 +308,41 @@ absl::StatusOr<int> Import(Session& s, const ImportFlags& flags) {
 
 void AddExchange(Tree& tree) {
   auto request = std::make_shared<RequestFlags>();
-  CLI::App* app = tree.Command(nullptr, "request", "Ask for a grant by file (air gap, step 1 of 3)",
-                               "aqmesh request --name borealis --mesh home.charter -o borealis.request",
-                               [request](Session& s) { return Request(s, *request); });
+  CLI::App* app =
+      tree.Command(nullptr,
+                   "request",
+                   "Ask for a grant by file (air gap, step 1 of 3)",
+                   "aqmesh request --name borealis --mesh home.charter -o borealis.request",
+                   [request](Session& s) { return Request(s, *request); });
   app->add_option("--name", request->name, "Name of this machine")->required();
-  app->add_option("--mesh", request->mesh, "The mesh: its id in hex, or a file with its charter")->required();
-  app->add_option("-o,--output", request->out, "File to write; - for stdout")->capture_default_str();
+  app->add_option("--mesh", request->mesh, "The mesh: its id in hex, or a file with its charter")
+      ->required();
+  app->add_option("-o,--output", request->out, "File to write; - for stdout")
+      ->capture_default_str();
   app->add_option("--tag", request->tags, "Tag to ask for, one or more");
   app->add_option("--endpoint", request->endpoints, "Where others may find this machine, IP:PORT");
 
   auto sign = std::make_shared<SignFlags>();
-  app = tree.Command(nullptr, "sign", "Sign another machine's request (air gap, step 2 of 3)",
-                     "aqmesh sign borealis.request -o borealis.grant", [sign](Session& s) { return Sign(s, *sign); });
+  app = tree.Command(nullptr,
+                     "sign",
+                     "Sign another machine's request (air gap, step 2 of 3)",
+                     "aqmesh sign borealis.request -o borealis.grant",
+                     [sign](Session& s) { return Sign(s, *sign); });
   app->add_option("REQUEST", sign->file, "File from `aqmesh request`; - for stdin")->required();
   app->add_option("-o,--output", sign->out, "File to write; - for stdout")->capture_default_str();
-  app->add_option("--tag", sign->tags, "Tag to grant, one or more; default: what the request asks, else member");
+  app->add_option("--tag",
+                  sign->tags,
+                  "Tag to grant, one or more; default: what the request asks, else member");
   app->add_option("--ttl", sign->ttl, "How long the grant lives, such as 30d");
   app->add_flag("--no-enroll", sign->no_enroll, "It may not enroll others");
   app->add_flag("--root", sign->root, "Sign by the root key");
   AddPassphrase(app, sign->passphrase);
 
   auto import = std::make_shared<ImportFlags>();
-  app = tree.Command(nullptr, "import", "Take in signed objects (air gap, step 3 of 3)", "aqmesh import borealis.grant",
+  app = tree.Command(nullptr,
+                     "import",
+                     "Take in signed objects (air gap, step 3 of 3)",
+                     "aqmesh import borealis.grant",
                      [import](Session& s) { return Import(s, *import); });
   app->add_option("FILE", import->files, "Armoured files; - for stdin")->required();
   tree.Json(app);

@@ -11,18 +11,31 @@ struct Topic {
   std::string_view name, text;
 };
 constexpr Topic kTopics[] = {
-    {"mesh", "A mesh is a set of machines that hold one charter: who may sign, and what. Its id is the charter's hash, so nobody\n"
-             "can pass another mesh for it. There is no server: each machine decides by what was signed.\n"},
-    {"invitation", "An invitation is a line of text that lets one machine join for a short while. It is a secret. Both screens\n"
-                   "show three words when it is used; they differ if somebody sits between.\n"},
-    {"grant", "A grant says who a key is: its name, addresses, tags, and until when. It is signed by an enroller or by the root,\n"
-              "and each step of the chain may only narrow the one above.\n"},
-    {"rung", "A rung says how far somebody is let in: REFUSE, DEFER, ESCALATE, PROBATION, CONSTRAIN, ADMIT. Six gates each name\n"
-             "one, and the lowest holds. `aqmesh explain` names the gate, and what would lift it.\n"},
-    {"policy", "Rules in signed fragments say who may reach what: tag:app -> tag:db tcp:5432. What no rule allows is refused.\n"
-               "policy.toml is this machine's own: it can only narrow.\n"},
-    {"lineage", "The lineage is this machine's record of every decision, chained so that nothing can be taken out unseen.\n"
-                "`aqmesh lineage query` asks it.\n"},
+    {"mesh",
+     "A mesh is a set of machines that hold one charter: who may sign, and what. Its id is the "
+     "charter's hash, so nobody\n"
+     "can pass another mesh for it. There is no server: each machine decides by what was "
+     "signed.\n"},
+    {"invitation",
+     "An invitation is a line of text that lets one machine join for a short while. It is a "
+     "secret. Both screens\n"
+     "show three words when it is used; they differ if somebody sits between.\n"},
+    {"grant",
+     "A grant says who a key is: its name, addresses, tags, and until when. It is signed by an "
+     "enroller or by the root,\n"
+     "and each step of the chain may only narrow the one above.\n"},
+    {"rung",
+     "A rung says how far somebody is let in: REFUSE, DEFER, ESCALATE, PROBATION, CONSTRAIN, "
+     "ADMIT. Six gates each name\n"
+     "one, and the lowest holds. `aqmesh explain` names the gate, and what would lift it.\n"},
+    {"policy",
+     "Rules in signed fragments say who may reach what: tag:app -> tag:db tcp:5432. What no rule "
+     "allows is refused.\n"
+     "policy.toml is this machine's own: it can only narrow.\n"},
+    {"lineage",
+     "The lineage is this machine's record of every decision, chained so that nothing can be taken "
+     "out unseen.\n"
+     "`aqmesh lineage query` asks it.\n"},
 };
 
 absl::StatusOr<int> Help(Session& s, CLI::App& root, const std::vector<std::string>& words) {
@@ -35,21 +48,27 @@ absl::StatusOr<int> Help(Session& s, CLI::App& root, const std::vector<std::stri
   }
   const CLI::App* at = &root;
   for (const std::string& word : words) {
-    const auto named = at->get_subcommands([&word](const CLI::App* app) { return app->get_name() == word; });
+    const auto named =
+        at->get_subcommands([&word](const CLI::App* app) { return app->get_name() == word; });
     if (named.empty()) {
-      return s.Usage(Join("no help on `", word, "`; topics: mesh, invitation, grant, rung, policy, lineage, and each command"));
+      return s.Usage(
+          Join("no help on `",
+               word,
+               "`; topics: mesh, invitation, grant, rung, policy, lineage, and each command"));
     }
     at = named.front();
   }
   // CLI11 would print the help of the command that runs now, which is `help`.
-  s.Out(at == &root ? root.get_formatter()->make_help(&root, root.get_name(), CLI::AppFormatMode::Normal)
-                    : at->get_formatter()->make_help(at, "aqmesh", CLI::AppFormatMode::Normal));
+  s.Out(at == &root
+            ? root.get_formatter()->make_help(&root, root.get_name(), CLI::AppFormatMode::Normal)
+            : at->get_formatter()->make_help(at, "aqmesh", CLI::AppFormatMode::Normal));
   return 0;
 }
 
 std::string WordsUnder(const CLI::App* app) {
   std::string out;
-  for (const CLI::App* sub : app->get_subcommands([](const CLI::App*) { return true; })) out += sub->get_name() + " ";
+  for (const CLI::App* sub : app->get_subcommands([](const CLI::App*) { return true; }))
+    out += sub->get_name() + " ";
   for (const CLI::Option* o : app->get_options()) {
     for (const std::string& name : o->get_lnames()) out += "--" + name + " ";
   }
@@ -79,7 +98,9 @@ std::string BashCompletion(const CLI::App& root) {
       "  local current=\"${COMP_WORDS[COMP_CWORD]}\" path='' words='' word next\n"
       "  for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
       "    next=\"${path:+$path }$word\"\n"
-      "    case \"$next\" in ", commands, ") path=\"$next\" ;; esac\n"
+      "    case \"$next\" in ",
+      commands,
+      ") path=\"$next\" ;; esac\n"
       "  done\n"
       "  case \"$path\" in\n");
   AppendCases(out, &root, "");
@@ -94,26 +115,38 @@ std::string BashCompletion(const CLI::App& root) {
 }  // namespace
 
 void AddHelp(Tree& tree) {
-  CLI::App* app = tree.Command(nullptr, "version", "Print the version", "aqmesh version --json", [](Session& s) -> absl::StatusOr<int> {
-    wire::JsonWriter w;
-    w.Object().Field("schema", "aqmesh.version/1").Field("version", s.env().version).End();
-    s.Out(s.json ? Join(w.Take(), "\n") : Join("aqmesh ", s.env().version, "\n"));
-    return 0;
-  });
+  CLI::App* app = tree.Command(
+      nullptr,
+      "version",
+      "Print the version",
+      "aqmesh version --json",
+      [](Session& s) -> absl::StatusOr<int> {
+        wire::JsonWriter w;
+        w.Object().Field("schema", "aqmesh.version/1").Field("version", s.env().version).End();
+        s.Out(s.json ? Join(w.Take(), "\n") : Join("aqmesh ", s.env().version, "\n"));
+        return 0;
+      });
   tree.Json(app);
 
   CLI::App& root = tree.root();
   auto shell = std::make_shared<std::string>("bash");
-  app = tree.Command(nullptr, "completion", "Print completions for a shell", "source <(aqmesh completion bash)",
+  app = tree.Command(nullptr,
+                     "completion",
+                     "Print completions for a shell",
+                     "source <(aqmesh completion bash)",
                      [shell, &root](Session& s) -> absl::StatusOr<int> {
-                       if (*shell != "bash") return s.Usage(Join("no completion for `", *shell, "`; there is bash"));
+                       if (*shell != "bash")
+                         return s.Usage(Join("no completion for `", *shell, "`; there is bash"));
                        s.Out(BashCompletion(root));
                        return 0;
                      });
   app->add_option("SHELL", *shell, "bash")->capture_default_str();
 
   auto words = std::make_shared<std::vector<std::string>>();
-  app = tree.Command(nullptr, "help", "Explain a command or an idea: mesh, invitation, grant, rung, policy, lineage", "aqmesh help rung",
+  app = tree.Command(nullptr,
+                     "help",
+                     "Explain a command or an idea: mesh, invitation, grant, rung, policy, lineage",
+                     "aqmesh help rung",
                      [words, &root](Session& s) { return Help(s, root, *words); });
   app->add_option("TOPIC", *words, "A topic, or a command");
 }

@@ -6,7 +6,9 @@ namespace json = boost::json;
 
 namespace {
 
-const json::value* Find(const json::object& o, std::string_view key) { return o.if_contains({key.data(), key.size()}); }
+const json::value* Find(const json::object& o, std::string_view key) {
+  return o.if_contains({key.data(), key.size()});
+}
 
 std::string TextOf(const json::string& s) { return {s.data(), s.size()}; }
 

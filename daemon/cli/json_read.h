@@ -1,11 +1,9 @@
-// Fields of a daemon's JSON answer, read forgivingly: a newer daemon may say more, an older one less, and
-// what is absent or of another kind is the empty value.
-// Thread: pure. Errors: none.
+// Fields of a daemon's JSON answer, read forgivingly: a newer daemon may say more, an older one
+// less, and what is absent or of another kind is the empty value. Thread: pure. Errors: none.
 #ifndef AQMESH_DAEMON_CLI_JSON_READ_H_
 #define AQMESH_DAEMON_CLI_JSON_READ_H_
 
 #include <boost/json.hpp>
-
 #include <string>
 #include <string_view>
 #include <vector>

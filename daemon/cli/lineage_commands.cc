@@ -20,7 +20,8 @@ absl::StatusOr<Kid> KidNamed(const KnownObjects& known, std::string_view text) {
   for (const auto& g : known.grants) {
     const Kid kid = authority::KidOf(g.body.suite, g.body.key);
     if (g.body.name != text && (text.size() < 4 || !ToHex(kid).starts_with(text))) continue;
-    if (found && *found != kid) return InvalidArgument("`", text, "` names more than one key; give more digits of it");
+    if (found && *found != kid)
+      return InvalidArgument("`", text, "` names more than one key; give more digits of it");
     found = kid;
   }
   if (found) return *found;
@@ -34,16 +35,20 @@ lineage::Names NamesOf(const KnownObjects& known) {
   lineage::Names names;
   names.peer = [&known](const Kid& kid) -> std::string {
     for (const auto& g : known.grants) {
-      if (!g.body.name.empty() && authority::KidOf(g.body.suite, g.body.key) == kid) return g.body.name;
+      if (!g.body.name.empty() && authority::KidOf(g.body.suite, g.body.key) == kid)
+        return g.body.name;
     }
     return "";
   };
   return names;
 }
 
-absl::StatusOr<lineage::Filter> FilterOf(Session& s, const QueryFlags& flags, const KnownObjects& known) {
+absl::StatusOr<lineage::Filter> FilterOf(Session& s,
+                                         const QueryFlags& flags,
+                                         const KnownObjects& known) {
   lineage::Filter out;
-  const auto when = [&](std::string_view flag, const std::string& text, uint64_t& hlc) -> absl::Status {
+  const auto when =
+      [&](std::string_view flag, const std::string& text, uint64_t& hlc) -> absl::Status {
     if (text.empty()) return absl::OkStatus();
     const auto at = ParseWhen(text, s.now());
     if (!at.ok()) return s.Usage(Join(flag, ": ", Text(at.status())));
@@ -60,18 +65,23 @@ absl::StatusOr<lineage::Filter> FilterOf(Session& s, const QueryFlags& flags, co
   }
   if (!flags.authority.empty()) {
     const auto prefix = FromHex(flags.authority);
-    if (!prefix || prefix->size() > 32) return s.Usage("--authority: wants an even number of hex digits");
+    if (!prefix || prefix->size() > 32)
+      return s.Usage("--authority: wants an even number of hex digits");
     out.authority_prefix = *prefix;
   }
   if (!flags.outcome.empty()) {
     out.rung = lineage::RungNamed(flags.outcome);
-    if (!out.rung) return s.Usage("--outcome: wants ADMIT, CONSTRAIN, PROBATION, ESCALATE, DEFER or REFUSE");
+    if (!out.rung)
+      return s.Usage("--outcome: wants ADMIT, CONSTRAIN, PROBATION, ESCALATE, DEFER or REFUSE");
   }
   if (!flags.kind.empty()) {
     out.kind = lineage::KindNamed(flags.kind);
-    if (!out.kind) return s.Usage(Join("--kind: no kind `", flags.kind, "`; some are decided, applied, committed, revoke_seen"));
+    if (!out.kind)
+      return s.Usage(Join(
+          "--kind: no kind `", flags.kind, "`; some are decided, applied, committed, revoke_seen"));
   }
-  if (flags.limit == 0 || flags.limit > lineage::kQueryLimitMax) return s.Usage(Join("--limit: 1 to ", lineage::kQueryLimitMax));
+  if (flags.limit == 0 || flags.limit > lineage::kQueryLimitMax)
+    return s.Usage(Join("--limit: 1 to ", lineage::kQueryLimitMax));
   out.limit = flags.limit;
   return out;
 }
@@ -92,9 +102,15 @@ absl::StatusOr<int> Query(Session& s, const QueryFlags& flags) {
     }
     out += Join(out.empty() ? "" : ",", lineage::RenderJson(r.record, r.leaf, names));
   }
-  s.Out(s.json ? Join("{\"schema\":\"aqmesh.lineage/1\",\"size\":", store->size(), ",\"records\":[", out, "]}\n") : out);
+  s.Out(s.json ? Join("{\"schema\":\"aqmesh.lineage/1\",\"size\":",
+                      store->size(),
+                      ",\"records\":[",
+                      out,
+                      "]}\n")
+               : out);
   if (!s.json && found.empty()) s.Say(Join("None of ", store->size(), " records match."));
-  if (!s.json && found.size() == filter.limit) s.Say(Join("The newest ", filter.limit, " that match; more with --limit."));
+  if (!s.json && found.size() == filter.limit)
+    s.Say(Join("The newest ", filter.limit, " that match; more with --limit."));
   return 0;
 }
 
@@ -119,7 +135,11 @@ absl::StatusOr<int> Show(Session& s, const ShowFlags& flags) {
   } else {
     const auto prefix = FromHex(which);
     if (!prefix || prefix->empty() || prefix->size() > 32) {
-      return NotFound("no record ", which, " among ", store->size(), "; give a number below that, or an even number of digits of an id");
+      return NotFound("no record ",
+                      which,
+                      " among ",
+                      store->size(),
+                      "; give a number below that, or an even number of digits of an id");
     }
     lineage::Filter filter;
     filter.id_prefix = *prefix;
@@ -127,9 +147,12 @@ absl::StatusOr<int> Show(Session& s, const ShowFlags& flags) {
     AQ_ASSIGN_OR_RETURN(found, store->Query(filter));
   }
   if (found.empty()) return NotFound("no record whose id starts with ", which);
-  if (found.size() > 1) return InvalidArgument("more than one record's id starts with ", which, "; give more digits");
+  if (found.size() > 1)
+    return InvalidArgument("more than one record's id starts with ", which, "; give more digits");
   const lineage::Names names = NamesOf(known);
-  s.Out(s.json ? Join("{\"schema\":\"aqmesh.record/1\",\"record\":", lineage::RenderJson(found[0].record, found[0].leaf, names), "}\n")
+  s.Out(s.json ? Join("{\"schema\":\"aqmesh.record/1\",\"record\":",
+                      lineage::RenderJson(found[0].record, found[0].leaf, names),
+                      "}\n")
                : lineage::RenderPage(found[0].record, found[0].leaf, names));
   return 0;
 }
@@ -140,15 +163,20 @@ absl::StatusOr<int> VerifyLog(Session& s) {
   const absl::Status status = store->Verify();
   if (s.json) {
     wire::JsonWriter w;
-    w.Object().Field("schema", "aqmesh.lineage-verify/1").Field("ok", status.ok()).Field("size", store->size());
+    w.Object()
+        .Field("schema", "aqmesh.lineage-verify/1")
+        .Field("ok", status.ok())
+        .Field("size", store->size());
     if (!status.ok()) w.Field("why", Text(status));
     w.End();
     s.Out(Join(w.Take(), "\n"));
     return status.ok() ? 0 : 1;
   }
   AQ_RETURN_IF_ERROR(status);
-  s.Out(Join(store->size(), " records, each follows from the one before",
-             store->head() ? Join("; head ", ToHex(store->head()->leaf)) : "", "\n"));
+  s.Out(Join(store->size(),
+             " records, each follows from the one before",
+             store->head() ? Join("; head ", ToHex(store->head()->leaf)) : "",
+             "\n"));
   return 0;
 }
 
@@ -157,25 +185,33 @@ absl::StatusOr<int> VerifyLog(Session& s) {
 void AddLineage(Tree& tree) {
   CLI::App* noun = tree.Noun("lineage", "Ask this machine's record of every decision");
   auto query = std::make_shared<QueryFlags>();
-  CLI::App* app = tree.Command(noun, "query", "List records", "aqmesh lineage query --since 2h --subject borealis --outcome REFUSE",
-                               [query](Session& s) { return Query(s, *query); });
+  CLI::App* app =
+      tree.Command(noun,
+                   "query",
+                   "List records",
+                   "aqmesh lineage query --since 2h --subject borealis --outcome REFUSE",
+                   [query](Session& s) { return Query(s, *query); });
   app->add_option("--since", query->since, "From this time: 2h (ago), 2026-11-21T14:00Z");
   app->add_option("--until", query->until, "Before this time");
   app->add_option("--subject", query->subject, "About this node: name or key");
   app->add_option("--peer", query->peer, "About this node, or told by it");
-  app->add_option("--authority", query->authority, "Decided under authority with this digest, first digits");
+  app->add_option(
+      "--authority", query->authority, "Decided under authority with this digest, first digits");
   app->add_option("--outcome", query->outcome, "That led to this rung, such as REFUSE");
   app->add_option("--kind", query->kind, "Of this kind, such as decided");
   app->add_option("--limit", query->limit, "At most so many")->capture_default_str();
   tree.Json(app);
 
   auto show = std::make_shared<ShowFlags>();
-  app = tree.Command(noun, "show", "Show one record in full", "aqmesh lineage show 9f3a",
-                     [show](Session& s) { return Show(s, *show); });
+  app = tree.Command(
+      noun, "show", "Show one record in full", "aqmesh lineage show 9f3a", [show](Session& s) {
+        return Show(s, *show);
+      });
   app->add_option("RECORD", show->which, "Its number, or the first digits of its id")->required();
   tree.Json(app);
 
-  app = tree.Command(noun, "verify", "Recompute the whole chain", "aqmesh lineage verify", VerifyLog);
+  app =
+      tree.Command(noun, "verify", "Recompute the whole chain", "aqmesh lineage verify", VerifyLog);
   tree.Json(app);
 }
 

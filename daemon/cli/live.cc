@@ -5,8 +5,8 @@
 
 #include <cerrno>
 
-#include "core/base/status.h"
 #include "control.pb.h"
+#include "core/base/status.h"
 #include "transport/os/unix_socket.h"
 
 namespace aqmesh::cli {
@@ -26,7 +26,8 @@ absl::Status WriteAll(int fd, ByteView bytes) {
   while (!bytes.empty()) {
     const ssize_t n = send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return os::ErrnoStatus(errno, "asking the daemon", "look at its log, or start it: aqmesh up");
+    if (n < 0)
+      return os::ErrnoStatus(errno, "asking the daemon", "look at its log, or start it: aqmesh up");
     bytes = bytes.subspan(static_cast<size_t>(n));
   }
   return absl::OkStatus();
@@ -39,9 +40,12 @@ class OverSocket final : public LiveClient {
   absl::StatusOr<LiveAnswer> Call(const LiveRequest& request, const LiveEvent& on_event) override {
     absl::StatusOr<os::Fd> fd = os::ConnectUnix(path_);
     if (absl::IsPermissionDenied(fd.status())) {
-      return PermissionDenied("not allowed to ask the daemon at ", path_, "; repeat the command with sudo");
+      return PermissionDenied(
+          "not allowed to ask the daemon at ", path_, "; repeat the command with sudo");
     }
-    if (!fd.ok()) return FailedPrecondition("the daemon is not running (nothing answers at ", path_, "); start it: aqmesh up");
+    if (!fd.ok())
+      return FailedPrecondition(
+          "the daemon is not running (nothing answers at ", path_, "); start it: aqmesh up");
     AQ_RETURN_IF_ERROR(WriteAll(fd->get(), EncodeRequest(request)));
     Bytes buffer;
     while (true) {
@@ -67,7 +71,9 @@ class OverSocket final : public LiveClient {
       const ssize_t n = recv(fd, chunk, sizeof chunk, 0);
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) return os::ErrnoStatus(errno, "the daemon's answer");
-      if (n == 0) return Unavailable("the daemon went away in the middle of its answer; look at its log, then: aqmesh up");
+      if (n == 0)
+        return Unavailable(
+            "the daemon went away in the middle of its answer; look at its log, then: aqmesh up");
       Append(buffer, ByteView(chunk, static_cast<size_t>(n)));
     }
   }
@@ -77,7 +83,9 @@ class OverSocket final : public LiveClient {
 
 }  // namespace
 
-std::unique_ptr<LiveClient> SocketClient(std::string socket_path) { return std::make_unique<OverSocket>(std::move(socket_path)); }
+std::unique_ptr<LiveClient> SocketClient(std::string socket_path) {
+  return std::make_unique<OverSocket>(std::move(socket_path));
+}
 
 bool SocketAnswers(const std::string& socket_path) { return os::ConnectUnix(socket_path).ok(); }
 
@@ -111,7 +119,9 @@ absl::StatusOr<LiveRequest> ParseRequest(ByteView message) {
 absl::StatusOr<LiveReply> ParseReply(ByteView message) {
   control::Response m;
   if (!m.ParseFromArray(message.data(), static_cast<int>(message.size()))) {
-    return InvalidArgument("the daemon's answer is not a Response of proto/control.proto; are aqmesh and aqmeshd one version?");
+    return InvalidArgument(
+        "the daemon's answer is not a Response of proto/control.proto; are aqmesh and aqmeshd one "
+        "version?");
   }
   return LiveReply{m.ok(), m.error(), {m.json(), m.payload(), m.exit()}, m.more()};
 }
@@ -119,7 +129,8 @@ absl::StatusOr<LiveReply> ParseReply(ByteView message) {
 absl::StatusOr<size_t> MessageIn(ByteView buffer) {
   if (buffer.size() < 4) return size_t{0};
   const size_t size = LoadBe<uint32_t>(buffer.data());
-  if (size > kControlMessageMax) return InvalidArgument("control message of ", size, " bytes, over ", kControlMessageMax);
+  if (size > kControlMessageMax)
+    return InvalidArgument("control message of ", size, " bytes, over ", kControlMessageMax);
   return buffer.size() >= 4 + size ? 4 + size : size_t{0};
 }
 

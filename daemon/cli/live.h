@@ -1,17 +1,21 @@
-// The control socket, seen from the CLI: one call a connection, answered once or as a stream of events.
-// Wire:   proto/control.proto; each message behind its length, u32 big endian.
+// The control socket, seen from the CLI: one call a connection, answered once or as a stream of
+// events. Wire:   proto/control.proto; each message behind its length, u32 big endian.
 // Bounds: kControlMessageMax bytes a message. Thread: one owner; calls block.
 // Errors: FailedPrecondition "the daemon is not running ...: aqmesh up"; a daemon's refusal as its text.
 //
-// Verbs. Arguments and answers are JSON objects; a field with ? may be absent. Times are Unix seconds, rates and
-// sizes bytes, durations in the unit that the name ends in, kids and oids lower hex, rungs and classes in
-// capitals. Every answer has "schema": "aqmesh.VERB/1". <- arguments, -> answer, => event of a stream.
-//   status    -> mesh name kid addresses[] version uptime_s interface listen_port records(n) joined(bool)
+// Verbs. Arguments and answers are JSON objects; a field with ? may be absent. Times are Unix
+// seconds, rates and sizes bytes, durations in the unit that the name ends in, kids and oids lower
+// hex, rungs and classes in capitals. Every answer has "schema": "aqmesh.VERB/1". <- arguments, ->
+// answer, => event of a stream.
+//   status    -> mesh name kid addresses[] version uptime_s interface listen_port records(n)
+//   joined(bool)
 //                peers[PEER] warnings[text] up(bool)
 //   peers     -> peers[PEER]
-//                PEER: name kid addresses[] endpoint? rung reason? gate? ladm committed last_handshake?
+//                PEER: name kid addresses[] endpoint? rung reason? gate? ladm committed
+//                last_handshake?
 //                      rx_bytes tx_bytes grant_end? path("direct"|"relay"|"offline") rtt_us? words?
-//   ping      <- node count interval_ms timeout_ms => seq address rtt_us? path endpoint? (no rtt_us: no answer)
+//   ping      <- node count interval_ms timeout_ms => seq address rtt_us? path endpoint? (no
+//   rtt_us: no answer)
 //             -> name sent received rung path
 //   whois     <- address -> name kid class addresses[] tags[] rung endpoint? grant_end
 //   whoami    -> mesh name kid scope addresses[] tags[] class grant_end enroller(bool)
@@ -19,7 +23,8 @@
 //   wait      <- peer? timeout_ms -> name? rung?         (error when the time is over)
 //   explain   <- src dst? proto? port?                   (dst absent: why is src where it is)
 //             -> allowed(bool) verdict(RUNG) src{name address?} dst?{name address?} proto? port?
-//                gates[{gate rung reason?}] rule?{text fragment authority} reason? mend? record? count? last?
+//                gates[{gate rung reason?}] rule?{text fragment authority} reason? mend? record?
+//                count? last?
 //   can       <- src dst proto port -> the same; exit 1 for no
 //   invite    <- tags[] ttl_s uses enroller(bool) ephemeral(bool) -> line expires uses
 //   answer    <- kid yes(bool) ->                        (to an event `ask`)
@@ -64,7 +69,8 @@ using LiveEvent = std::function<bool(const LiveAnswer&)>;
 class LiveClient {
  public:
   virtual ~LiveClient() = default;
-  virtual absl::StatusOr<LiveAnswer> Call(const LiveRequest& request, const LiveEvent& on_event) = 0;
+  virtual absl::StatusOr<LiveAnswer> Call(const LiveRequest& request,
+                                          const LiveEvent& on_event) = 0;
   absl::StatusOr<LiveAnswer> Call(const LiveRequest& request) {
     return Call(request, [](const LiveAnswer&) { return true; });
   }
@@ -85,7 +91,8 @@ Bytes EncodeRequest(const LiveRequest& request);
 Bytes EncodeReply(const LiveReply& reply);
 absl::StatusOr<LiveRequest> ParseRequest(ByteView message);
 absl::StatusOr<LiveReply> ParseReply(ByteView message);
-// A whole message at the start of `buffer` (its length first), or 0 if more bytes are needed. InvalidArgument: too large.
+// A whole message at the start of `buffer` (its length first), or 0 if more bytes are needed.
+// InvalidArgument: too large.
 absl::StatusOr<size_t> MessageIn(ByteView buffer);
 
 }  // namespace aqmesh::cli

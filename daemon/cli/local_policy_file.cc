@@ -38,12 +38,14 @@ absl::StatusOr<ExtraDenial> ReadDenial(const toml::table& table, std::string_vie
   const std::string service = reader.String("service").value_or("any");
   ExtraDenial out;
   out.note = reader.String("note").value_or("");
-  const auto read = [&](std::string_view key, std::string_view text) -> std::optional<authority::Rule> {
+  const auto read = [&](std::string_view key,
+                        std::string_view text) -> std::optional<authority::Rule> {
     auto rule = issuing::ParseRule(text);
     if (rule.ok()) return *std::move(rule);
     // The rule's own columns count in a line that nobody typed: keep what it says, not where.
     std::string why = Text(rule.status());
-    if (const size_t colon = why.find(": "); why.starts_with("line ") && colon != std::string::npos) why.erase(0, colon + 2);
+    if (const size_t colon = why.find(": "); why.starts_with("line ") && colon != std::string::npos)
+      why.erase(0, colon + 2);
     reader.Fail(key, why);
     return std::nullopt;
   };
@@ -81,8 +83,10 @@ LoadedPolicy LoadLocalPolicy(const std::string& path) {
   LoadedPolicy out;
   const os::Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd.valid()) {
-    out.status = os::ErrnoStatus(errno, Join(path, ": the local policy cannot be read, so nothing is allowed"),
-                                 "write default_rung = \"ADMIT\" into it");
+    out.status =
+        os::ErrnoStatus(errno,
+                        Join(path, ": the local policy cannot be read, so nothing is allowed"),
+                        "write default_rung = \"ADMIT\" into it");
     return out;
   }
   std::string text;
@@ -92,7 +96,8 @@ LoadedPolicy LoadLocalPolicy(const std::string& path) {
     text.append(chunk, static_cast<size_t>(n));
   }
   if (n < 0 || text.size() > kPolicyFileMax) {
-    out.status = n < 0 ? os::ErrnoStatus(errno, path) : ResourceExhausted(path, ": larger than ", kPolicyFileMax, " bytes");
+    out.status = n < 0 ? os::ErrnoStatus(errno, path)
+                       : ResourceExhausted(path, ": larger than ", kPolicyFileMax, " bytes");
     return out;
   }
   auto policy = ParseLocalPolicy(text, path);
@@ -106,17 +111,17 @@ LoadedPolicy LoadLocalPolicy(const std::string& path) {
 }
 
 std::string DefaultPolicyText() {
-  return
-      "# What this machine's owner allows, whatever the mesh says. It can only narrow. Without this file, or with an\n"
-      "# error in it, nothing is allowed.\n"
-      "default_rung = \"ADMIT\"        # ceiling for peers that carry authority\n"
-      "plain_ceiling = \"CONSTRAIN\"   # ceiling for plain WireGuard devices\n"
-      "\n"
-      "# [[deny]]\n"
-      "# src = \"tag:guest\"            # any | tag:a.b | node:KID | ADDRESS[/LEN]\n"
-      "# dst = \"any\"\n"
-      "# service = \"tcp:22\"           # as in a rule\n"
-      "# note = \"no shells for guests\"\n";
+  return "# What this machine's owner allows, whatever the mesh says. It can only narrow. Without "
+         "this file, or with an\n"
+         "# error in it, nothing is allowed.\n"
+         "default_rung = \"ADMIT\"        # ceiling for peers that carry authority\n"
+         "plain_ceiling = \"CONSTRAIN\"   # ceiling for plain WireGuard devices\n"
+         "\n"
+         "# [[deny]]\n"
+         "# src = \"tag:guest\"            # any | tag:a.b | node:KID | ADDRESS[/LEN]\n"
+         "# dst = \"any\"\n"
+         "# service = \"tcp:22\"           # as in a rule\n"
+         "# note = \"no shells for guests\"\n";
 }
 
 }  // namespace aqmesh::cli

@@ -1,6 +1,6 @@
 // policy.toml: what the owner of this machine allows, whatever the mesh says.
-//   default_rung  = "ADMIT"        # ceiling for governed peers: REFUSE DEFER ESCALATE PROBATION CONSTRAIN ADMIT
-//   plain_ceiling = "CONSTRAIN"    # ceiling for plain WireGuard peers
+//   default_rung  = "ADMIT"        # ceiling for governed peers: REFUSE DEFER ESCALATE PROBATION
+//   CONSTRAIN ADMIT plain_ceiling = "CONSTRAIN"    # ceiling for plain WireGuard peers
 //   [[deny]]
 //   src = "tag:guest"              # any | tag:a.b | node:KID | ADDRESS[/LEN]; default any
 //   dst = "any"
@@ -23,7 +23,8 @@ namespace aqmesh::cli {
 
 inline constexpr size_t kPolicyFileMax = 256 * 1024;
 
-absl::StatusOr<admission::LocalPolicy> ParseLocalPolicy(std::string_view text, std::string_view file_name);
+absl::StatusOr<admission::LocalPolicy> ParseLocalPolicy(std::string_view text,
+                                                        std::string_view file_name);
 
 // What to run under, and why it is not what the file says, if it is not: then nothing is allowed
 // (readable = false). file_hash is of the bytes read, zero if there were none.

@@ -12,14 +12,19 @@ namespace {
 namespace json = boost::json;
 
 // Asks, and prints the answer as it came with --json, else as `render` says it.
-absl::StatusOr<int> Ask(Session& s, std::string_view verb, const json::object& args,
+absl::StatusOr<int> Ask(Session& s,
+                        std::string_view verb,
+                        const json::object& args,
                         const std::function<std::string(const json::object&)>& render) {
-  AQ_ASSIGN_OR_RETURN(const LiveAnswer answer, s.Live()->Call({.verb = std::string(verb), .json = json::serialize(args)}));
+  AQ_ASSIGN_OR_RETURN(const LiveAnswer answer,
+                      s.Live()->Call({.verb = std::string(verb), .json = json::serialize(args)}));
   s.Out(s.json ? Join(answer.json, "\n") : render(ReadObject(answer.json)));
   return answer.exit;
 }
 
-std::string Address4(const std::vector<std::string>& addresses) { return addresses.empty() ? "" : addresses.front(); }
+std::string Address4(const std::vector<std::string>& addresses) {
+  return addresses.empty() ? "" : addresses.front();
+}
 
 std::string PathText(const json::object& peer, uint64_t now) {
   const std::string path = TextIn(peer, "path"), endpoint = TextIn(peer, "endpoint");
@@ -37,10 +42,17 @@ std::string PeerTable(Session& s, const json::object& o) {
     const uint64_t end = NumberIn(p, "grant_end"), rtt = NumberIn(p, "rtt_us");
     const uint64_t rx = NumberIn(p, "rx_bytes"), tx = NumberIn(p, "tx_bytes");
     const std::string name = TextIn(p, "name");
-    table.Row({name.empty() ? TextIn(p, "kid").substr(0, 8) : name, Address4(TextsIn(p, "addresses")), TextIn(p, "rung"),
-               PathText(p, now), rtt > 0 ? RttText(rtt) : "", AgoText(NumberIn(p, "last_handshake"), now),
-               rx > 0 ? BytesText(rx) : "", tx > 0 ? BytesText(tx) : "",
-               end == 0 ? "" : end > now ? SpanText(end - now) : "ended"});
+    table.Row({name.empty() ? TextIn(p, "kid").substr(0, 8) : name,
+               Address4(TextsIn(p, "addresses")),
+               TextIn(p, "rung"),
+               PathText(p, now),
+               rtt > 0 ? RttText(rtt) : "",
+               AgoText(NumberIn(p, "last_handshake"), now),
+               rx > 0 ? BytesText(rx) : "",
+               tx > 0 ? BytesText(tx) : "",
+               end == 0    ? ""
+               : end > now ? SpanText(end - now)
+                           : "ended"});
   }
   return table.Print(s.env().columns);
 }
@@ -48,9 +60,12 @@ std::string PeerTable(Session& s, const json::object& o) {
 // Who is held below ADMIT or waits for an answer, and the command that says more.
 std::string Warnings(const json::object& o) {
   std::string out;
-  const auto add = [&out](const std::string& line) { out += Join(out.empty() ? "Warnings: " : "          ", line, "\n"); };
+  const auto add = [&out](const std::string& line) {
+    out += Join(out.empty() ? "Warnings: " : "          ", line, "\n");
+  };
   for (const json::object& p : ObjectsIn(o, "peers")) {
-    const std::string name = TextIn(p, "name"), rung = TextIn(p, "rung"), reason = TextIn(p, "reason");
+    const std::string name = TextIn(p, "name"), rung = TextIn(p, "rung"),
+                      reason = TextIn(p, "reason");
     if (const std::string words = TextIn(p, "words"); !words.empty()) {
       add(Join(name, " asks to join, words: ", words, "  -> aqmesh invite --wait"));
     } else if (!rung.empty() && rung != "ADMIT" && !reason.empty()) {
@@ -64,10 +79,20 @@ std::string Warnings(const json::object& o) {
 std::string StatusText(Session& s, const json::object& o) {
   const std::string mesh = TextIn(o, "mesh");
   if (mesh.empty()) return Join(TextIn(o, "name"), "  not in a mesh yet\n", Warnings(o));
-  std::string head = Join(TextIn(o, "name"), "  ", Address4(TextsIn(o, "addresses")), "  mesh ", mesh, "  up ",
-                          SpanText(NumberIn(o, "uptime_s")), "  lineage ", NumberIn(o, "records"), " records\n");
+  std::string head = Join(TextIn(o, "name"),
+                          "  ",
+                          Address4(TextsIn(o, "addresses")),
+                          "  mesh ",
+                          mesh,
+                          "  up ",
+                          SpanText(NumberIn(o, "uptime_s")),
+                          "  lineage ",
+                          NumberIn(o, "records"),
+                          " records\n");
   const std::string peers = PeerTable(s, o);
-  return Join(head, peers.empty() ? "No peers yet. For another machine: aqmesh invite\n" : peers, Warnings(o));
+  return Join(head,
+              peers.empty() ? "No peers yet. For another machine: aqmesh invite\n" : peers,
+              Warnings(o));
 }
 
 std::string PersonText(const json::object& o, uint64_t now) {
@@ -85,7 +110,11 @@ std::string PersonText(const json::object& o, uint64_t now) {
   line("rung", TextIn(o, "rung"));
   line("endpoint", TextIn(o, "endpoint"));
   const uint64_t end = NumberIn(o, "grant_end");
-  line("grant", end == 0 ? "" : Join("until ", UtcText(end), end > now ? Join(", ", SpanText(end - now), " left") : ", ended"));
+  line("grant",
+       end == 0 ? ""
+                : Join("until ",
+                       UtcText(end),
+                       end > now ? Join(", ", SpanText(end - now), " left") : ", ended"));
   if (TrueIn(o, "enroller")) line("may", "enroll others");
   return out;
 }
@@ -97,23 +126,43 @@ struct PingFlags {
 
 absl::StatusOr<int> Ping(Session& s, const PingFlags& flags) {
   AQ_ASSIGN_OR_RETURN(const uint64_t interval, SpanFlag(s, "--interval", flags.interval, 1));
-  const json::object args{{"node", flags.node}, {"count", flags.count}, {"interval_ms", interval * 1'000}, {"timeout_ms", 2'000}};
+  const json::object args{{"node", flags.node},
+                          {"count", flags.count},
+                          {"interval_ms", interval * 1'000},
+                          {"timeout_ms", 2'000}};
   const auto each = [&](const LiveAnswer& event) {
     const json::object e = ReadObject(event.json);
     if (s.json) {
       s.Out(Join(event.json, "\n"));
     } else if (const uint64_t rtt = NumberIn(e, "rtt_us"); rtt > 0) {
-      s.Out(Join(flags.node, " (", TextIn(e, "address"), ")  ", RttText(rtt), "  ", TextIn(e, "path"), " ", TextIn(e, "endpoint"), "\n"));
+      s.Out(Join(flags.node,
+                 " (",
+                 TextIn(e, "address"),
+                 ")  ",
+                 RttText(rtt),
+                 "  ",
+                 TextIn(e, "path"),
+                 " ",
+                 TextIn(e, "endpoint"),
+                 "\n"));
     } else {
-      s.Out(Join(flags.node, "  no answer", TextIn(e, "reason").empty() ? "" : ": " + TextIn(e, "reason"), "\n"));
+      s.Out(Join(flags.node,
+                 "  no answer",
+                 TextIn(e, "reason").empty() ? "" : ": " + TextIn(e, "reason"),
+                 "\n"));
     }
     return true;
   };
-  AQ_ASSIGN_OR_RETURN(const LiveAnswer answer, s.Live()->Call({.verb = "ping", .json = json::serialize(args)}, each));
+  AQ_ASSIGN_OR_RETURN(const LiveAnswer answer,
+                      s.Live()->Call({.verb = "ping", .json = json::serialize(args)}, each));
   const json::object o = ReadObject(answer.json);
   if (s.json) s.Out(Join(answer.json, "\n"));
   if (!s.json) {
-    s.Say(Join(NumberIn(o, "received"), " of ", NumberIn(o, "sent"), " answered; rung ", TextIn(o, "rung"),
+    s.Say(Join(NumberIn(o, "received"),
+               " of ",
+               NumberIn(o, "sent"),
+               " answered; rung ",
+               TextIn(o, "rung"),
                NumberIn(o, "received") == 0 ? Join("  -> aqmesh explain ", flags.node) : ""));
   }
   return NumberIn(o, "received") > 0 ? 0 : 1;
@@ -129,7 +178,8 @@ absl::StatusOr<Target> ParseTarget(Session& s, std::string text) {
   if (const size_t slash = text.rfind('/'); slash != std::string::npos) {
     out.proto = text.substr(slash + 1);
     text.resize(slash);
-    if (out.proto != "tcp" && out.proto != "udp" && out.proto != "icmp") return s.Usage(Join("`/", out.proto, "`: use /tcp, /udp or /icmp"));
+    if (out.proto != "tcp" && out.proto != "udp" && out.proto != "icmp")
+      return s.Usage(Join("`/", out.proto, "`: use /tcp, /udp or /icmp"));
   }
   if (const auto e = Endpoint::Parse(text)) {
     out.host = e->address.ToString();
@@ -143,8 +193,11 @@ absl::StatusOr<Target> ParseTarget(Session& s, std::string text) {
     return out;
   }
   uint32_t port = 0;
-  for (const char c : text.substr(colon + 1)) port = c >= '0' && c <= '9' && port < 65'536 ? port * 10 + static_cast<uint32_t>(c - '0') : 65'536;
-  if (port == 0 || port > 65'535) return s.Usage(Join("`", text, "`: after the colon comes a port, 1 to 65535"));
+  for (const char c : text.substr(colon + 1))
+    port =
+        c >= '0' && c <= '9' && port < 65'536 ? port * 10 + static_cast<uint32_t>(c - '0') : 65'536;
+  if (port == 0 || port > 65'535)
+    return s.Usage(Join("`", text, "`: after the colon comes a port, 1 to 65535"));
   out.host = text.substr(0, colon);
   out.port = static_cast<uint16_t>(port);
   return out;
@@ -162,25 +215,41 @@ std::string EndText(const json::object& o) {
 std::string ExplainText(const json::object& o, uint64_t now) {
   const json::object src = ObjectIn(o, "src"), dst = ObjectIn(o, "dst");
   const uint64_t port = NumberIn(o, "port"), count = NumberIn(o, "count");
-  std::string out = Join(TextIn(o, "verdict"), "  ", TextIn(o, "proto").empty() ? "" : TextIn(o, "proto") + "  ", EndText(src));
+  std::string out = Join(TextIn(o, "verdict"),
+                         "  ",
+                         TextIn(o, "proto").empty() ? "" : TextIn(o, "proto") + "  ",
+                         EndText(src));
   if (!dst.empty()) out += Join(" -> ", EndText(dst), port > 0 ? Join(":", port) : "");
-  if (count > 0) out += Join("        ", count, " times, last ", AgoText(NumberIn(o, "last"), now), " ago");
+  if (count > 0)
+    out += Join("        ", count, " times, last ", AgoText(NumberIn(o, "last"), now), " ago");
   out += "\n ";
   for (const json::object& g : ObjectsIn(o, "gates")) {
     const std::string rung = TextIn(g, "rung"), reason = TextIn(g, "reason");
-    out += Join(" ", TextIn(g, "gate"), " ", rung == "ADMIT" ? "ok" : rung, reason.empty() ? "" : Join(" (", reason, ")"), " ");
+    out += Join(" ",
+                TextIn(g, "gate"),
+                " ",
+                rung == "ADMIT" ? "ok" : rung,
+                reason.empty() ? "" : Join(" (", reason, ")"),
+                " ");
   }
   while (out.ends_with(' ')) out.pop_back();
   if (!out.ends_with('\n')) out += "\n";
   const json::object rule = ObjectIn(o, "rule");
   if (!rule.empty()) {
-    out += Join("  rule  ", TextIn(rule, "text"), "  (fragment ", TextIn(rule, "fragment").substr(0, 8), ", signed by ",
-                TextIn(rule, "authority").substr(0, 8), ")\n");
+    out += Join("  rule  ",
+                TextIn(rule, "text"),
+                "  (fragment ",
+                TextIn(rule, "fragment").substr(0, 8),
+                ", signed by ",
+                TextIn(rule, "authority").substr(0, 8),
+                ")\n");
   } else if (!dst.empty()) {
     out += "  rule  NO MATCH\n";
   }
-  if (const std::string reason = TextIn(o, "reason"); !reason.empty()) out += Join("  why   ", reason, "\n");
-  if (const std::string mend = TextIn(o, "mend"); !mend.empty()) out += Join("  mend  ", mend, "\n");
+  if (const std::string reason = TextIn(o, "reason"); !reason.empty())
+    out += Join("  why   ", reason, "\n");
+  if (const std::string mend = TextIn(o, "mend"); !mend.empty())
+    out += Join("  mend  ", mend, "\n");
   const std::string record = TextIn(o, "record").substr(0, 8);
   if (!record.empty()) out += Join("  Record ", record, "  -> aqmesh lineage show ", record, "\n");
   return out;
@@ -195,7 +264,8 @@ absl::StatusOr<int> Explain(Session& s, std::string_view verb, const PairFlags& 
     if (target.port > 0) args["port"] = target.port;
   }
   return Ask(s, verb, args, [&](const json::object& o) {
-    return verb == "can" ? std::string(TrueIn(o, "allowed") ? "yes\n" : "no\n") : ExplainText(o, s.now());
+    return verb == "can" ? std::string(TrueIn(o, "allowed") ? "yes\n" : "no\n")
+                         : ExplainText(o, s.now());
   });
 }
 
@@ -209,13 +279,21 @@ struct IpFlags {
 
 void AddPairs(Tree& tree) {
   auto explain = std::make_shared<PairFlags>();
-  CLI::App* app = tree.Command(nullptr, "explain", "Say why, or why not: gate, rule and mend", "aqmesh explain laptop db:5432",
+  CLI::App* app = tree.Command(nullptr,
+                               "explain",
+                               "Say why, or why not: gate, rule and mend",
+                               "aqmesh explain laptop db:5432",
                                [explain](Session& s) { return Explain(s, "explain", *explain); });
   app->add_option("SRC", explain->src, "Node by name, address or key")->required();
-  app->add_option("DST", explain->dst, "Node or address, with :PORT and /tcp or /udp; absent: why SRC is where it is");
+  app->add_option("DST",
+                  explain->dst,
+                  "Node or address, with :PORT and /tcp or /udp; absent: why SRC is where it is");
   tree.Json(app);
   auto can = std::make_shared<PairFlags>();
-  app = tree.Command(nullptr, "can", "Yes (exit 0) or no (exit 1)", "aqmesh can laptop db:5432 && psql -h db",
+  app = tree.Command(nullptr,
+                     "can",
+                     "Yes (exit 0) or no (exit 1)",
+                     "aqmesh can laptop db:5432 && psql -h db",
                      [can](Session& s) { return Explain(s, "can", *can); });
   app->add_option("SRC", can->src, "Node by name, address or key")->required();
   app->add_option("DST", can->dst, "Node or address, with :PORT and /tcp or /udp")->required();
@@ -225,60 +303,83 @@ void AddPairs(Tree& tree) {
 }  // namespace
 
 void AddLook(Tree& tree) {
-  CLI::App* app = tree.Command(nullptr, "status", "This machine, its peers, and what needs care", "aqmesh status", [](Session& s) {
-    return Ask(s, "status", {}, [&](const json::object& o) { return StatusText(s, o); });
-  });
+  CLI::App* app = tree.Command(
+      nullptr,
+      "status",
+      "This machine, its peers, and what needs care",
+      "aqmesh status",
+      [](Session& s) {
+        return Ask(s, "status", {}, [&](const json::object& o) { return StatusText(s, o); });
+      });
   tree.Json(app);
-  app = tree.Command(nullptr, "peers", "The table of peers alone", "aqmesh peers --json", [](Session& s) {
-    return Ask(s, "peers", {}, [&](const json::object& o) { return PeerTable(s, o); });
-  });
+  app = tree.Command(
+      nullptr, "peers", "The table of peers alone", "aqmesh peers --json", [](Session& s) {
+        return Ask(s, "peers", {}, [&](const json::object& o) { return PeerTable(s, o); });
+      });
   tree.Json(app);
 
   auto ping = std::make_shared<PingFlags>();
-  app = tree.Command(nullptr, "ping", "Ask a node for an answer through the mesh", "aqmesh ping borealis",
+  app = tree.Command(nullptr,
+                     "ping",
+                     "Ask a node for an answer through the mesh",
+                     "aqmesh ping borealis",
                      [ping](Session& s) { return Ping(s, *ping); });
   app->add_option("NODE", ping->node, "Node by name, address or key")->required();
-  app->add_option("-c,--count", ping->count, "How many times")->check(CLI::Range(1, 1'000'000))->capture_default_str();
+  app->add_option("-c,--count", ping->count, "How many times")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
   app->add_option("-i,--interval", ping->interval, "How often")->capture_default_str();
   tree.Json(app);
 
   auto whois = std::make_shared<std::string>();
-  app = tree.Command(nullptr, "whois", "Who has this address", "aqmesh whois 100.79.3.2", [whois](Session& s) {
-    return Ask(s, "whois", {{"address", *whois}}, [&](const json::object& o) { return PersonText(o, s.now()); });
-  });
+  app = tree.Command(
+      nullptr, "whois", "Who has this address", "aqmesh whois 100.79.3.2", [whois](Session& s) {
+        return Ask(s, "whois", {{"address", *whois}}, [&](const json::object& o) {
+          return PersonText(o, s.now());
+        });
+      });
   app->add_option("ADDRESS", *whois, "Address, name or key")->required();
   tree.Json(app);
-  app = tree.Command(nullptr, "whoami", "Who this machine is in the mesh", "aqmesh whoami", [](Session& s) {
-    return Ask(s, "whoami", {}, [&](const json::object& o) { return PersonText(o, s.now()); });
-  });
+  app = tree.Command(
+      nullptr, "whoami", "Who this machine is in the mesh", "aqmesh whoami", [](Session& s) {
+        return Ask(s, "whoami", {}, [&](const json::object& o) { return PersonText(o, s.now()); });
+      });
   tree.Json(app);
 
   auto ip = std::make_shared<IpFlags>();
-  app = tree.Command(nullptr, "ip", "Addresses of this machine, or of a node", "aqmesh ip -4 borealis", [ip](Session& s) {
-    json::object args;
-    if (!ip->node.empty()) args["node"] = ip->node;
-    return Ask(s, "ip", args, [&](const json::object& o) {
-      std::string out;
-      for (const std::string& a : TextsIn(o, "addresses")) {
-        const bool v6 = a.find(':') != std::string::npos;
-        if (ip->v4 == ip->v6 || (v6 ? ip->v6 : ip->v4)) out += a + "\n";
-      }
-      return out;
-    });
-  });
+  app = tree.Command(nullptr,
+                     "ip",
+                     "Addresses of this machine, or of a node",
+                     "aqmesh ip -4 borealis",
+                     [ip](Session& s) {
+                       json::object args;
+                       if (!ip->node.empty()) args["node"] = ip->node;
+                       return Ask(s, "ip", args, [&](const json::object& o) {
+                         std::string out;
+                         for (const std::string& a : TextsIn(o, "addresses")) {
+                           const bool v6 = a.find(':') != std::string::npos;
+                           if (ip->v4 == ip->v6 || (v6 ? ip->v6 : ip->v4)) out += a + "\n";
+                         }
+                         return out;
+                       });
+                     });
   app->add_option("NODE", ip->node, "Node by name or key; absent: this machine");
   app->add_flag("-4", ip->v4, "IPv4 only");
   app->add_flag("-6", ip->v6, "IPv6 only");
   tree.Json(app);
 
   auto wait = std::make_shared<WaitFlags>();
-  app = tree.Command(nullptr, "wait", "Wait until the mesh, or a peer, is there", "aqmesh wait --peer atlas --timeout 30s",
-                     [wait](Session& s) -> absl::StatusOr<int> {
-                       AQ_ASSIGN_OR_RETURN(const uint64_t timeout, SpanFlag(s, "--timeout", wait->timeout, 60));
-                       json::object args{{"timeout_ms", timeout * 1'000}};
-                       if (!wait->peer.empty()) args["peer"] = wait->peer;
-                       return Ask(s, "wait", args, [](const json::object&) { return std::string(); });
-                     });
+  app = tree.Command(
+      nullptr,
+      "wait",
+      "Wait until the mesh, or a peer, is there",
+      "aqmesh wait --peer atlas --timeout 30s",
+      [wait](Session& s) -> absl::StatusOr<int> {
+        AQ_ASSIGN_OR_RETURN(const uint64_t timeout, SpanFlag(s, "--timeout", wait->timeout, 60));
+        json::object args{{"timeout_ms", timeout * 1'000}};
+        if (!wait->peer.empty()) args["peer"] = wait->peer;
+        return Ask(s, "wait", args, [](const json::object&) { return std::string(); });
+      });
   app->add_option("--peer", wait->peer, "Until this one answers");
   app->add_option("--timeout", wait->timeout, "Give up after so long")->capture_default_str();
   tree.Json(app);

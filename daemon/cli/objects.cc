@@ -19,7 +19,8 @@ absl::StatusOr<int> Inspect(Session& s, const InspectFlags& flags) {
   absl::Status first;
   for (size_t i = 0; i < objects.size(); ++i) {
     const absl::Status body = CheckBody(*objects[i]);
-    if (first.ok() && !body.ok()) first = Annotate(body, Join(flags.file, objects.size() > 1 ? Join(", object ", i + 1) : ""));
+    if (first.ok() && !body.ok())
+      first = Annotate(body, Join(flags.file, objects.size() > 1 ? Join(", object ", i + 1) : ""));
     if (s.json) {
       s.Out(Join(authority::RenderJson(*objects[i]), "\n"));
     } else {
@@ -27,7 +28,10 @@ absl::StatusOr<int> Inspect(Session& s, const InspectFlags& flags) {
     }
   }
   AQ_RETURN_IF_ERROR(first);
-  if (!s.json) s.Say("Nothing is checked here but the encoding; the signature and the chain: aqmesh verify FILE --charter FILE");
+  if (!s.json)
+    s.Say(
+        "Nothing is checked here but the encoding; the signature and the chain: aqmesh verify FILE "
+        "--charter FILE");
   return 0;
 }
 
@@ -56,8 +60,13 @@ void PrintJudged(Session& s, const Judged& j, uint64_t number) {
     s.Out(Join(w.Take(), "\n"));
     return;
   }
-  std::string text = Join(number > 0 ? "\n" : "", authority::CtxName(j.object->ctx()), " ", ShortId(j.object->oid()), "  ",
-                          ok ? "valid" : Join("NOT VALID: ", Text(j.report.status)), "\n");
+  std::string text = Join(number > 0 ? "\n" : "",
+                          authority::CtxName(j.object->ctx()),
+                          " ",
+                          ShortId(j.object->oid()),
+                          "  ",
+                          ok ? "valid" : Join("NOT VALID: ", Text(j.report.status)),
+                          "\n");
   for (const std::string& m : j.report.made) text += Join("  checked      ", m, "\n");
   for (const std::string& m : j.report.not_made) text += Join("  not checked  ", m, "\n");
   s.Out(text);
@@ -67,9 +76,12 @@ absl::StatusOr<int> Verify(Session& s, const VerifyFlags& flags) {
   AQ_ASSIGN_OR_RETURN(const std::vector<SignedPtr> subjects, s.ReadObjects(flags.file));
   AQ_ASSIGN_OR_RETURN(const auto charter, s.ReadOne<authority::Charter>(flags.charter));
   if (charter.body.version == 1) {
-    AQ_RETURN_IF_ERROR(Annotate(authority::VerifyCharter(charter, nullptr, {}, nullptr), flags.charter));
+    AQ_RETURN_IF_ERROR(
+        Annotate(authority::VerifyCharter(charter, nullptr, {}, nullptr), flags.charter));
   } else {
-    s.Say(Join("The charter is version ", charter.body.version, ": that the ones before it led here is taken on your word."));
+    s.Say(Join("The charter is version ",
+               charter.body.version,
+               ": that the ones before it led here is taken on your word."));
   }
   std::vector<SignedPtr> others = subjects;  // a bundle brings its own chain
   for (const std::string& file : flags.with) {
@@ -91,7 +103,8 @@ absl::StatusOr<int> Verify(Session& s, const VerifyFlags& flags) {
                         : authority::VerifySignature(*subject, request->key)
                             ? absl::OkStatus()
                             : Unauthenticated("the signature is wrong");
-      if (j.report.status.ok()) j.report.made.push_back("signature by the key that it asks a grant for");
+      if (j.report.status.ok())
+        j.report.made.push_back("signature by the key that it asks a grant for");
     }
     all = all && j.report.status.ok();
     PrintJudged(s, j, number++);
@@ -103,13 +116,18 @@ absl::StatusOr<int> Verify(Session& s, const VerifyFlags& flags) {
 
 void AddObjects(Tree& tree) {
   auto inspect = std::make_shared<InspectFlags>();
-  CLI::App* app = tree.Command(nullptr, "inspect", "Show what is in a file of signed objects", "aqmesh inspect borealis.grant",
+  CLI::App* app = tree.Command(nullptr,
+                               "inspect",
+                               "Show what is in a file of signed objects",
+                               "aqmesh inspect borealis.grant",
                                [inspect](Session& s) { return Inspect(s, *inspect); });
   app->add_option("FILE", inspect->file, "Armoured or raw; - for stdin")->required();
   tree.Json(app);
 
   auto verify = std::make_shared<VerifyFlags>();
-  app = tree.Command(nullptr, "verify", "Check signature and chain of a file, with nothing but files",
+  app = tree.Command(nullptr,
+                     "verify",
+                     "Check signature and chain of a file, with nothing but files",
                      "aqmesh verify borealis.grant --charter home.charter --with atlas.grant",
                      [verify](Session& s) { return Verify(s, *verify); });
   app->add_option("FILE", verify->file, "Armoured or raw; - for stdin")->required();

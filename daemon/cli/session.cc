@@ -42,8 +42,7 @@ absl::Status CheckBody(const authority::Signed& object) {
     case Ctx::kTreaty:
     case Ctx::kPardon:
     case Ctx::kPolicy:
-    case Ctx::kRetention:
-      break;  // carried, not read, by this build
+    case Ctx::kRetention: break;  // carried, not read, by this build
   }
   return absl::OkStatus();
 }
@@ -82,7 +81,8 @@ absl::StatusOr<std::string> Session::ReadFile(const std::string& path, size_t by
     if (n < 0) return os::ErrnoStatus(errno, path);
     if (n == 0) return out;
     out.append(chunk, static_cast<size_t>(n));
-    if (out.size() > bytes_max) return ResourceExhausted(path, ": larger than the ", bytes_max, " bytes read here");
+    if (out.size() > bytes_max)
+      return ResourceExhausted(path, ": larger than the ", bytes_max, " bytes read here");
   }
 }
 
@@ -93,7 +93,9 @@ absl::Status Session::WriteFile(const std::string& path, std::string_view text) 
   }
   const os::Fd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
   if (!fd.valid()) {
-    return os::ErrnoStatus(errno, Join("writing ", path), errno == EEXIST ? "name another file, or remove that one" : "");
+    return os::ErrnoStatus(errno,
+                           Join("writing ", path),
+                           errno == EEXIST ? "name another file, or remove that one" : "");
   }
   while (!text.empty()) {
     const ssize_t n = write(fd.get(), text.data(), text.size());
@@ -109,11 +111,13 @@ absl::StatusOr<std::vector<SignedPtr>> Session::ReadObjects(const std::string& p
   if (authority::LooksLikeArmour(text)) {
     auto objects = authority::ParseArmour(text);
     if (!objects.ok()) return Annotate(objects.status(), path);
-    for (authority::Signed& o : *objects) out.push_back(std::make_shared<const authority::Signed>(std::move(o)));
+    for (authority::Signed& o : *objects)
+      out.push_back(std::make_shared<const authority::Signed>(std::move(o)));
     return out;
   }
   auto one = authority::Signed::Parse(AsBytes(text));
-  if (!one.ok()) return Annotate(one.status(), Join(path, ": neither armoured text nor a signed object"));
+  if (!one.ok())
+    return Annotate(one.status(), Join(path, ": neither armoured text nor a signed object"));
   out.push_back(std::make_shared<const authority::Signed>(*std::move(one)));
   return out;
 }
@@ -123,16 +127,25 @@ absl::StatusOr<KnownObjects> Session::Known(const StateDir& state) {
   return LoadObjects(*store);
 }
 
-absl::StatusOr<std::unique_ptr<Pen>> Session::TakePen(const StateDir& state, bool root, const PassphraseFlags& flags) {
+absl::StatusOr<std::unique_ptr<Pen>> Session::TakePen(const StateDir& state,
+                                                      bool root,
+                                                      const PassphraseFlags& flags) {
   AQ_ASSIGN_OR_RETURN(issuing::KeyStore keys, state.Keys());
   AQ_ASSIGN_OR_RETURN(KnownObjects known, Known(state));
-  if (!known.charter()) return FailedPrecondition("no mesh in ", state.path(), " yet; `aqmesh import FILE` what a member signed");
+  if (!known.charter())
+    return FailedPrecondition(
+        "no mesh in ", state.path(), " yet; `aqmesh import FILE` what a member signed");
   const std::string mesh = known.charter()->body.name;
   auto pen = std::make_unique<Pen>(std::move(keys), std::move(known));
   const std::string_view name = root ? kRootKey : kIdentityKey;
   if (root && !pen->keys_.Has(kRootKey)) {
-    return FailedPrecondition("cannot sign: the root key of ", mesh, " is not on this machine (", state.keys_path(),
-                              "); run this where `aqmesh init ", mesh, "` was run");
+    return FailedPrecondition("cannot sign: the root key of ",
+                              mesh,
+                              " is not on this machine (",
+                              state.keys_path(),
+                              "); run this where `aqmesh init ",
+                              mesh,
+                              "` was run");
   }
   AQ_ASSIGN_OR_RETURN(const issuing::KeyStore::Info info, pen->keys_.Look(name));
   issuing::SecretText passphrase;
@@ -143,8 +156,9 @@ absl::StatusOr<std::unique_ptr<Pen>> Session::TakePen(const StateDir& state, boo
   if (root) return pen;
   pen->grant_ = pen->known_.GrantOf(pen->signer().kid(), authority::Class::kEnroller, now());
   if (!pen->grant_) {
-    return PermissionDenied("cannot sign: this machine holds no ENROLLER grant in date; sign on one that does",
-                            pen->keys_.Has(kRootKey) ? ", or here with --root" : "");
+    return PermissionDenied(
+        "cannot sign: this machine holds no ENROLLER grant in date; sign on one that does",
+        pen->keys_.Has(kRootKey) ? ", or here with --root" : "");
   }
   return pen;
 }
@@ -160,18 +174,26 @@ absl::StatusOr<issuing::SecretText> Session::NewPassphrase(const PassphraseFlags
   if (flags.none) return issuing::SecretText();
   if (!flags.file.empty()) return Passphrase(flags, "");
   auto first = env_.ask_secret("Passphrase for the root key: ");
-  if (!first.ok()) return Usage("no terminal to ask for a passphrase; give --passphrase-file FILE or --no-passphrase");
-  if (first->view().empty()) return Usage("an empty passphrase seals nothing; say --no-passphrase if that is what you want");
+  if (!first.ok())
+    return Usage(
+        "no terminal to ask for a passphrase; give --passphrase-file FILE or --no-passphrase");
+  if (first->view().empty())
+    return Usage("an empty passphrase seals nothing; say --no-passphrase if that is what you want");
   AQ_ASSIGN_OR_RETURN(const issuing::SecretText again, env_.ask_secret("The same again: "));
-  if (again.view() != first->view()) return InvalidArgument("the two passphrases differ; nothing was made");
+  if (again.view() != first->view())
+    return InvalidArgument("the two passphrases differ; nothing was made");
   return *std::move(first);
 }
 
-absl::StatusOr<issuing::SecretText> Session::Passphrase(const PassphraseFlags& flags, std::string_view key_name) {
+absl::StatusOr<issuing::SecretText> Session::Passphrase(const PassphraseFlags& flags,
+                                                        std::string_view key_name) {
   if (flags.file.empty()) {
     auto answer = env_.ask_secret(Join("Passphrase for key `", key_name, "`: "));
     if (answer.ok()) return answer;
-    return FailedPrecondition("key `", key_name, "` is sealed and there is no terminal to ask on; give --passphrase-file FILE");
+    return FailedPrecondition(
+        "key `",
+        key_name,
+        "` is sealed and there is no terminal to ask on; give --passphrase-file FILE");
   }
   AQ_ASSIGN_OR_RETURN(std::string text, ReadFile(flags.file, kPassphraseMax));
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();

@@ -31,12 +31,15 @@ struct PassphraseFlags {
 // Keys and grant of whoever signs, kept together while `issuer()` borrows them.
 class Pen {
  public:
-  Pen(issuing::KeyStore keys, KnownObjects known) : keys_(std::move(keys)), known_(std::move(known)) {}
+  Pen(issuing::KeyStore keys, KnownObjects known)
+      : keys_(std::move(keys)), known_(std::move(known)) {}
   Pen(const Pen&) = delete;
   Pen& operator=(const Pen&) = delete;
   const KnownObjects& known() const { return known_; }
   const issuing::Signer& signer() const { return signer_->signer(); }
-  issuing::Issuer issuer() const { return {.signer = signer(), .charter = *known_.charter(), .grant = grant_}; }
+  issuing::Issuer issuer() const {
+    return {.signer = signer(), .charter = *known_.charter(), .grant = grant_};
+  }
   const Held<authority::Grant>* grant() const { return grant_; }
 
  private:
@@ -69,8 +72,9 @@ class Session {
 
   // ---- files ----
   absl::StatusOr<std::string> ReadFile(const std::string& path, size_t bytes_max);  // "-": stdin
-  absl::Status WriteFile(const std::string& path, std::string_view text);           // "-": stdout; never over another
-  absl::StatusOr<std::vector<SignedPtr>> ReadObjects(const std::string& path);      // armoured or raw
+  absl::Status WriteFile(const std::string& path,
+                         std::string_view text);  // "-": stdout; never over another
+  absl::StatusOr<std::vector<SignedPtr>> ReadObjects(const std::string& path);  // armoured or raw
   template <class T>
   absl::StatusOr<Held<T>> ReadOne(const std::string& path) {
     AQ_ASSIGN_OR_RETURN(const std::vector<SignedPtr> objects, ReadObjects(path));
@@ -80,19 +84,27 @@ class Session {
       if (!body.ok()) return Annotate(body.status(), path);
       return Held<T>{o, *std::move(body)};
     }
-    return NotFound(path, ": holds no ", authority::CtxName(T::kCtx), "; `aqmesh inspect ", path, "` shows what it is");
+    return NotFound(path,
+                    ": holds no ",
+                    authority::CtxName(T::kCtx),
+                    "; `aqmesh inspect ",
+                    path,
+                    "` shows what it is");
   }
 
   // ---- state ----
   absl::StatusOr<StateDir> State() { return StateDir::Open(state_path); }
   absl::StatusOr<KnownObjects> Known(const StateDir& state);
   // Opens the root key, or this machine's identity with its enroller grant.
-  absl::StatusOr<std::unique_ptr<Pen>> TakePen(const StateDir& state, bool root, const PassphraseFlags& flags);
+  absl::StatusOr<std::unique_ptr<Pen>> TakePen(const StateDir& state,
+                                               bool root,
+                                               const PassphraseFlags& flags);
   // Into the store: through the daemon when it runs, else straight.
   absl::Status Keep(const StateDir& state, std::span<const SignedPtr> objects);
   // For sealing a new key (asked twice), or opening one.
   absl::StatusOr<issuing::SecretText> NewPassphrase(const PassphraseFlags& flags);
-  absl::StatusOr<issuing::SecretText> Passphrase(const PassphraseFlags& flags, std::string_view key_name);
+  absl::StatusOr<issuing::SecretText> Passphrase(const PassphraseFlags& flags,
+                                                 std::string_view key_name);
 
   // ---- the daemon ----
   std::unique_ptr<LiveClient> Live() { return env_.connect(socket_path); }
@@ -104,7 +116,7 @@ class Session {
 
 // Strict parse of the body too: what `inspect` and `import` ask of a stranger's file.
 absl::Status CheckBody(const authority::Signed& object);
-std::string ShortId(ByteView id);                        // "3e90a1c2"
+std::string ShortId(ByteView id);  // "3e90a1c2"
 std::string ArmourAll(std::span<const SignedPtr> objects);
 // Of a NODE grant: IPv4 first.
 std::vector<std::string> AddressesOf(const authority::Grant& grant);

@@ -1,10 +1,9 @@
 // init, invite, join, up, down: the first five minutes, and every start after them.
-#include <boost/json.hpp>
-#include <qrcodegen.hpp>
-
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <boost/json.hpp>
+#include <qrcodegen.hpp>
 
 #include "core/authority/chain.h"
 #include "core/wire/json.h"
@@ -21,7 +20,8 @@ namespace {
 
 namespace json = boost::json;
 
-// ---- init --------------------------------------------------------------------------------------------
+// ---- init
+// --------------------------------------------------------------------------------------------
 
 struct InitFlags {
   std::string name, machine;
@@ -34,28 +34,37 @@ struct InitFlags {
 struct InviteFlags {
   std::vector<std::string> tags;
   std::string ttl, out;
-  bool reusable = false, no_enroll = false, ephemeral = false, qr = false, wait = false, yes = false;
+  bool reusable = false, no_enroll = false, ephemeral = false, qr = false, wait = false,
+       yes = false;
 };
 
-absl::StatusOr<Config> ConfigOf(Session& s, const std::string& name, const std::vector<std::string>& endpoints, uint16_t port) {
+absl::StatusOr<Config> ConfigOf(Session& s,
+                                const std::string& name,
+                                const std::vector<std::string>& endpoints,
+                                uint16_t port) {
   Config config;
   config.name = name;
   config.listen_port = port;
   for (const std::string& text : endpoints) {
     const auto e = Endpoint::Parse(text);
-    if (!e) return s.Usage(Join("--endpoint `", text, "`: write 192.0.2.1:41641 or [2001:db8::1]:41641"));
+    if (!e)
+      return s.Usage(Join("--endpoint `", text, "`: write 192.0.2.1:41641 or [2001:db8::1]:41641"));
     config.endpoints.push_back(*e);
   }
-  if (config.endpoints.size() > kConfigEndpointsMax) return s.Usage(Join("--endpoint: at most ", kConfigEndpointsMax));
+  if (config.endpoints.size() > kConfigEndpointsMax)
+    return s.Usage(Join("--endpoint: at most ", kConfigEndpointsMax));
   return config;
 }
 
-// For a state that is new: a daemon that answers already serves another one, or serves this one without knowing.
+// For a state that is new: a daemon that answers already serves another one, or serves this one
+// without knowing.
 absl::Status StartAnew(Session& s) {
   AQ_ASSIGN_OR_RETURN(const bool started, s.env().start_daemon(s.state_path, s.socket_path));
   if (started) return absl::OkStatus();
-  return FailedPrecondition("a daemon that was there before answers at ", s.socket_path,
-                            "; give another --socket PATH, or `aqmesh down --stop` and then `aqmesh up`");
+  return FailedPrecondition(
+      "a daemon that was there before answers at ",
+      s.socket_path,
+      "; give another --socket PATH, or `aqmesh down --stop` and then `aqmesh up`");
 }
 
 struct Born {
@@ -65,26 +74,34 @@ struct Born {
   Kid root{};
 };
 
-// Keys first, each with its counter on disk before it signs; then what the root says about this machine.
-absl::StatusOr<Born> MakeMesh(Session& s, const StateDir& state, const InitFlags& flags, const std::string& machine,
+// Keys first, each with its counter on disk before it signs; then what the root says about this
+// machine.
+absl::StatusOr<Born> MakeMesh(Session& s,
+                              const StateDir& state,
+                              const InitFlags& flags,
+                              const std::string& machine,
                               std::string_view passphrase) {
   AQ_RETURN_IF_ERROR(state.MakeMachineKeys(s.rng()));
   AQ_ASSIGN_OR_RETURN(issuing::KeyStore keys, state.Keys());
   AQ_ASSIGN_OR_RETURN(const auto root,
-                      issuing::FileSigner::Create(keys, kRootKey, s.rng(), {passphrase, issuing::KdfCost::kModerate}));
+                      issuing::FileSigner::Create(
+                          keys, kRootKey, s.rng(), {passphrase, issuing::KdfCost::kModerate}));
   // Stays here, as well sealed as the root, until it is on paper: `authority paper root --forget`.
   const crypto::Ed25519Seed next = crypto::NewEd25519(s.rng());
-  AQ_RETURN_IF_ERROR(passphrase.empty()
-                         ? keys.SaveEd25519(kRootNextKey, next)
-                         : keys.SealEd25519(kRootNextKey, next, passphrase, issuing::KdfCost::kModerate, s.rng()));
+  AQ_RETURN_IF_ERROR(
+      passphrase.empty()
+          ? keys.SaveEd25519(kRootNextKey, next)
+          : keys.SealEd25519(kRootNextKey, next, passphrase, issuing::KdfCost::kModerate, s.rng()));
   const uint64_t now = s.now();
-  const issuing::GenesisOptions genesis{.name = flags.name,
-                                        .next_key = authority::NextKeyOf(authority::Suite::kEd25519, crypto::Ed25519Public(next)),
-                                        .now = now};
+  const issuing::GenesisOptions genesis{
+      .name = flags.name,
+      .next_key = authority::NextKeyOf(authority::Suite::kEd25519, crypto::Ed25519Public(next)),
+      .now = now};
   AQ_ASSIGN_OR_RETURN(auto charter, issuing::Genesis(genesis, root->signer().seed(), s.rng()));
   const issuing::Issuer by_root{.signer = root->signer(), .charter = charter};
   AQ_ASSIGN_OR_RETURN(const issuing::KeyStore::Info identity, keys.Look(kIdentityKey));
-  issuing::FirstMachine first{.name = machine, .enroll = !flags.no_enroll, .enroller_tags = {"*", "member"}};
+  issuing::FirstMachine first{
+      .name = machine, .enroll = !flags.no_enroll, .enroller_tags = {"*", "member"}};
   first.key.bytes = identity.public_key;
   AQ_ASSIGN_OR_RETURN(auto grants, issuing::RootGrants(by_root, first, now));
   AQ_ASSIGN_OR_RETURN(auto fragment, issuing::DefaultFragment(by_root, now));
@@ -92,35 +109,64 @@ absl::StatusOr<Born> MakeMesh(Session& s, const StateDir& state, const InitFlags
   return Born{std::move(charter), std::move(grants), std::move(fragment), root_kid};
 }
 
-void PrintBorn(Session& s, const InitFlags& flags, const Born& born, const Kid& me, const std::string& machine, bool sealed) {
+void PrintBorn(Session& s,
+               const InitFlags& flags,
+               const Born& born,
+               const Kid& me,
+               const std::string& machine,
+               bool sealed) {
   const std::vector<std::string> addresses = AddressesOf(born.grants.node.body);
   const std::string scope = ToHex(authority::ScopeIdOf(born.charter));
   if (s.json) {
     wire::JsonWriter w;
-    w.Object().Field("schema", "aqmesh.init/1").Field("mesh", flags.name).Field("scope", scope).Field("name", machine);
+    w.Object()
+        .Field("schema", "aqmesh.init/1")
+        .Field("mesh", flags.name)
+        .Field("scope", scope)
+        .Field("name", machine);
     w.Field("kid", ToHex(me)).Field("root", ToHex(born.root)).Field("root_sealed", sealed);
-    w.Field("enroller", born.grants.enroller.has_value()).Field("state", s.state_path).Key("addresses").Array();
+    w.Field("enroller", born.grants.enroller.has_value())
+        .Field("state", s.state_path)
+        .Key("addresses")
+        .Array();
     for (const std::string& a : addresses) w.Value(a);
     w.End().End();
     s.Out(Join(w.Take(), "\n"));
     return;
   }
-  s.Out(Join("Mesh \"", flags.name, "\" is made, id ", scope, ". You are ", machine, ", ", Listed(addresses), ", ", machine, ".",
-             flags.name, ".aq\n"));
-  s.Say(Join("Root key: ", sealed ? "encrypted with your passphrase." : "NOT encrypted, in " + s.state_path + "/keys.",
-             " Paper key (the next root key, not a copy of this one): aqmesh authority paper root"));
+  s.Out(Join("Mesh \"",
+             flags.name,
+             "\" is made, id ",
+             scope,
+             ". You are ",
+             machine,
+             ", ",
+             Listed(addresses),
+             ", ",
+             machine,
+             ".",
+             flags.name,
+             ".aq\n"));
+  s.Say(Join(
+      "Root key: ",
+      sealed ? "encrypted with your passphrase." : "NOT encrypted, in " + s.state_path + "/keys.",
+      " Paper key (the next root key, not a copy of this one): aqmesh authority paper root"));
 }
 
 absl::StatusOr<int> InviteAndWait(Session& s, const InviteFlags& flags);
 
 absl::StatusOr<int> Init(Session& s, const InitFlags& flags) {
-  if (!issuing::IsLab(flags.name)) return s.Usage(Join("mesh name `", flags.name, "`: use a-z, 0-9 and -, such as home"));
+  if (!issuing::IsLab(flags.name))
+    return s.Usage(Join("mesh name `", flags.name, "`: use a-z, 0-9 and -, such as home"));
   const std::string machine = flags.machine.empty() ? s.env().host_name : flags.machine;
-  if (!issuing::IsLab(machine)) return s.Usage(Join("machine name `", machine, "`: give --machine NAME of a-z, 0-9 and -"));
+  if (!issuing::IsLab(machine))
+    return s.Usage(Join("machine name `", machine, "`: give --machine NAME of a-z, 0-9 and -"));
   AQ_ASSIGN_OR_RETURN(Config config, ConfigOf(s, machine, flags.endpoints, flags.port));
   if (auto there = StateDir::Open(s.state_path); there.ok()) {
     if (const auto old = there->ReadConfig(); !absl::IsNotFound(old.status())) {
-      return AlreadyExists(s.state_path, " already belongs to a mesh; `aqmesh whoami` says which, or give another --state DIR");
+      return AlreadyExists(
+          s.state_path,
+          " already belongs to a mesh; `aqmesh whoami` says which, or give another --state DIR");
     }
   }
   AQ_ASSIGN_OR_RETURN(const issuing::SecretText passphrase, s.NewPassphrase(flags.passphrase));
@@ -128,7 +174,8 @@ absl::StatusOr<int> Init(Session& s, const InitFlags& flags) {
   AQ_ASSIGN_OR_RETURN(const Born born, MakeMesh(s, state, flags, machine, passphrase.view()));
   {
     AQ_ASSIGN_OR_RETURN(const auto store, state.OpenStore());
-    std::vector<SignedPtr> objects = {born.charter.envelope, born.grants.node.envelope, born.fragment.envelope};
+    std::vector<SignedPtr> objects = {
+        born.charter.envelope, born.grants.node.envelope, born.fragment.envelope};
     if (born.grants.enroller) objects.push_back(born.grants.enroller->envelope);
     AQ_RETURN_IF_ERROR(StoreObjects(*store, objects));
   }
@@ -148,10 +195,12 @@ absl::StatusOr<int> Init(Session& s, const InitFlags& flags) {
   return InviteAndWait(s, invite);
 }
 
-// ---- invite ------------------------------------------------------------------------------------------
+// ---- invite
+// ------------------------------------------------------------------------------------------
 
 std::string QrText(const std::string& line) {
-  const qrcodegen::QrCode code = qrcodegen::QrCode::encodeText(line.c_str(), qrcodegen::QrCode::Ecc::LOW);
+  const qrcodegen::QrCode code =
+      qrcodegen::QrCode::encodeText(line.c_str(), qrcodegen::QrCode::Ecc::LOW);
   constexpr int kQuiet = 2;
   std::string out;
   // Two modules a character cell: dark is blank, so that a dark terminal shows dark on light.
@@ -168,32 +217,47 @@ std::string QrText(const std::string& line) {
 // Follows joiners: asks for each "the same words?", and ends after `ends_after` joined (0: never).
 absl::StatusOr<int> FollowJoins(Session& s, bool yes, bool once) {
   absl::Status status;
-  const LiveRequest request{.verb = "follow", .json = json::serialize(json::object{
-      {"kinds", {"ask", "joined", "refused"}}, {"until", once ? "joined" : ""}})};
+  const LiveRequest request{
+      .verb = "follow",
+      .json = json::serialize(
+          json::object{{"kinds", {"ask", "joined", "refused"}}, {"until", once ? "joined" : ""}})};
   const auto on_event = [&](const LiveAnswer& event) {
     const json::object e = ReadObject(event.json);
     const std::string kind = TextIn(e, "event"), name = TextIn(e, "name");
     if (kind == "ask") {
       const std::string endpoint = TextIn(e, "endpoint");
-      const std::string line = Join(name, endpoint.empty() ? "" : Join(" (", endpoint, ")"), " asks to join. Its words: ",
-                                    TextIn(e, "words"), ". ");
+      const std::string line = Join(name,
+                                    endpoint.empty() ? "" : Join(" (", endpoint, ")"),
+                                    " asks to join. Its words: ",
+                                    TextIn(e, "words"),
+                                    ". ");
       if (yes) s.Say(Join(line, "Taken as the same (--yes)."));
-      const std::optional<bool> same = yes ? std::optional(true) : s.env().ask(Join(line, "The same? [Y/n] "));
+      const std::optional<bool> same =
+          yes ? std::optional(true) : s.env().ask(Join(line, "The same? [Y/n] "));
       if (!same) {
         s.Say(Join(line, "No terminal to ask on: answer elsewhere, or repeat with --yes."));
         return true;
       }
-      status = s.Live()->Call({.verb = "answer", .json = json::serialize(json::object{{"kid", TextIn(e, "kid")}, {"yes", *same}})})
+      status = s.Live()
+                   ->Call({.verb = "answer",
+                           .json = json::serialize(
+                               json::object{{"kid", TextIn(e, "kid")}, {"yes", *same}})})
                    .status();
       return status.ok();
     }
     if (kind == "joined") {
       const uint64_t end = NumberIn(e, "grant_end");
-      s.Out(Join(name, " joined: ", Listed(TextsIn(e, "addresses")), ", ", TextIn(e, "rung"),
-                 end > s.now() ? Join(", grant ", SpanText(end - s.now())) : "", "\n"));
+      s.Out(Join(name,
+                 " joined: ",
+                 Listed(TextsIn(e, "addresses")),
+                 ", ",
+                 TextIn(e, "rung"),
+                 end > s.now() ? Join(", grant ", SpanText(end - s.now())) : "",
+                 "\n"));
       return !once;
     }
-    if (kind == "refused") s.Say(Join(name, " was refused: ", TextIn(e, "reason"), ". ", TextIn(e, "mend")));
+    if (kind == "refused")
+      s.Say(Join(name, " was refused: ", TextIn(e, "reason"), ". ", TextIn(e, "mend")));
     return true;
   };
   const auto done = s.Live()->Call(request, on_event);
@@ -206,9 +270,13 @@ absl::StatusOr<int> InviteAndWait(Session& s, const InviteFlags& flags) {
   AQ_ASSIGN_OR_RETURN(const uint64_t ttl, SpanFlag(s, "--ttl", flags.ttl, 3'600));
   json::array tags(flags.tags.begin(), flags.tags.end());
   if (tags.empty()) tags.emplace_back("member");
-  const json::object args{{"tags", std::move(tags)}, {"ttl_s", ttl}, {"uses", flags.reusable ? 0 : 1},
-                          {"enroller", !flags.no_enroll}, {"ephemeral", flags.ephemeral}};
-  AQ_ASSIGN_OR_RETURN(const LiveAnswer answer, s.Live()->Call({.verb = "invite", .json = json::serialize(args)}));
+  const json::object args{{"tags", std::move(tags)},
+                          {"ttl_s", ttl},
+                          {"uses", flags.reusable ? 0 : 1},
+                          {"enroller", !flags.no_enroll},
+                          {"ephemeral", flags.ephemeral}};
+  AQ_ASSIGN_OR_RETURN(const LiveAnswer answer,
+                      s.Live()->Call({.verb = "invite", .json = json::serialize(args)}));
   if (s.json) {
     s.Out(Join(answer.json, "\n"));
   } else {
@@ -219,8 +287,11 @@ absl::StatusOr<int> InviteAndWait(Session& s, const InviteFlags& flags) {
       umask(old);
       AQ_RETURN_IF_ERROR(written);
     }
-    s.Say(Join("On the next machine, within ", SpanText(ttl), ", type (it is a secret, for ",
-               flags.reusable ? "any number of machines" : "one machine", "):"));
+    s.Say(Join("On the next machine, within ",
+               SpanText(ttl),
+               ", type (it is a secret, for ",
+               flags.reusable ? "any number of machines" : "one machine",
+               "):"));
     if (flags.out.empty()) s.Out(Join(s.env().out_tty ? "    sudo aqmesh join " : "", line, "\n"));
     if (!flags.out.empty()) s.Out(Join("    sudo aqmesh join ", flags.out, "\n"));
     if (flags.qr) s.Out(QrText(line));
@@ -230,7 +301,8 @@ absl::StatusOr<int> InviteAndWait(Session& s, const InviteFlags& flags) {
   return FollowJoins(s, flags.yes, !flags.reusable);
 }
 
-// ---- join --------------------------------------------------------------------------------------------
+// ---- join
+// --------------------------------------------------------------------------------------------
 
 struct JoinFlags {
   std::string line, name;
@@ -254,7 +326,13 @@ json::object OwnGrant(Session& s) {
 }
 
 void PrintJoined(Session& s, const json::object& me) {
-  s.Out(Join("Joined mesh \"", TextIn(me, "mesh"), "\". You are ", TextIn(me, "name"), ", ", Listed(TextsIn(me, "addresses")), "\n"));
+  s.Out(Join("Joined mesh \"",
+             TextIn(me, "mesh"),
+             "\". You are ",
+             TextIn(me, "name"),
+             ", ",
+             Listed(TextsIn(me, "addresses")),
+             "\n"));
   s.Say("Next: aqmesh status");
 }
 
@@ -268,18 +346,24 @@ absl::StatusOr<int> FollowOwnJoin(Session& s) {
   const auto on_event = [&](const LiveAnswer& event) {
     const json::object e = ReadObject(event.json);
     const std::string kind = TextIn(e, "event");
-    if (kind == "found") s.Say(Join("Found ", TextIn(e, "name"), " at ", TextIn(e, "endpoint"), "."));
-    if (kind == "words") s.Say(Join("Words: ", TextIn(e, "words"), ". The other machine shows the same ones."));
-    if (kind == "refused") refused = PermissionDenied("refused: ", TextIn(e, "reason"), ". ", TextIn(e, "mend"));
+    if (kind == "found")
+      s.Say(Join("Found ", TextIn(e, "name"), " at ", TextIn(e, "endpoint"), "."));
+    if (kind == "words")
+      s.Say(Join("Words: ", TextIn(e, "words"), ". The other machine shows the same ones."));
+    if (kind == "refused")
+      refused = PermissionDenied("refused: ", TextIn(e, "reason"), ". ", TextIn(e, "mend"));
     if (kind == "joined") joined = e;
     return joined.empty() && refused.ok();
   };
-  const auto done = s.Live()->Call(
-      {.verb = "follow", .json = R"({"kinds":["found","words","joined","refused"],"until":"joined"})"}, on_event);
+  const auto done =
+      s.Live()->Call({.verb = "follow",
+                      .json = R"({"kinds":["found","words","joined","refused"],"until":"joined"})"},
+                     on_event);
   AQ_RETURN_IF_ERROR(refused);
   if (joined.empty()) AQ_RETURN_IF_ERROR(done.status());
   if (const json::object me = OwnGrant(s); !me.empty()) joined = me;
-  if (joined.empty()) return Unavailable("not joined yet; the daemon goes on trying: aqmesh status");
+  if (joined.empty())
+    return Unavailable("not joined yet; the daemon goes on trying: aqmesh status");
   PrintJoined(s, joined);
   return 0;
 }
@@ -291,15 +375,21 @@ absl::StatusOr<int> JoinMesh(Session& s, const JoinFlags& flags) {
   const issuing::Invitation& invitation = *parsed;
   const authority::Invite& invite = invitation.invite.body;
   if (authority::Lapsed(invite.not_before, invite.ttl, s.now())) {
-    return FailedPrecondition("the invitation ended at ", UtcText(invite.not_before + invite.ttl), "; on a member: aqmesh invite");
+    return FailedPrecondition("the invitation ended at ",
+                              UtcText(invite.not_before + invite.ttl),
+                              "; on a member: aqmesh invite");
   }
   const std::string name = flags.name.empty() ? s.env().host_name : flags.name;
-  if (!issuing::IsLab(name)) return s.Usage(Join("machine name `", name, "`: give --name NAME of a-z, 0-9 and -"));
+  if (!issuing::IsLab(name))
+    return s.Usage(Join("machine name `", name, "`: give --name NAME of a-z, 0-9 and -"));
   AQ_ASSIGN_OR_RETURN(Config config, ConfigOf(s, name, flags.endpoints, flags.port));
   config.mesh = invite.scope;
   AQ_ASSIGN_OR_RETURN(StateDir state, StateDir::Create(s.state_path));
   if (const auto old = state.ReadConfig(); old.ok() && old->mesh && *old->mesh != invite.scope) {
-    return FailedPrecondition(s.state_path, " belongs to another mesh, ", ToHex(*old->mesh), "; give another --state DIR");
+    return FailedPrecondition(s.state_path,
+                              " belongs to another mesh, ",
+                              ToHex(*old->mesh),
+                              "; give another --state DIR");
   }
   AQ_RETURN_IF_ERROR(state.MakeMachineKeys(s.rng()));
   if (!state.HasPolicy()) AQ_RETURN_IF_ERROR(state.WritePolicy(DefaultPolicyText()));
@@ -310,7 +400,8 @@ absl::StatusOr<int> JoinMesh(Session& s, const JoinFlags& flags) {
   return FollowOwnJoin(s);
 }
 
-// ---- up, down ----------------------------------------------------------------------------------------
+// ---- up, down
+// ----------------------------------------------------------------------------------------
 
 absl::StatusOr<int> Up(Session& s) {
   AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
@@ -323,7 +414,8 @@ absl::StatusOr<int> Up(Session& s) {
 
 absl::StatusOr<int> Down(Session& s, bool stop) {
   AQ_RETURN_IF_ERROR(s.Live()->Call({.verb = stop ? "stop" : "down"}).status());
-  s.Say(stop ? "Stopped. Undo: aqmesh up" : "Down; the daemon stays, to answer questions. Undo: aqmesh up");
+  s.Say(stop ? "Stopped. Undo: aqmesh up"
+             : "Down; the daemon stays, to answer questions. Undo: aqmesh up");
   return 0;
 }
 
@@ -331,45 +423,66 @@ absl::StatusOr<int> Down(Session& s, bool stop) {
 
 void AddStart(Tree& tree) {
   auto init = std::make_shared<InitFlags>();
-  CLI::App* app = tree.Command(nullptr, "init", "Start a mesh on this machine", "sudo aqmesh init home --invite",
+  CLI::App* app = tree.Command(nullptr,
+                               "init",
+                               "Start a mesh on this machine",
+                               "sudo aqmesh init home --invite",
                                [init](Session& s) { return Init(s, *init); });
   app->add_option("NAME", init->name, "Name of the mesh")->required();
   app->add_flag("--no-passphrase", init->passphrase.none, "Leave the root key unencrypted");
   AddPassphrase(app, init->passphrase);
   app->add_option("--machine", init->machine, "Name of this machine; default: the host's");
-  app->add_flag("--no-enroll", init->no_enroll, "This machine may not enroll others; only the root key may");
+  app->add_flag(
+      "--no-enroll", init->no_enroll, "This machine may not enroll others; only the root key may");
   app->add_option("--endpoint", init->endpoints, "Where others may find this machine, IP:PORT");
-  app->add_option("--port", init->port, "UDP port to listen on")->check(CLI::Range(1, 65'535))->capture_default_str();
-  app->add_flag("--invite", init->invite, "Then start, print an invitation and wait for who uses it");
+  app->add_option("--port", init->port, "UDP port to listen on")
+      ->check(CLI::Range(1, 65'535))
+      ->capture_default_str();
+  app->add_flag(
+      "--invite", init->invite, "Then start, print an invitation and wait for who uses it");
   app->add_flag("--yes", init->yes, "With --invite: take the words as the same without asking");
   tree.Json(app);
 
   auto invite = std::make_shared<InviteFlags>();
-  app = tree.Command(nullptr, "invite", "Print an invitation for another machine", "aqmesh invite --tag web --ttl 1h --wait",
+  app = tree.Command(nullptr,
+                     "invite",
+                     "Print an invitation for another machine",
+                     "aqmesh invite --tag web --ttl 1h --wait",
                      [invite](Session& s) { return InviteAndWait(s, *invite); });
-  app->add_option("--tag,--tags", invite->tags, "Tag of who joins by it, one or more; default: member")->delimiter(',');
+  app->add_option(
+         "--tag,--tags", invite->tags, "Tag of who joins by it, one or more; default: member")
+      ->delimiter(',');
   app->add_option("--ttl", invite->ttl, "How long it is good for; default 1h");
   app->add_flag("--reusable", invite->reusable, "For any number of machines");
   app->add_flag("--ephemeral", invite->ephemeral, "Who joins by it is forgotten when it goes");
   app->add_flag("--no-enroll", invite->no_enroll, "Who joins by it may not enroll others");
-  app->add_option("-o,--output", invite->out, "Write the line into this file, for `aqmesh join FILE`");
+  app->add_option(
+      "-o,--output", invite->out, "Write the line into this file, for `aqmesh join FILE`");
   app->add_flag("--qr", invite->qr, "Show it as a QR code too");
   app->add_flag("--wait", invite->wait, "Wait for who uses it, and compare words");
   app->add_flag("--yes", invite->yes, "With --wait: take the words as the same without asking");
   tree.Json(app);
 
   auto join = std::make_shared<JoinFlags>();
-  app = tree.Command(nullptr, "join", "Join a mesh by an invitation", "sudo aqmesh join aq1-7H3KQ-...     (or: aqmesh join FILE, aqmesh join -)",
+  app = tree.Command(nullptr,
+                     "join",
+                     "Join a mesh by an invitation",
+                     "sudo aqmesh join aq1-7H3KQ-...     (or: aqmesh join FILE, aqmesh join -)",
                      [join](Session& s) { return JoinMesh(s, *join); });
   app->add_option("LINE", join->line, "The line, a file that holds it, or - for stdin")->required();
   app->add_option("--name", join->name, "Name of this machine; default: the host's");
   app->add_option("--endpoint", join->endpoints, "Where others may find this machine, IP:PORT");
-  app->add_option("--port", join->port, "UDP port to listen on")->check(CLI::Range(1, 65'535))->capture_default_str();
+  app->add_option("--port", join->port, "UDP port to listen on")
+      ->check(CLI::Range(1, 65'535))
+      ->capture_default_str();
   app->add_flag("--no-wait", join->no_wait, "Do not wait until it has joined");
 
   tree.Command(nullptr, "up", "Carry traffic; starts the daemon if need be", "sudo aqmesh up", Up);
   auto stop = std::make_shared<bool>(false);
-  app = tree.Command(nullptr, "down", "Leave the mesh for now: no tunnel carries anything", "sudo aqmesh down",
+  app = tree.Command(nullptr,
+                     "down",
+                     "Leave the mesh for now: no tunnel carries anything",
+                     "sudo aqmesh down",
                      [stop](Session& s) { return Down(s, *stop); });
   app->add_flag("--stop", *stop, "End the daemon too");
 }

@@ -15,13 +15,15 @@ using authority::Signed;
 using SignedPtr = std::shared_ptr<const Signed>;
 using issuing::PrivateDir;
 
-constexpr std::string_view kConfigFile = "aqmesh.toml", kPolicyFile = "policy.toml", kInvitationFile = "invitation";
+constexpr std::string_view kConfigFile = "aqmesh.toml", kPolicyFile = "policy.toml",
+                           kInvitationFile = "invitation";
 
 // Objects on the shelf were parsed when they came: one that fails now is a damaged store.
 template <class T>
 absl::Status Take(const SignedPtr& object, std::vector<authority::Held<T>>& out) {
   absl::StatusOr<T> body = authority::ParseBody<T>(object->body());
-  if (!body.ok()) return DataLoss("store: object ", ToHex(object->oid()), ": ", Text(body.status()));
+  if (!body.ok())
+    return DataLoss("store: object ", ToHex(object->oid()), ": ", Text(body.status()));
   out.push_back({object, *std::move(body)});
   return absl::OkStatus();
 }
@@ -30,11 +32,25 @@ absl::Status Take(const SignedPtr& object, std::vector<authority::Held<T>>& out)
 
 std::string PrintConfig(const Config& config) {
   std::string endpoints;
-  for (const Endpoint& e : config.endpoints) endpoints += Join(endpoints.empty() ? "" : ", ", "\"", e.ToString(), "\"");
-  return Join("# This machine's settings. `aqmesh down --stop` and `aqmesh up` apply a change.\n", "name = \"", config.name, "\"\n",
-              config.mesh ? Join("mesh = \"", ToHex(*config.mesh), "\"\n") : "", "listen_port = ", config.listen_port, "\n",
-              "interface = \"", config.interface, "\"\n", "endpoints = [", endpoints,
-              "]  # where others may find this machine, as \"IP:PORT\"\n", "mtu = ", config.mtu, "\n");
+  for (const Endpoint& e : config.endpoints)
+    endpoints += Join(endpoints.empty() ? "" : ", ", "\"", e.ToString(), "\"");
+  return Join("# This machine's settings. `aqmesh down --stop` and `aqmesh up` apply a change.\n",
+              "name = \"",
+              config.name,
+              "\"\n",
+              config.mesh ? Join("mesh = \"", ToHex(*config.mesh), "\"\n") : "",
+              "listen_port = ",
+              config.listen_port,
+              "\n",
+              "interface = \"",
+              config.interface,
+              "\"\n",
+              "endpoints = [",
+              endpoints,
+              "]  # where others may find this machine, as \"IP:PORT\"\n",
+              "mtu = ",
+              config.mtu,
+              "\n");
 }
 
 absl::StatusOr<Config> ParseConfig(std::string_view text, std::string_view file_name) {
@@ -42,36 +58,45 @@ absl::StatusOr<Config> ParseConfig(std::string_view text, std::string_view file_
   TomlReader reader(table, file_name);
   Config out;
   out.name = reader.String("name").value_or("");
-  if (!out.name.empty() && !issuing::IsLab(out.name)) reader.Fail("name", "wants a-z, 0-9 and -, such as atlas");
+  if (!out.name.empty() && !issuing::IsLab(out.name))
+    reader.Fail("name", "wants a-z, 0-9 and -, such as atlas");
   if (const auto mesh = reader.String("mesh")) {
     const std::optional<Bytes> bytes = FromHex(*mesh);
     out.mesh = bytes ? ScopeId::From(*bytes) : std::nullopt;
     if (!out.mesh) reader.Fail("mesh", "wants the 32 hex digits that `aqmesh whoami` shows");
   }
-  out.listen_port = static_cast<uint16_t>(reader.Number("listen_port", 1, 65'535).value_or(out.listen_port));
+  out.listen_port =
+      static_cast<uint16_t>(reader.Number("listen_port", 1, 65'535).value_or(out.listen_port));
   out.mtu = static_cast<uint16_t>(reader.Number("mtu", 1'280, 65'000).value_or(out.mtu));
   if (const auto name = reader.String("interface")) {
     out.interface = *name;
     // The kernel's own rule for names of interfaces.
-    const bool bad = name->empty() || name->size() > 15 || name->find_first_of("/ \t\n:") != std::string::npos;
-    if (bad || *name == "." || *name == "..") reader.Fail("interface", "wants 1 to 15 characters without / : or blanks");
+    const bool bad =
+        name->empty() || name->size() > 15 || name->find_first_of("/ \t\n:") != std::string::npos;
+    if (bad || *name == "." || *name == "..")
+      reader.Fail("interface", "wants 1 to 15 characters without / : or blanks");
   }
   for (const std::string& e : reader.Strings("endpoints", kConfigEndpointsMax)) {
     if (const auto endpoint = Endpoint::Parse(e)) {
       out.endpoints.push_back(*endpoint);
     } else {
-      reader.Fail("endpoints", Join("`", e, "` is no endpoint; write 192.0.2.1:41641 or [2001:db8::1]:41641"));
+      reader.Fail("endpoints",
+                  Join("`", e, "` is no endpoint; write 192.0.2.1:41641 or [2001:db8::1]:41641"));
     }
   }
   AQ_RETURN_IF_ERROR(reader.Done());
   return out;
 }
 
-const KnownObjects::Held<authority::Grant>* KnownObjects::GrantOf(const Kid& kid, authority::Class cls, uint64_t now) const {
+const KnownObjects::Held<authority::Grant>* KnownObjects::GrantOf(const Kid& kid,
+                                                                  authority::Class cls,
+                                                                  uint64_t now) const {
   const Held<authority::Grant>* best = nullptr;
   for (const Held<authority::Grant>& g : grants) {
     if (g.body.cls != cls || authority::KidOf(g.body.suite, g.body.key) != kid) continue;
-    if (authority::NotYet(g.body.not_before, now) || authority::Lapsed(g.body.not_before, g.body.ttl, now)) continue;
+    if (authority::NotYet(g.body.not_before, now) ||
+        authority::Lapsed(g.body.not_before, g.body.ttl, now))
+      continue;
     if (!best || g.body.not_before >= best->body.not_before) best = &g;
   }
   return best;
@@ -101,7 +126,9 @@ absl::StatusOr<StateDir> StateDir::Create(const std::string& path) {
 absl::StatusOr<StateDir> StateDir::Open(const std::string& path) {
   absl::StatusOr<PrivateDir> dir = PrivateDir::Open(path, false);
   if (absl::IsNotFound(dir.status())) {
-    return NotFound("no state in ", path, "; start a mesh with `aqmesh init NAME`, or join one with `aqmesh join LINE`");
+    return NotFound("no state in ",
+                    path,
+                    "; start a mesh with `aqmesh init NAME`, or join one with `aqmesh join LINE`");
   }
   if (!dir.ok()) return dir.status();
   return StateDir(*std::move(dir));
@@ -114,9 +141,11 @@ absl::StatusOr<issuing::KeyStore> StateDir::Keys(bool create) const {
 absl::Status StateDir::MakeMachineKeys(Rng& rng) const {
   AQ_ASSIGN_OR_RETURN(issuing::KeyStore keys, Keys(true));
   for (const std::string_view name : {kIdentityKey, kLogKey}) {
-    if (!keys.Has(name)) AQ_RETURN_IF_ERROR(issuing::FileSigner::Create(keys, name, rng, {}).status());
+    if (!keys.Has(name))
+      AQ_RETURN_IF_ERROR(issuing::FileSigner::Create(keys, name, rng, {}).status());
   }
-  if (!keys.Has(kStaticKey)) AQ_RETURN_IF_ERROR(keys.SaveX25519(kStaticKey, crypto::NewX25519(rng)));
+  if (!keys.Has(kStaticKey))
+    AQ_RETURN_IF_ERROR(keys.SaveX25519(kStaticKey, crypto::NewX25519(rng)));
   return absl::OkStatus();
 }
 
@@ -129,7 +158,8 @@ absl::StatusOr<Kid> StateDir::KidOfKey(std::string_view name) const {
 absl::StatusOr<std::unique_ptr<lineage::RocksStore>> StateDir::OpenStore() const {
   auto store = lineage::RocksStore::Open(store_path());
   if (absl::IsUnavailable(store.status())) {
-    return Unavailable(store_path(), " is in use, by the daemon most likely; `aqmesh down --stop` first");
+    return Unavailable(store_path(),
+                       " is in use, by the daemon most likely; `aqmesh down --stop` first");
   }
   return store;
 }
@@ -141,7 +171,9 @@ absl::StatusOr<std::unique_ptr<lineage::RocksStore>> StateDir::ReadStore() const
 absl::StatusOr<Config> StateDir::ReadConfig() const {
   absl::StatusOr<issuing::SecretText> text = dir_.Read(kConfigFile, kStateFileMax);
   if (absl::IsNotFound(text.status())) {
-    return NotFound("no ", config_path(), "; start a mesh with `aqmesh init NAME`, or join one with `aqmesh join LINE`");
+    return NotFound("no ",
+                    config_path(),
+                    "; start a mesh with `aqmesh init NAME`, or join one with `aqmesh join LINE`");
   }
   if (!text.ok()) return text.status();
   return ParseConfig(text->view(), config_path());
@@ -174,39 +206,36 @@ absl::Status StateDir::RemoveInvitation() {
 absl::StatusOr<KnownObjects> LoadObjects(const lineage::Store& store) {
   KnownObjects out;
   absl::Status status;
-  AQ_RETURN_IF_ERROR(store.ScanObjects(lineage::Shelf::kSigned, [&](const Oid& oid, ByteView bytes) {
-    absl::StatusOr<Signed> parsed = Signed::Parse(bytes);
-    if (!parsed.ok()) {
-      status = DataLoss("store: object ", ToHex(oid), ": ", Text(parsed.status()));
-      return false;
-    }
-    auto object = std::make_shared<const Signed>(*std::move(parsed));
-    switch (object->ctx()) {
-      case authority::Ctx::kCharter:
-        status = Take(object, out.charters);
-        break;
-      case authority::Ctx::kGrant:
-        status = Take(object, out.grants);
-        break;
-      case authority::Ctx::kFragment:
-        status = Take(object, out.fragments);
-        break;
-      default:
-        out.others.push_back(std::move(object));
-    }
-    return status.ok();
-  }));
+  AQ_RETURN_IF_ERROR(
+      store.ScanObjects(lineage::Shelf::kSigned, [&](const Oid& oid, ByteView bytes) {
+        absl::StatusOr<Signed> parsed = Signed::Parse(bytes);
+        if (!parsed.ok()) {
+          status = DataLoss("store: object ", ToHex(oid), ": ", Text(parsed.status()));
+          return false;
+        }
+        auto object = std::make_shared<const Signed>(*std::move(parsed));
+        switch (object->ctx()) {
+          case authority::Ctx::kCharter: status = Take(object, out.charters); break;
+          case authority::Ctx::kGrant: status = Take(object, out.grants); break;
+          case authority::Ctx::kFragment: status = Take(object, out.fragments); break;
+          default: out.others.push_back(std::move(object));
+        }
+        return status.ok();
+      }));
   AQ_RETURN_IF_ERROR(status);
   std::ranges::sort(out.charters, {}, [](const auto& c) { return c.body.version; });
-  std::ranges::sort(out.grants, {}, [](const auto& g) { return std::pair(g.body.not_before, g.body.seq); });
-  std::ranges::sort(out.fragments, {}, [](const auto& f) { return std::pair(f.body.not_before, f.body.seq); });
+  std::ranges::sort(
+      out.grants, {}, [](const auto& g) { return std::pair(g.body.not_before, g.body.seq); });
+  std::ranges::sort(
+      out.fragments, {}, [](const auto& f) { return std::pair(f.body.not_before, f.body.seq); });
   return out;
 }
 
 absl::Status StoreObjects(lineage::Store& store, std::span<const SignedPtr> objects) {
   lineage::Batch batch;
   for (const SignedPtr& o : objects) {
-    if (o->ctx() == authority::Ctx::kAnnounce) {  // the newest of each signer, under the name that the node reads
+    if (o->ctx() == authority::Ctx::kAnnounce) {  // the newest of each signer, under the name that
+                                                  // the node reads
       batch.puts.push_back({Join("announce/", ToHex(o->kid())), o->bytes()});
     } else {
       batch.objects.push_back({lineage::Shelf::kSigned, o->oid(), o->bytes()});

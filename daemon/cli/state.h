@@ -1,11 +1,10 @@
-// The state directory of one machine, shared by the CLI and the daemon: where each thing lies, and how it
-// is opened.
-//   keys/         KeyStore: identity, static (x25519), log, root (maybe sealed), root-next until it is on paper
-//   store/        RocksStore: signed objects on shelf kSigned by oid; state values; the log
-//   policy.toml   local policy (local_policy_file.h)
-//   aqmesh.toml   Config
-//   invitation    the line being redeemed, 0600; gone once joined
-//   aqmeshd.log   the daemon's talk when no service manager takes it
+// The state directory of one machine, shared by the CLI and the daemon: where each thing lies, and
+// how it is opened.
+//   keys/         KeyStore: identity, static (x25519), log, root (maybe sealed), root-next until it
+//   is on paper store/        RocksStore: signed objects on shelf kSigned by oid; state values; the
+//   log policy.toml   local policy (local_policy_file.h) aqmesh.toml   Config invitation    the
+//   line being redeemed, 0600; gone once joined aqmeshd.log   the daemon's talk when no service
+//   manager takes it
 // Spec:   spec/reliability.md §5 (0700, 0600, links not followed).
 // Bounds: files are read up to kStateFileMax. Thread: a value.
 // Errors: NotFound names the command that makes the directory; else those of PrivateDir and RocksStore.
@@ -37,11 +36,11 @@ inline constexpr std::string_view kIdentityKey = "identity", kStaticKey = "stati
 
 // aqmesh.toml.
 struct Config {
-  std::string name{};                  // lab: this machine
-  std::optional<ScopeId> mesh{};       // pinned: objects of another mesh are not taken
+  std::string name{};             // lab: this machine
+  std::optional<ScopeId> mesh{};  // pinned: objects of another mesh are not taken
   uint16_t listen_port = 41'641;
   std::string interface = "aq0";
-  std::vector<Endpoint> endpoints{};   // where others may find us; empty: the daemon finds out
+  std::vector<Endpoint> endpoints{};  // where others may find us; empty: the daemon finds out
   uint16_t mtu = 1'380;
   bool operator==(const Config&) const = default;
 };
@@ -57,7 +56,9 @@ struct KnownObjects {
   std::vector<Held<authority::Fragment>> fragments;
   std::vector<std::shared_ptr<const authority::Signed>> others;
 
-  const Held<authority::Charter>* charter() const { return charters.empty() ? nullptr : &charters.back(); }
+  const Held<authority::Charter>* charter() const {
+    return charters.empty() ? nullptr : &charters.back();
+  }
   // The newest in-date grant to `kid` of this class; nullptr if there is none.
   const Held<authority::Grant>* GrantOf(const Kid& kid, authority::Class cls, uint64_t now) const;
   const Held<authority::Grant>* GrantNamed(const Oid& oid) const;
@@ -79,12 +80,15 @@ class StateDir {
   std::string log_path() const { return path() + "/aqmeshd.log"; }
 
   absl::StatusOr<issuing::KeyStore> Keys(bool create = false) const;
-  // Makes those of identity, static and log that are not there yet. Identity and log get their counters.
+  // Makes those of identity, static and log that are not there yet. Identity and log get their
+  // counters.
   absl::Status MakeMachineKeys(Rng& rng) const;
   absl::StatusOr<Kid> KidOfKey(std::string_view name) const;  // of an Ed25519 key
 
-  absl::StatusOr<std::unique_ptr<lineage::RocksStore>> OpenStore() const;  // to write; the daemon must be down
-  absl::StatusOr<std::unique_ptr<lineage::RocksStore>> ReadStore() const;  // beside a live daemon too
+  absl::StatusOr<std::unique_ptr<lineage::RocksStore>> OpenStore()
+      const;  // to write; the daemon must be down
+  absl::StatusOr<std::unique_ptr<lineage::RocksStore>> ReadStore()
+      const;  // beside a live daemon too
 
   absl::StatusOr<Config> ReadConfig() const;
   absl::Status WriteConfig(const Config& config);
@@ -101,7 +105,8 @@ class StateDir {
 };
 
 absl::StatusOr<KnownObjects> LoadObjects(const lineage::Store& store);
-absl::Status StoreObjects(lineage::Store& store, std::span<const std::shared_ptr<const authority::Signed>> objects);
+absl::Status StoreObjects(lineage::Store& store,
+                          std::span<const std::shared_ptr<const authority::Signed>> objects);
 
 }  // namespace aqmesh::cli
 

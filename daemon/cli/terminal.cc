@@ -36,7 +36,8 @@ absl::StatusOr<std::string> ReadStdin(size_t bytes_max) {
     if (n < 0) return os::ErrnoStatus(errno, "stdin");
     if (n == 0) return out;
     out.append(chunk, static_cast<size_t>(n));
-    if (out.size() > bytes_max) return ResourceExhausted("stdin: larger than the ", bytes_max, " bytes read here");
+    if (out.size() > bytes_max)
+      return ResourceExhausted("stdin: larger than the ", bytes_max, " bytes read here");
   }
 }
 

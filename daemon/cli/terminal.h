@@ -1,5 +1,6 @@
 // The Env of a real process: its standard streams, clock, entropy and daemon.
-// Thread: one owner, which is the process. Errors: a stream that is gone is not an error worth a word.
+// Thread: one owner, which is the process. Errors: a stream that is gone is not an error worth a
+// word.
 #ifndef AQMESH_DAEMON_CLI_TERMINAL_H_
 #define AQMESH_DAEMON_CLI_TERMINAL_H_
 

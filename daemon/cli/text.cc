@@ -18,7 +18,8 @@ struct Unit {
   std::string_view name;
   uint64_t seconds;
 };
-constexpr Unit kUnits[] = {{"s", 1}, {"m", 60}, {"min", 60}, {"h", 3'600}, {"d", 86'400}, {"w", 604'800}};
+constexpr Unit kUnits[] = {
+    {"s", 1}, {"m", 60}, {"min", 60}, {"h", 3'600}, {"d", 86'400}, {"w", 604'800}};
 
 size_t EditDistance(std::string_view a, std::string_view b) {
   std::vector<size_t> row(b.size() + 1);
@@ -82,7 +83,8 @@ std::string BytesText(uint64_t bytes) {
     value /= 1'024;
     ++unit;
   }
-  return value < 10 ? fmt::format("{:.1f} {}", value, kNames[unit]) : fmt::format("{:.0f} {}", value, kNames[unit]);
+  return value < 10 ? fmt::format("{:.1f} {}", value, kNames[unit])
+                    : fmt::format("{:.0f} {}", value, kNames[unit]);
 }
 
 std::string SpanText(uint64_t seconds) {
@@ -110,14 +112,17 @@ std::string UtcText(uint64_t seconds) {
   return std::string(text, strftime(text, sizeof text, "%Y-%m-%d %H:%MZ", &utc));
 }
 
-std::string Listed(const std::vector<std::string>& words) { return fmt::format("{}", fmt::join(words, ", ")); }
+std::string Listed(const std::vector<std::string>& words) {
+  return fmt::format("{}", fmt::join(words, ", "));
+}
 
 absl::StatusOr<uint64_t> ParseSpan(std::string_view text) {
   uint64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   const std::string_view unit = text.substr(static_cast<size_t>(end - text.data()));
   for (const Unit& u : kUnits) {
-    if (error == std::errc() && u.name == unit && number <= 1'000'000'000 / u.seconds) return number * u.seconds;
+    if (error == std::errc() && u.name == unit && number <= 1'000'000'000 / u.seconds)
+      return number * u.seconds;
   }
   return InvalidArgument("`", text, "` is no length of time; write 30s, 5m, 2h or 7d");
 }
@@ -133,7 +138,8 @@ absl::StatusOr<uint64_t> ParseWhen(std::string_view text, uint64_t now) {
     const char* rest = strptime(copy.c_str(), form, &utc);
     if (rest && *rest == '\0') return static_cast<uint64_t>(std::max<time_t>(0, timegm(&utc)));
   }
-  return InvalidArgument("`", text, "` is no time; write 2h (ago), 2026-11-21, 2026-11-21T14:00Z or Unix seconds");
+  return InvalidArgument(
+      "`", text, "` is no time; write 2h (ago), 2026-11-21, 2026-11-21T14:00Z or Unix seconds");
 }
 
 std::string Nearest(std::string_view typed, std::span<const std::string> known) {

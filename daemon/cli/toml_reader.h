@@ -1,5 +1,5 @@
-// TOML read strictly: each key is asked for by name and kind, and a key that nobody asked for is an error,
-// because a typing error must not pass for a default.
+// TOML read strictly: each key is asked for by name and kind, and a key that nobody asked for is an
+// error, because a typing error must not pass for a default.
 // Errors: InvalidArgument "FILE:LINE:COLUMN: what; the mend". The first error sticks. Thread: a value.
 #ifndef AQMESH_DAEMON_CLI_TOML_READER_H_
 #define AQMESH_DAEMON_CLI_TOML_READER_H_
@@ -20,7 +20,8 @@ absl::StatusOr<toml::table> ParseToml(std::string_view text, std::string_view fi
 
 class TomlReader {
  public:
-  TomlReader(const toml::table& table, std::string_view file_name) : table_(table), file_name_(file_name) {}
+  TomlReader(const toml::table& table, std::string_view file_name)
+      : table_(table), file_name_(file_name) {}
 
   std::optional<std::string> String(std::string_view key);
   std::optional<int64_t> Number(std::string_view key, int64_t lo, int64_t hi);

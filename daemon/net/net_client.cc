@@ -11,7 +11,8 @@
 namespace aqmesh::daemon {
 
 absl::StatusOr<std::unique_ptr<NetClient>> NetClient::Take(os::Fd fd) {
-  AQ_RETURN_IF_ERROR(os::SetNonBlocking(fd.get()));  // an event loop that watches it would do so anyway
+  AQ_RETURN_IF_ERROR(
+      os::SetNonBlocking(fd.get()));  // an event loop that watches it would do so anyway
   return std::unique_ptr<NetClient>(new NetClient(std::move(fd)));
 }
 
@@ -37,17 +38,21 @@ absl::StatusOr<net::Reply> NetClient::Ask(const net::Request& request, std::vect
 template <class T>
 absl::StatusOr<T> NetClient::AskFor(const net::Request& request, std::vector<os::Fd>& fds) {
   AQ_ASSIGN_OR_RETURN(net::Reply reply, Ask(request, fds));
-  if (const auto* failed = std::get_if<net::Failed>(&reply)) return absl::Status(failed->code, failed->text);
+  if (const auto* failed = std::get_if<net::Failed>(&reply))
+    return absl::Status(failed->code, failed->text);
   T* answer = std::get_if<T>(&reply);
-  if (answer == nullptr) return Internal("aqmesh-net gave an answer to another question; restart aqmeshd");
+  if (answer == nullptr)
+    return Internal("aqmesh-net gave an answer to another question; restart aqmeshd");
   return std::move(*answer);
 }
 
 absl::StatusOr<NetClient::Interface> NetClient::OpenTun(const std::string& name, uint32_t mtu) {
   std::vector<os::Fd> fds;
   AQ_ASSIGN_OR_RETURN(net::TunOpened opened, AskFor<net::TunOpened>(net::OpenTun{mtu, name}, fds));
-  if (fds.size() != 1) return Internal("aqmesh-net passed ", fds.size(), " descriptors for the interface, not one");
-  return Interface{.tun = std::move(fds.front()), .ifindex = opened.ifindex, .name = std::move(opened.name)};
+  if (fds.size() != 1)
+    return Internal("aqmesh-net passed ", fds.size(), " descriptors for the interface, not one");
+  return Interface{
+      .tun = std::move(fds.front()), .ifindex = opened.ifindex, .name = std::move(opened.name)};
 }
 
 absl::Status NetClient::Do(const net::Request& request) {

@@ -12,7 +12,9 @@ namespace {
 
 net::Reply Failure(const absl::Status& status) { return net::Failed{status.code(), Text(status)}; }
 
-bool IsLinkLocal(const IpAddress& a) { return a.is_v6() && a.bytes()[0] == 0xfe && (a.bytes()[1] & 0xc0) == 0x80; }
+bool IsLinkLocal(const IpAddress& a) {
+  return a.is_v6() && a.bytes()[0] == 0xfe && (a.bytes()[1] & 0xc0) == 0x80;
+}
 
 }  // namespace
 
@@ -92,9 +94,11 @@ absl::StatusOr<net::Reply> NetMonitor::OpenTun(const net::OpenTun& request, os::
 }
 
 absl::Status NetMonitor::AddAddress(const IpAddress& address) {
-  if (!IsReachableAddress(address)) return PermissionDenied("address ", address.ToString(), ": no node may have it");
+  if (!IsReachableAddress(address))
+    return PermissionDenied("address ", address.ToString(), ": no node may have it");
   if (addresses_.size() >= kAddressesMax) {
-    return ResourceExhausted("address ", address.ToString(), ": an interface takes at most ", kAddressesMax);
+    return ResourceExhausted(
+        "address ", address.ToString(), ": an interface takes at most ", kAddressesMax);
   }
   AQ_RETURN_IF_ERROR(writer_->AddAddress(Own(address)));
   addresses_.push_back(address);
@@ -102,9 +106,11 @@ absl::Status NetMonitor::AddAddress(const IpAddress& address) {
 }
 
 absl::Status NetMonitor::AddRoute(const Prefix& prefix) {
-  if (!MayRoute(prefix)) return PermissionDenied("route ", prefix.ToString(), ": wider than any mesh may take");
+  if (!MayRoute(prefix))
+    return PermissionDenied("route ", prefix.ToString(), ": wider than any mesh may take");
   if (routes_.size() >= kRoutesMax) {
-    return ResourceExhausted("route ", prefix.ToString(), ": an interface takes at most ", kRoutesMax);
+    return ResourceExhausted(
+        "route ", prefix.ToString(), ": an interface takes at most ", kRoutesMax);
   }
   AQ_RETURN_IF_ERROR(writer_->AddRoute(Own(prefix)));
   routes_.push_back(prefix);
@@ -119,11 +125,13 @@ absl::StatusOr<net::State> NetMonitor::ReadBack() {
   net::State state{.up = link.up, .mtu = link.mtu, .addresses = {}, .routes = {}};
   for (const os::InterfaceAddress& a : addresses) {
     // The kernel gives every interface a link-local address of its own.
-    if (const auto p = Prefix::Make(a.address, a.length); p && !IsLinkLocal(a.address)) state.addresses.push_back(*p);
+    if (const auto p = Prefix::Make(a.address, a.length); p && !IsLinkLocal(a.address))
+      state.addresses.push_back(*p);
   }
   for (const os::Route& r : routes) state.routes.push_back(r.destination);
   if (state.addresses.size() > kAddressesMax || state.routes.size() > kRoutesMax) {
-    return ResourceExhausted("interface ", link.name, ": holds more addresses or routes than we ever put there");
+    return ResourceExhausted(
+        "interface ", link.name, ": holds more addresses or routes than we ever put there");
   }
   return state;
 }
@@ -133,9 +141,12 @@ absl::StatusOr<net::Addresses> NetMonitor::MachineAddresses() {
   AQ_ASSIGN_OR_RETURN(const auto addresses, reader_->Addresses());
   net::Addresses out;
   for (const os::InterfaceAddress& a : addresses) {
-    const auto link = std::find_if(links.begin(), links.end(), [&](const os::Link& l) { return l.index == a.ifindex; });
-    const bool usable = link != links.end() && link->up && !link->name.starts_with("aq") && a.ifindex != ifindex_;
-    if (usable && IsReachableAddress(a.address) && out.list.size() < kMachineAddressesMax) out.list.push_back(a.address);
+    const auto link = std::find_if(
+        links.begin(), links.end(), [&](const os::Link& l) { return l.index == a.ifindex; });
+    const bool usable =
+        link != links.end() && link->up && !link->name.starts_with("aq") && a.ifindex != ifindex_;
+    if (usable && IsReachableAddress(a.address) && out.list.size() < kMachineAddressesMax)
+      out.list.push_back(a.address);
   }
   return out;
 }
@@ -146,7 +157,8 @@ os::InterfaceAddress NetMonitor::Own(const IpAddress& address) const {
 
 os::Route NetMonitor::Own(const Prefix& prefix) const {
   os::Route route{.destination = prefix, .ifindex = ifindex_};
-  // "src": without it the kernel may choose an address of another interface, which peers would refuse.
+  // "src": without it the kernel may choose an address of another interface, which peers would
+  // refuse.
   for (const IpAddress& a : addresses_) {
     if (a.is_v6() == prefix.address.is_v6()) {
       route.preferred_source = a;
@@ -159,7 +171,8 @@ os::Route NetMonitor::Own(const Prefix& prefix) const {
 void NetMonitor::Undo() {
   // What is gone already, with the interface as a rule, needs no undoing: results do not matter.
   for (auto p = routes_.rbegin(); p != routes_.rend(); ++p) (void)writer_->RemoveRoute(Own(*p));
-  for (auto a = addresses_.rbegin(); a != addresses_.rend(); ++a) (void)writer_->RemoveAddress(Own(*a));
+  for (auto a = addresses_.rbegin(); a != addresses_.rend(); ++a)
+    (void)writer_->RemoveAddress(Own(*a));
   if (ifindex_ != 0) (void)writer_->SetUp(ifindex_, false);
   routes_.clear();
   addresses_.clear();

@@ -1,5 +1,6 @@
-// The monitor: carries out the few changes of the kernel's tables that the engine may ask for, on its own
-// interface and under its own route protocol, and takes all of them back when the engine goes.
+// The monitor: carries out the few changes of the kernel's tables that the engine may ask for, on
+// its own interface and under its own route protocol, and takes all of them back when the engine
+// goes.
 // Spec:   spec/reliability.md §5 (aqmesh-net); spec/authority.md F (read back by another path).
 // Bounds: those of net_protocol.h; one interface; nothing of another interface is ever changed.
 // Thread: one; Serve blocks. Errors: each request's own in its answer; Serve's are the end.
@@ -19,7 +20,8 @@ class NetMonitor {
  public:
   static absl::StatusOr<std::unique_ptr<NetMonitor>> Open();
 
-  // Answers requests on `fd` until the engine closes it (OK) or breaks the protocol. Undoes on the way out.
+  // Answers requests on `fd` until the engine closes it (OK) or breaks the protocol. Undoes on the
+  // way out.
   absl::Status Serve(int fd);
 
  private:
@@ -37,7 +39,8 @@ class NetMonitor {
   void Undo();
 
   std::unique_ptr<os::Netlink> writer_;
-  std::unique_ptr<os::Netlink> reader_;  // another socket: what the first one claims is not believed
+  std::unique_ptr<os::Netlink>
+      reader_;  // another socket: what the first one claims is not believed
   NetOrder order_;
   uint32_t ifindex_ = 0;
   std::vector<IpAddress> addresses_;  // put there by us, in order

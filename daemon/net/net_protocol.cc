@@ -12,8 +12,19 @@ using namespace net;  // NOLINT(google-build-using-namespace): the messages of t
 namespace {
 
 enum Kind : uint8_t {
-  kOpenTun = 1, kSetUp, kAddAddress, kRemoveAddress, kAddRoute, kRemoveRoute, kReadBack, kMachineAddresses,
-  kDone = 65, kFailed, kTun, kState, kAddresses,
+  kOpenTun = 1,
+  kSetUp,
+  kAddAddress,
+  kRemoveAddress,
+  kAddRoute,
+  kRemoveRoute,
+  kReadBack,
+  kMachineAddresses,
+  kDone = 65,
+  kFailed,
+  kTun,
+  kState,
+  kAddresses,
 };
 constexpr size_t kNameMax = 15;
 constexpr size_t kTextMax = 1024;
@@ -114,9 +125,11 @@ class Cursor {
 };
 
 bool IsInterfaceName(std::string_view name) {
-  return !name.empty() && name.size() <= kNameMax && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == '%';
-  });
+  return !name.empty() && name.size() <= kNameMax &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+                  c == '.' || c == '%';
+         });
 }
 
 }  // namespace
@@ -194,32 +207,20 @@ absl::StatusOr<Request> ParseRequest(ByteView bytes) {
       out = m;
       break;
     }
-    case kSetUp:
-      out = SetUp{in.Flag()};
-      break;
-    case kAddAddress:
-      out = AddAddress{in.Address()};
-      break;
-    case kRemoveAddress:
-      out = RemoveAddress{in.Address()};
-      break;
-    case kAddRoute:
-      out = AddRoute{in.ReadPrefix()};
-      break;
-    case kRemoveRoute:
-      out = RemoveRoute{in.ReadPrefix()};
-      break;
-    case kReadBack:
-      out = ReadBack{};
-      break;
-    case kMachineAddresses:
-      out = MachineAddresses{};
-      break;
+    case kSetUp: out = SetUp{in.Flag()}; break;
+    case kAddAddress: out = AddAddress{in.Address()}; break;
+    case kRemoveAddress: out = RemoveAddress{in.Address()}; break;
+    case kAddRoute: out = AddRoute{in.ReadPrefix()}; break;
+    case kRemoveRoute: out = RemoveRoute{in.ReadPrefix()}; break;
+    case kReadBack: out = ReadBack{}; break;
+    case kMachineAddresses: out = MachineAddresses{}; break;
     default:
-      return InvalidArgument("request of kind ", static_cast<unsigned>(kind), ": there is no such kind");
+      return InvalidArgument(
+          "request of kind ", static_cast<unsigned>(kind), ": there is no such kind");
   }
   if (!out || !in.End()) {
-    return InvalidArgument("request of kind ", static_cast<unsigned>(kind), ": cut, too long or out of range");
+    return InvalidArgument(
+        "request of kind ", static_cast<unsigned>(kind), ": cut, too long or out of range");
   }
   return *std::move(out);
 }
@@ -229,9 +230,7 @@ absl::StatusOr<Reply> ParseReply(ByteView bytes) {
   const uint8_t kind = in.Number<uint8_t>();
   std::optional<Reply> out;
   switch (kind) {
-    case kDone:
-      out = Done{};
-      break;
+    case kDone: out = Done{}; break;
     case kFailed: {
       const uint8_t code = in.Number<uint8_t>();
       std::string text = in.Text(kTextMax);
@@ -254,13 +253,16 @@ absl::StatusOr<Reply> ParseReply(ByteView bytes) {
       break;
     }
     case kAddresses:
-      out = Addresses{in.List<IpAddress>(kMachineAddressesMax, [](Cursor& c) { return c.Address(); })};
+      out = Addresses{
+          in.List<IpAddress>(kMachineAddressesMax, [](Cursor& c) { return c.Address(); })};
       break;
     default:
-      return InvalidArgument("reply of kind ", static_cast<unsigned>(kind), ": there is no such kind");
+      return InvalidArgument(
+          "reply of kind ", static_cast<unsigned>(kind), ": there is no such kind");
   }
   if (!out || !in.End()) {
-    return InvalidArgument("reply of kind ", static_cast<unsigned>(kind), ": cut, too long or out of range");
+    return InvalidArgument(
+        "reply of kind ", static_cast<unsigned>(kind), ": cut, too long or out of range");
   }
   return *std::move(out);
 }

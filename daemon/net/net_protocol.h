@@ -1,8 +1,9 @@
-// What aqmeshd and aqmesh-net say to each other: a closed set of messages over one SOCK_SEQPACKET pair, and
-// the order in which they may come. aqmesh-net holds CAP_NET_ADMIN; whoever owns aqmeshd gets these
-// messages and nothing else.
+// What aqmeshd and aqmesh-net say to each other: a closed set of messages over one SOCK_SEQPACKET
+// pair, and the order in which they may come. aqmesh-net holds CAP_NET_ADMIN; whoever owns aqmeshd
+// gets these messages and nothing else.
 // Spec:   spec/reliability.md §5 (processes): closed enum, allowed-order state machine.
-// Wire:   one message a packet: u8 kind, then its fields, big endian. address = u8 size (4 or 16) || bytes;
+// Wire:   one message a packet: u8 kind, then its fields, big endian. address = u8 size (4 or 16)
+// || bytes;
 //         prefix = address || u8 length; list = u16 count || items; text = u16 size || bytes.
 //           request  1 OPEN_TUN mtu u32 || name text      2 SET_UP u8
 //                    3 ADD_ADDRESS address                4 REMOVE_ADDRESS address
@@ -14,7 +15,8 @@
 //                   69 ADDRESSES list
 // Bounds: kAddressesMax own addresses (host prefixes), kRoutesMax routes, none wider than MayRoute allows,
 //         kMachineAddressesMax addresses of the machine.
-// Thread: values. Errors: InvalidArgument naming the message; the parser reads all bytes or nothing.
+// Thread: values. Errors: InvalidArgument naming the message; the parser reads all bytes or
+// nothing.
 #ifndef AQMESH_DAEMON_NET_NET_PROTOCOL_H_
 #define AQMESH_DAEMON_NET_NET_PROTOCOL_H_
 
@@ -68,8 +70,14 @@ struct ReadBack {
 struct MachineAddresses {
   bool operator==(const MachineAddresses&) const = default;
 };
-using Request =
-    std::variant<OpenTun, SetUp, AddAddress, RemoveAddress, AddRoute, RemoveRoute, ReadBack, MachineAddresses>;
+using Request = std::variant<OpenTun,
+                             SetUp,
+                             AddAddress,
+                             RemoveAddress,
+                             AddRoute,
+                             RemoveRoute,
+                             ReadBack,
+                             MachineAddresses>;
 
 // ---- replies ----
 struct Done {
@@ -93,7 +101,8 @@ struct State {
   std::vector<Prefix> routes;
   bool operator==(const State&) const = default;
 };
-// Addresses under which others might reach this machine: no loopback, link-local or aqmesh interface.
+// Addresses under which others might reach this machine: no loopback, link-local or aqmesh
+// interface.
 struct Addresses {
   std::vector<IpAddress> list;
   bool operator==(const Addresses&) const = default;
@@ -107,15 +116,15 @@ Bytes Encode(const net::Reply& reply);
 absl::StatusOr<net::Request> ParseRequest(ByteView bytes);
 absl::StatusOr<net::Reply> ParseReply(ByteView bytes);
 
-// No default route and nothing that would swallow an internet: at least /8 (IPv4) or /16 (IPv6) long,
-// unicast, not loopback or link-local.
+// No default route and nothing that would swallow an internet: at least /8 (IPv4) or /16 (IPv6)
+// long, unicast, not loopback or link-local.
 bool MayRoute(const Prefix& prefix);
 
 // Could others reach this machine under it? Not loopback, link-local, multicast or unspecified.
 bool IsReachableAddress(const IpAddress& address);
 
-// Which request may come now. One that may not means that the other process is not ours any more: the
-// monitor undoes what it did and exits.
+// Which request may come now. One that may not means that the other process is not ours any more:
+// the monitor undoes what it did and exits.
 class NetOrder {
  public:
   // nullptr: in order, and counted. Else which rule it broke.

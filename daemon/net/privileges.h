@@ -11,11 +11,12 @@
 
 namespace aqmesh::daemon {
 
-bool HasNetAdmin();                // effective now
-absl::Status KeepOnlyNetAdmin();   // PermissionDenied if it is not held
-absl::Status DropCapabilities();   // all of them
-// Where we are root and `state` belongs to the user `aqmesh`: makes the directory of `socket` that user's, and
-// becomes it. Capabilities go with root. Elsewhere nothing happens. Says who we are then.
+bool HasNetAdmin();               // effective now
+absl::Status KeepOnlyNetAdmin();  // PermissionDenied if it is not held
+absl::Status DropCapabilities();  // all of them
+// Where we are root and `state` belongs to the user `aqmesh`: makes the directory of `socket` that
+// user's, and becomes it. Capabilities go with root. Elsewhere nothing happens. Says who we are
+// then.
 absl::StatusOr<std::string> BecomeServiceUser(const std::string& state, const std::string& socket);
 // No new privileges, no core file, no ptrace by our own user, no group or world bits on new files.
 absl::Status Seal();

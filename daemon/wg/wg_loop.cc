@@ -24,7 +24,16 @@ constexpr int kMovedPollMs = 1000;  // how soon changes in another network names
 constexpr int kEventsMax = 16;
 
 // What epoll gives back. Clients are found by descriptor, above kTagClient.
-enum Tag : uint32_t { kTagTun, kTagUdp4, kTagUdp6, kTagListener, kTagLinks, kTagSignals, kTagSocketFile, kTagClient };
+enum Tag : uint32_t {
+  kTagTun,
+  kTagUdp4,
+  kTagUdp6,
+  kTagListener,
+  kTagLinks,
+  kTagSignals,
+  kTagSocketFile,
+  kTagClient
+};
 
 os::LocalSource ToOs(const wireguard::Source& s) {
   return s.known ? os::LocalSource{.address = s.address, .ifindex = s.ifindex} : os::LocalSource{};
@@ -81,17 +90,21 @@ absl::StatusOr<std::unique_ptr<WgLoop>> WgLoop::Create(const Options& options) {
   if (options.uapi_fd) {
     AQ_ASSIGN_OR_RETURN(listener, os::UnixListener::Adopt(os::Fd(*options.uapi_fd), path));
   } else {
-    AQ_ASSIGN_OR_RETURN(listener, os::UnixListener::Listen({.path = path,
-                                                            .mode = 0700,  // what a umask of 077 leaves
-                                                            .directory_mode = 0755,
-                                                            .stale_advice = "stop the program that serves this interface"}));
+    AQ_ASSIGN_OR_RETURN(
+        listener,
+        os::UnixListener::Listen({.path = path,
+                                  .mode = 0700,  // what a umask of 077 leaves
+                                  .directory_mode = 0755,
+                                  .stale_advice = "stop the program that serves this interface"}));
   }
-  return std::unique_ptr<WgLoop>(new WgLoop(options.log, std::move(tun), std::move(listener), std::move(name)));
+  return std::unique_ptr<WgLoop>(
+      new WgLoop(options.log, std::move(tun), std::move(listener), std::move(name)));
 }
 
 void WgLoop::Log(LogLevel level, std::string_view text) const {
   if (level <= log_) {
-    std::fprintf(stderr, "aqmesh-wg %s: %.*s\n", name_.c_str(), static_cast<int>(text.size()), text.data());
+    std::fprintf(
+        stderr, "aqmesh-wg %s: %.*s\n", name_.c_str(), static_cast<int>(text.size()), text.data());
   }
 }
 
@@ -106,7 +119,8 @@ absl::Status WgLoop::Watch(int fd, uint32_t tag, uint32_t events) {
   epoll_event e{};
   e.events = events;
   e.data.u32 = tag;
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &e) < 0) return os::ErrnoStatus(errno, "watching a descriptor");
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &e) < 0)
+    return os::ErrnoStatus(errno, "watching a descriptor");
   return absl::OkStatus();
 }
 
@@ -128,8 +142,9 @@ absl::Status WgLoop::OpenEvents() {
   signals_ = os::Fd(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
   if (!signals_.valid()) return os::ErrnoStatus(errno, "opening a signal descriptor");
   inotify_ = os::Fd(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
-  if (!inotify_.valid() ||
-      ::inotify_add_watch(inotify_.get(), listener_->path().c_str(), IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF) < 0) {
+  if (!inotify_.valid() || ::inotify_add_watch(inotify_.get(),
+                                               listener_->path().c_str(),
+                                               IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF) < 0) {
     return os::ErrnoStatus(errno, Join("watching the socket file ", listener_->path()));
   }
   AQ_ASSIGN_OR_RETURN(link_watch_, os::LinkWatch::Open());
@@ -181,21 +196,16 @@ absl::Status WgLoop::Run() {
 
 void WgLoop::OnEvent(uint32_t tag, uint32_t events) {
   switch (tag) {
-    case kTagUdp4:
-      return OnUdpReadable(os::Family::kV4);
-    case kTagUdp6:
-      return OnUdpReadable(os::Family::kV6);
-    case kTagListener:
-      return OnNewClient();
-    case kTagLinks:
-      return OnLinkEvents();
-    case kTagSignals:
-      return Stop("told by a signal");
-    case kTagSocketFile:
-      return OnSocketFileEvent();
+    case kTagUdp4: return OnUdpReadable(os::Family::kV4);
+    case kTagUdp6: return OnUdpReadable(os::Family::kV6);
+    case kTagListener: return OnNewClient();
+    case kTagLinks: return OnLinkEvents();
+    case kTagSignals: return Stop("told by a signal");
+    case kTagSocketFile: return OnSocketFileEvent();
     default:
       for (const auto& client : clients_) {
-        if (kTagClient + static_cast<uint32_t>(client->fd.get()) == tag) return OnClient(*client, events);
+        if (kTagClient + static_cast<uint32_t>(client->fd.get()) == tag)
+          return OnClient(*client, events);
       }
   }
 }
@@ -221,7 +231,8 @@ void WgLoop::OnUdpReadable(os::Family family) {
   const Now now = os::ReadNow();
   for (const os::Datagram& d : received_) {
     // What it was worth is counted in the device; outside, silence.
-    (void)device_.OnDatagram(now, {.bytes = d.bytes, .from = d.remote, .at = FromOs(d.local), .tos = d.tos}, out_);
+    (void)device_.OnDatagram(
+        now, {.bytes = d.bytes, .from = d.remote, .at = FromOs(d.local), .tos = d.tos}, out_);
   }
   Flush(out_);
 }
@@ -230,7 +241,8 @@ void WgLoop::Flush(wireguard::Outbox& out) {
   if (udp_ != nullptr && !out.datagrams.empty()) {
     outgoing_.clear();
     for (const wireguard::OutDatagram& d : out.datagrams) {
-      outgoing_.push_back({.bytes = out.bytes(d), .remote = d.to, .local = ToOs(d.from), .tos = d.tos});
+      outgoing_.push_back(
+          {.bytes = out.bytes(d), .remote = d.to, .local = ToOs(d.from), .tos = d.tos});
     }
     udp_->Send(outgoing_);
   }
@@ -277,15 +289,18 @@ int WgLoop::BindUdp(uint16_t port) {
   auto fresh = os::UdpPair::Open({.port = port, .mark = fwmark_});
   if (!fresh.ok()) {
     Log(LogLevel::kError, Text(fresh.status()));
-    return absl::IsAlreadyExists(fresh.status()) ? wireguard::kUapiAddressInUse : wireguard::kUapiIo;
+    return absl::IsAlreadyExists(fresh.status()) ? wireguard::kUapiAddressInUse
+                                                 : wireguard::kUapiIo;
   }
   CloseUdp();
   udp_ = *std::move(fresh);
   wanted_port_ = udp_->port();
   device_.SetBoundPort(udp_->port());
-  for (const auto& [family, tag] : {std::pair{os::Family::kV4, kTagUdp4}, std::pair{os::Family::kV6, kTagUdp6}}) {
+  for (const auto& [family, tag] :
+       {std::pair{os::Family::kV4, kTagUdp4}, std::pair{os::Family::kV6, kTagUdp6}}) {
     if (udp_->fd(family) < 0) continue;
-    if (const absl::Status s = Watch(udp_->fd(family), tag, EPOLLIN); !s.ok()) Log(LogLevel::kError, Text(s));
+    if (const absl::Status s = Watch(udp_->fd(family), tag, EPOLLIN); !s.ok())
+      Log(LogLevel::kError, Text(s));
   }
   return 0;
 }
@@ -328,8 +343,10 @@ void WgLoop::OnNewClient() {
   os::Fd fd = listener_->Accept();
   if (!fd.valid() || clients_.size() >= kClientsMax) return;  // one too many is closed at once
   const uint32_t tag = kTagClient + static_cast<uint32_t>(fd.get());
-  if (const absl::Status s = Watch(fd.get(), tag, EPOLLIN); !s.ok()) return Log(LogLevel::kError, Text(s));
-  clients_.push_back(std::make_unique<Client>(std::move(fd), device_, [this](wireguard::Outbox& out) { return ApplySettings(out); }));
+  if (const absl::Status s = Watch(fd.get(), tag, EPOLLIN); !s.ok())
+    return Log(LogLevel::kError, Text(s));
+  clients_.push_back(std::make_unique<Client>(
+      std::move(fd), device_, [this](wireguard::Outbox& out) { return ApplySettings(out); }));
 }
 
 void WgLoop::OnClient(Client& client, uint32_t events) {
@@ -342,13 +359,15 @@ void WgLoop::OnClient(Client& client, uint32_t events) {
       return;
     }
     if (n > 0) {
-      client.closing = !client.session.OnBytes(os::ReadNow(), ByteView(buffer).first(static_cast<size_t>(n)), client.reply);
+      client.closing = !client.session.OnBytes(
+          os::ReadNow(), ByteView(buffer).first(static_cast<size_t>(n)), client.reply);
       sodium_memzero(buffer.data(), static_cast<size_t>(n));
       FollowInterface();  // a port that was taken may now be free, or another
     }
   }
   while (!client.reply.empty()) {
-    const ssize_t n = ::send(client.fd.get(), client.reply.data(), client.reply.size(), MSG_NOSIGNAL);
+    const ssize_t n =
+        ::send(client.fd.get(), client.reply.data(), client.reply.size(), MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) {
       client.closed = errno != EAGAIN;

@@ -1,7 +1,9 @@
-// The shell of one plain WireGuard device: TUN, UDP sockets and configuration socket around wireguard::Device.
+// The shell of one plain WireGuard device: TUN, UDP sockets and configuration socket around
+// wireguard::Device.
 // Spec:   spec/wire.md §2 (program convention: when to exit, what to remove), §4 (offloads).
 // Bounds: kClientsMax configuration connections; per turn one recvmmsg a family and kTunReadsMax TUN reads.
-// Thread: one. Create, then fork if wanted (nothing is threaded, no event descriptor is open yet), then Run.
+// Thread: one. Create, then fork if wanted (nothing is threaded, no event descriptor is open yet),
+// then Run.
 // Errors: Create: what, where, mend. Run: OK when told to stop (signal, interface or socket file deleted).
 #ifndef AQMESH_DAEMON_WG_WG_LOOP_H_
 #define AQMESH_DAEMON_WG_WG_LOOP_H_
@@ -39,7 +41,9 @@ class WgLoop {
   ~WgLoop();
 
   absl::Status Run();
-  void Abandon() { listener_->Abandon(); }  // in the parent of a fork: the child removes the socket file
+  void Abandon() {
+    listener_->Abandon();
+  }  // in the parent of a fork: the child removes the socket file
   const std::string& interface() const { return name_; }
 
  private:
@@ -47,7 +51,10 @@ class WgLoop {
   static constexpr size_t kClientsMax = 32;
   static constexpr size_t kTunReadsMax = 8;
 
-  WgLoop(LogLevel log, std::unique_ptr<os::Tun> tun, std::unique_ptr<os::UnixListener> listener, std::string name);
+  WgLoop(LogLevel log,
+         std::unique_ptr<os::Tun> tun,
+         std::unique_ptr<os::UnixListener> listener,
+         std::string name);
   absl::Status OpenEvents();
   absl::Status Watch(int fd, uint32_t tag, uint32_t events);
   void Rewatch(int fd, uint32_t tag, uint32_t events);
@@ -62,8 +69,8 @@ class WgLoop {
   void OnClient(Client& client, uint32_t events);
   void DropClosedClients();
 
-  void FollowInterface();       // its up state and MTU
-  int BindUdp(uint16_t port);   // 0 or the magnitude of an errno for the configuration protocol
+  void FollowInterface();      // its up state and MTU
+  int BindUdp(uint16_t port);  // 0 or the magnitude of an errno for the configuration protocol
   void CloseUdp();
   int ApplySettings(wireguard::Outbox& out);  // listen_port and fwmark, then Flush
   void Flush(wireguard::Outbox& out);         // datagrams and TUN packets; clears it

@@ -19,10 +19,14 @@ struct NewKeyOptions {
 // Neither copied nor moved: the Signer it lends points into it. `store` outlives it.
 class FileSigner {
  public:
-  // Counter first, key second: a crash between the two leaves a counter without a key, never the reverse.
-  static absl::StatusOr<std::unique_ptr<FileSigner>> Create(KeyStore& store, std::string_view name, Rng& rng,
+  // Counter first, key second: a crash between the two leaves a counter without a key, never the
+  // reverse.
+  static absl::StatusOr<std::unique_ptr<FileSigner>> Create(KeyStore& store,
+                                                            std::string_view name,
+                                                            Rng& rng,
                                                             const NewKeyOptions& options);
-  static absl::StatusOr<std::unique_ptr<FileSigner>> Open(KeyStore& store, std::string_view name,
+  static absl::StatusOr<std::unique_ptr<FileSigner>> Open(KeyStore& store,
+                                                          std::string_view name,
                                                           std::string_view passphrase = {});
 
   const Signer& signer() const { return *signer_; }

@@ -23,9 +23,12 @@ struct KeyFile {
 };
 
 absl::StatusOr<std::string> FileOf(std::string_view name) {
-  const bool good = !name.empty() && name.size() <= 32 &&
-                    name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string_view::npos;
-  if (!good) return InvalidArgument("key name `", name, "`: write up to 32 lower-case letters, digits and dashes");
+  const bool good =
+      !name.empty() && name.size() <= 32 &&
+      name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string_view::npos;
+  if (!good)
+    return InvalidArgument(
+        "key name `", name, "`: write up to 32 lower-case letters, digits and dashes");
   return Join(name, ".key");
 }
 
@@ -33,11 +36,12 @@ std::string Head(bool x25519, ByteView public_key) {
   return Join(kBegin, "kind ", x25519 ? "x25519" : "ed25519", "\npublic ", ToHex(public_key), "\n");
 }
 
-// The value of the line "word value\n" at the front of text, taken off; nullopt and nothing taken otherwise.
+// The value of the line "word value\n" at the front of text, taken off; nullopt and nothing taken
+// otherwise.
 std::optional<std::string_view> Take(std::string_view& text, std::string_view word) {
   const size_t newline = text.find('\n');
-  if (newline == std::string_view::npos || newline <= word.size() || text.substr(0, word.size()) != word ||
-      text[word.size()] != ' ') {
+  if (newline == std::string_view::npos || newline <= word.size() ||
+      text.substr(0, word.size()) != word || text[word.size()] != ' ') {
     return std::nullopt;
   }
   const std::string_view value = text.substr(word.size() + 1, newline - word.size() - 1);
@@ -70,14 +74,16 @@ bool ParseKdf(std::string_view text, KeyFile& out) {
 }
 
 absl::StatusOr<KeyFile> Parse(std::string_view text, std::string_view file) {
-  const absl::Status damaged = DataLoss(file, " is no key file of ours, or damaged; restore it from a backup");
+  const absl::Status damaged =
+      DataLoss(file, " is no key file of ours, or damaged; restore it from a backup");
   KeyFile out;
   std::string_view rest = text;
   if (rest.substr(0, kBegin.size()) != kBegin) return damaged;
   rest.remove_prefix(kBegin.size());
   const std::optional<std::string_view> kind = Take(rest, "kind");
   const std::optional<std::string_view> public_key = Take(rest, "public");
-  if (!kind.has_value() || !public_key.has_value() || (*kind != "ed25519" && *kind != "x25519")) return damaged;
+  if (!kind.has_value() || !public_key.has_value() || (*kind != "ed25519" && *kind != "x25519"))
+    return damaged;
   out.info.x25519 = *kind == "x25519";
   const std::optional<Bytes> raw = FromHex(*public_key);
   if (!raw.has_value() || raw->size() != 32) return damaged;
@@ -88,7 +94,9 @@ absl::StatusOr<KeyFile> Parse(std::string_view text, std::string_view file) {
     out.head = text.substr(0, text.size() - rest.size());
     const std::optional<std::string_view> sealed = Take(rest, "sealed");
     const std::optional<Bytes> box = FromHex(sealed.value_or(""));
-    if (!ParseKdf(*kdf, out) || !box.has_value() || box->size() != kNonceSize + 32 + crypto::kTagSize) return damaged;
+    if (!ParseKdf(*kdf, out) || !box.has_value() ||
+        box->size() != kNonceSize + 32 + crypto::kTagSize)
+      return damaged;
     out.sealed = *box;
   } else {
     const std::optional<std::string_view> secret = Take(rest, "secret");
@@ -98,28 +106,42 @@ absl::StatusOr<KeyFile> Parse(std::string_view text, std::string_view file) {
   return rest == kEnd ? absl::StatusOr<KeyFile>(std::move(out)) : damaged;
 }
 
-absl::StatusOr<Secret<32>> Stretch(std::string_view passphrase, uint64_t ops, uint64_t bytes, ByteView salt) {
+absl::StatusOr<Secret<32>> Stretch(std::string_view passphrase,
+                                   uint64_t ops,
+                                   uint64_t bytes,
+                                   ByteView salt) {
   Secret<32> key;
-  if (crypto_pwhash_argon2id(key.data(), 32, passphrase.data(), passphrase.size(), salt.data(), ops,
-                             static_cast<size_t>(bytes), crypto_pwhash_argon2id_ALG_ARGON2ID13) != 0) {
-    return ResourceExhausted("the passphrase needs ", bytes >> 20, " MiB of memory; free some and try again");
+  if (crypto_pwhash_argon2id(key.data(),
+                             32,
+                             passphrase.data(),
+                             passphrase.size(),
+                             salt.data(),
+                             ops,
+                             static_cast<size_t>(bytes),
+                             crypto_pwhash_argon2id_ALG_ARGON2ID13) != 0) {
+    return ResourceExhausted(
+        "the passphrase needs ", bytes >> 20, " MiB of memory; free some and try again");
   }
   return key;
 }
 
 std::string SecretHex(ByteView secret) {
   std::string out(2 * secret.size() + 1, '\0');
-  sodium_bin2hex(out.data(), out.size(), secret.data(), secret.size());  // constant time, unlike a table
+  sodium_bin2hex(
+      out.data(), out.size(), secret.data(), secret.size());  // constant time, unlike a table
   out.pop_back();
   return out;
 }
 
-absl::StatusOr<Secret<32>> Unlock(const KeyFile& key, std::string_view file, std::string_view passphrase) {
+absl::StatusOr<Secret<32>> Unlock(const KeyFile& key,
+                                  std::string_view file,
+                                  std::string_view passphrase) {
   Secret<32> secret;
   if (!key.info.sealed) {
     size_t size = 0;
     const char* end = nullptr;
-    if (sodium_hex2bin(secret.data(), 32, key.secret.data(), key.secret.size(), nullptr, &size, &end) != 0 ||
+    if (sodium_hex2bin(
+            secret.data(), 32, key.secret.data(), key.secret.size(), nullptr, &size, &end) != 0 ||
         size != 32 || end != key.secret.data() + key.secret.size()) {
       return DataLoss(file, " is damaged; restore it from a backup");
     }
@@ -128,7 +150,10 @@ absl::StatusOr<Secret<32>> Unlock(const KeyFile& key, std::string_view file, std
   if (passphrase.empty()) return Unauthenticated(file, " is sealed; a passphrase is needed");
   AQ_ASSIGN_OR_RETURN(const Secret<32> wrap, Stretch(passphrase, key.ops, key.bytes, key.salt));
   const ByteView box = key.sealed;
-  if (!crypto::XAeadOpen(wrap.view(), box.first(kNonceSize), box.subspan(kNonceSize), AsBytes(key.head),
+  if (!crypto::XAeadOpen(wrap.view(),
+                         box.first(kNonceSize),
+                         box.subspan(kNonceSize),
+                         AsBytes(key.head),
                          secret.mutable_view())) {
     return Unauthenticated(file, ": wrong passphrase (or the file was altered); try again");
   }
@@ -166,30 +191,46 @@ absl::Status KeyStore::SaveX25519(std::string_view name, const crypto::X25519Pri
   return dir_.Write(file, text.view(), PrivateDir::Replace::kNever);
 }
 
-absl::Status KeyStore::SealEd25519(std::string_view name, const crypto::Ed25519Seed& seed,
-                                   std::string_view passphrase, KdfCost cost, Rng& rng) {
+absl::Status KeyStore::SealEd25519(std::string_view name,
+                                   const crypto::Ed25519Seed& seed,
+                                   std::string_view passphrase,
+                                   KdfCost cost,
+                                   Rng& rng) {
   AQ_ASSIGN_OR_RETURN(const std::string file, FileOf(name));
   if (passphrase.empty()) return InvalidArgument("an empty passphrase seals nothing; choose one");
   const bool moderate = cost == KdfCost::kModerate;
-  const uint64_t ops = moderate ? crypto_pwhash_argon2id_OPSLIMIT_MODERATE : crypto_pwhash_argon2id_OPSLIMIT_INTERACTIVE;
-  const uint64_t bytes = moderate ? crypto_pwhash_argon2id_MEMLIMIT_MODERATE : crypto_pwhash_argon2id_MEMLIMIT_INTERACTIVE;
+  const uint64_t ops = moderate ? crypto_pwhash_argon2id_OPSLIMIT_MODERATE
+                                : crypto_pwhash_argon2id_OPSLIMIT_INTERACTIVE;
+  const uint64_t bytes = moderate ? crypto_pwhash_argon2id_MEMLIMIT_MODERATE
+                                  : crypto_pwhash_argon2id_MEMLIMIT_INTERACTIVE;
   const std::array<uint8_t, kSaltSize> salt = rng.Array<kSaltSize>();
   const std::array<uint8_t, kNonceSize> nonce = rng.Array<kNonceSize>();
   AQ_ASSIGN_OR_RETURN(const Secret<32> wrap, Stretch(passphrase, ops, bytes, salt));
-  const std::string head = Join(Head(false, crypto::Ed25519Public(seed)), "kdf argon2id ", ops, " ", bytes, " ", ToHex(salt), "\n");
+  const std::string head = Join(Head(false, crypto::Ed25519Public(seed)),
+                                "kdf argon2id ",
+                                ops,
+                                " ",
+                                bytes,
+                                " ",
+                                ToHex(salt),
+                                "\n");
   std::array<uint8_t, 32 + crypto::kTagSize> box;
   crypto::XAeadSeal(wrap.view(), nonce, seed.view(), AsBytes(head), box);
-  return dir_.Write(file, Join(head, "sealed ", ToHex(nonce), ToHex(box), "\n", kEnd), PrivateDir::Replace::kNever);
+  return dir_.Write(file,
+                    Join(head, "sealed ", ToHex(nonce), ToHex(box), "\n", kEnd),
+                    PrivateDir::Replace::kNever);
 }
 
-absl::StatusOr<crypto::Ed25519Seed> KeyStore::LoadEd25519(std::string_view name, std::string_view passphrase) const {
+absl::StatusOr<crypto::Ed25519Seed> KeyStore::LoadEd25519(std::string_view name,
+                                                          std::string_view passphrase) const {
   AQ_ASSIGN_OR_RETURN(const std::string file, FileOf(name));
   AQ_ASSIGN_OR_RETURN(const SecretText text, dir_.Read(file, kKeyFileMax));
   const std::string path = Join(dir_.path(), "/", file);
   AQ_ASSIGN_OR_RETURN(const KeyFile key, Parse(text.view(), path));
   if (key.info.x25519) return InvalidArgument(path, " holds a WireGuard key, not a signing key");
   AQ_ASSIGN_OR_RETURN(crypto::Ed25519Seed seed, Unlock(key, path, passphrase));
-  if (crypto::Ed25519Public(seed).bytes != key.info.public_key) return DataLoss(path, ": its public key is another key's");
+  if (crypto::Ed25519Public(seed).bytes != key.info.public_key)
+    return DataLoss(path, ": its public key is another key's");
   return seed;
 }
 
@@ -198,9 +239,11 @@ absl::StatusOr<crypto::X25519Private> KeyStore::LoadX25519(std::string_view name
   AQ_ASSIGN_OR_RETURN(const SecretText text, dir_.Read(file, kKeyFileMax));
   const std::string path = Join(dir_.path(), "/", file);
   AQ_ASSIGN_OR_RETURN(const KeyFile key, Parse(text.view(), path));
-  if (!key.info.x25519 || key.info.sealed) return InvalidArgument(path, " holds a signing key, not a WireGuard key");
+  if (!key.info.x25519 || key.info.sealed)
+    return InvalidArgument(path, " holds a signing key, not a WireGuard key");
   AQ_ASSIGN_OR_RETURN(crypto::X25519Private secret, Unlock(key, path, {}));
-  if (crypto::X25519Public(secret).bytes != key.info.public_key) return DataLoss(path, ": its public key is another key's");
+  if (crypto::X25519Public(secret).bytes != key.info.public_key)
+    return DataLoss(path, ": its public key is another key's");
   return secret;
 }
 

@@ -1,10 +1,12 @@
-// Key files: Ed25519 seeds (identity, root, enroller) and X25519 statics, one a file, in a private directory.
+// Key files: Ed25519 seeds (identity, root, enroller) and X25519 statics, one a file, in a private
+// directory.
 // Spec:   reliability §5 keys and memory: directory 0700, files 0600, both the user's own; opened without
 //         following links; regular, one link; written aside, fsynced, renamed, directory fsynced.
 // Wire:   text, LF: "-----BEGIN AQMESH PRIVATE KEY-----", "version 1", "kind ed25519|x25519",
 //         "public HEX64", then either "secret HEX64" or
-//         "kdf argon2id OPS BYTES SALT32HEX" and "sealed HEX" = nonce 24 || XChaCha20-Poly1305(seed 32),
-//         its additional data all lines above it; "-----END AQMESH PRIVATE KEY-----". Nothing else is read.
+//         "kdf argon2id OPS BYTES SALT32HEX" and "sealed HEX" = nonce 24 || XChaCha20-Poly1305(seed
+//         32), its additional data all lines above it; "-----END AQMESH PRIVATE KEY-----". Nothing
+//         else is read.
 // Bounds: kKeyFileMax bytes a file; Argon2id at most kKdfOpsMax passes over kKdfBytesMax.
 // Errors: PermissionDenied (owner, mode, links; the mend is a command), NotFound, AlreadyExists,
 //         DataLoss (a damaged file), Unauthenticated (the passphrase), Unavailable (the disk).
@@ -38,11 +40,15 @@ class KeyStore {
   absl::Status SaveEd25519(std::string_view name, const crypto::Ed25519Seed& seed);
   absl::Status SaveX25519(std::string_view name, const crypto::X25519Private& key);
   // The seed under a passphrase (not empty). Salt and nonce come from rng.
-  absl::Status SealEd25519(std::string_view name, const crypto::Ed25519Seed& seed, std::string_view passphrase,
-                           KdfCost cost, Rng& rng);
+  absl::Status SealEd25519(std::string_view name,
+                           const crypto::Ed25519Seed& seed,
+                           std::string_view passphrase,
+                           KdfCost cost,
+                           Rng& rng);
 
   // `passphrase` is needed, and read, only where the file is sealed.
-  absl::StatusOr<crypto::Ed25519Seed> LoadEd25519(std::string_view name, std::string_view passphrase = {}) const;
+  absl::StatusOr<crypto::Ed25519Seed> LoadEd25519(std::string_view name,
+                                                  std::string_view passphrase = {}) const;
   absl::StatusOr<crypto::X25519Private> LoadX25519(std::string_view name) const;
 
   // What can be known without the passphrase.

@@ -1,4 +1,5 @@
-// A directory that only its owner can read, and whole-file reads and writes in it that a crash cannot tear.
+// A directory that only its owner can read, and whole-file reads and writes in it that a crash
+// cannot tear.
 // Spec:   reliability §5: 0700 and 0600, O_NOFOLLOW|O_CLOEXEC, fstat of owner, mode, kind and links; write =
 //         temporary file in the same directory, fsync, rename, fsync of the directory.
 // Bounds: reads refuse files beyond the caller's limit.

@@ -41,16 +41,26 @@ std::pair<std::string_view, std::string_view> SplitBlank(std::string_view text) 
 
 std::string SeqCounter::Print(const Kid& kid, const State& state) {
   const RestrictionHead& r = state.restriction;
-  const std::string lines =
-      Join("aqmesh-seq 1\nkid ", ToHex(kid), "\ne ", state.expansion, "\nr ", r.seq, " ",
-           r.seq == 0 ? "-" : ToHex(r.oid), "\nlast ", r.body.empty() ? "revoke" : std::string(authority::CtxName(r.ctx)),
-           " ", r.body.empty() ? "-" : ToHex(r.body), "\n");
+  const std::string lines = Join("aqmesh-seq 1\nkid ",
+                                 ToHex(kid),
+                                 "\ne ",
+                                 state.expansion,
+                                 "\nr ",
+                                 r.seq,
+                                 " ",
+                                 r.seq == 0 ? "-" : ToHex(r.oid),
+                                 "\nlast ",
+                                 r.body.empty() ? "revoke" : std::string(authority::CtxName(r.ctx)),
+                                 " ",
+                                 r.body.empty() ? "-" : ToHex(r.body),
+                                 "\n");
   return Join(lines, "check ", CheckOf(lines), "\n");
 }
 
 absl::StatusOr<SeqCounter::State> SeqCounter::Parse(const Kid& kid, std::string_view text) {
-  const absl::Status damaged =
-      DataLoss(FileOf(kid), " is damaged; what it counted is unknown, so rotate the key: aqmesh authority rotate");
+  const absl::Status damaged = DataLoss(
+      FileOf(kid),
+      " is damaged; what it counted is unknown, so rotate the key: aqmesh authority rotate");
   State state;
   RestrictionHead& r = state.restriction;
   std::string_view rest = text, version, name, e, head, last;
@@ -75,13 +85,17 @@ absl::StatusOr<SeqCounter::State> SeqCounter::Parse(const Kid& kid, std::string_
     r.ctx = *ctx;
     r.body = *raw;
   }
-  return text == Print(kid, state) ? absl::StatusOr<State>(std::move(state)) : damaged;  // the check with it
+  return text == Print(kid, state) ? absl::StatusOr<State>(std::move(state))
+                                   : damaged;  // the check with it
 }
 
 absl::StatusOr<SeqCounter::State> SeqCounter::Load(const Kid& kid) {
   absl::StatusOr<SecretText> text = dir_->Read(FileOf(kid), kSeqFileMax);
   if (absl::IsNotFound(text.status())) {
-    return FailedPrecondition(dir_->path(), "/", FileOf(kid), " is missing: signing without it could use a number ",
+    return FailedPrecondition(dir_->path(),
+                              "/",
+                              FileOf(kid),
+                              " is missing: signing without it could use a number ",
                               "twice, which peers punish as fraud; put it back, or rotate the key");
   }
   if (!text.ok()) return text.status();
@@ -89,7 +103,10 @@ absl::StatusOr<SeqCounter::State> SeqCounter::Load(const Kid& kid) {
   const auto seen = seen_.find(kid);
   if (seen != seen_.end() && (state.expansion < seen->second.expansion ||
                               state.restriction.seq < seen->second.restriction.seq)) {
-    return DataLoss(dir_->path(), "/", FileOf(kid), " went backwards: was a backup restored? Do not sign with this ",
+    return DataLoss(dir_->path(),
+                    "/",
+                    FileOf(kid),
+                    " went backwards: was a backup restored? Do not sign with this ",
                     "key; rotate it: aqmesh authority rotate");
   }
   seen_.insert_or_assign(kid, state);
@@ -98,7 +115,8 @@ absl::StatusOr<SeqCounter::State> SeqCounter::Load(const Kid& kid) {
 
 absl::Status SeqCounter::Store(const Kid& kid, const State& state, PrivateDir::Replace replace) {
   const std::string text = Print(kid, state);
-  if (text.size() > kSeqFileMax) return ResourceExhausted(FileOf(kid), ": the statement is too long to be kept");
+  if (text.size() > kSeqFileMax)
+    return ResourceExhausted(FileOf(kid), ": the statement is too long to be kept");
   AQ_RETURN_IF_ERROR(dir_->Write(FileOf(kid), text, replace));
   seen_.insert_or_assign(kid, state);
   return absl::OkStatus();
@@ -112,7 +130,8 @@ absl::Status SeqCounter::Create(const Kid& kid) {
 absl::StatusOr<uint64_t> SeqCounter::ReserveExpansion(const Kid& kid) {
   AQ_ASSIGN_OR_RETURN(const Fd lock, dir_->Lock(kLock));
   AQ_ASSIGN_OR_RETURN(State state, Load(kid));
-  if (state.expansion + 1 >= authority::kTerminalSeq) return ResourceExhausted("key ", ToHex(kid), " is out of numbers; rotate it");
+  if (state.expansion + 1 >= authority::kTerminalSeq)
+    return ResourceExhausted("key ", ToHex(kid), " is out of numbers; rotate it");
   ++state.expansion;
   AQ_RETURN_IF_ERROR(Store(kid, state, PrivateDir::Replace::kAlways));
   return state.expansion;
@@ -128,20 +147,31 @@ absl::Status SeqCounter::ReserveRestriction(const Kid& kid, const RestrictionHea
   AQ_ASSIGN_OR_RETURN(const Fd lock, dir_->Lock(kLock));
   AQ_ASSIGN_OR_RETURN(State state, Load(kid));
   if (next.seq != state.restriction.seq + 1 || next.seq >= authority::kTerminalSeq) {
-    return FailedPrecondition("restriction ", next.seq, " does not follow ", state.restriction.seq,
+    return FailedPrecondition("restriction ",
+                              next.seq,
+                              " does not follow ",
+                              state.restriction.seq,
                               ": another process signed meanwhile; try again");
   }
   state.restriction = next;
   return Store(kid, state, PrivateDir::Replace::kAlways);
 }
 
-absl::Status SeqCounter::Raise(const Kid& kid, uint64_t expansion, const RestrictionHead& restriction) {
+absl::Status SeqCounter::Raise(const Kid& kid,
+                               uint64_t expansion,
+                               const RestrictionHead& restriction) {
   AQ_ASSIGN_OR_RETURN(const Fd lock, dir_->Lock(kLock));
   AQ_ASSIGN_OR_RETURN(State state, Load(kid));
   if (restriction.seq > state.restriction.seq ||
-      (restriction.seq != 0 && restriction.seq == state.restriction.seq && restriction.oid != state.restriction.oid)) {
-    return DataLoss("a peer holds restriction ", restriction.seq, " of key ", ToHex(kid), " where the disk knows ",
-                    state.restriction.seq, ": the disk was restored; rotate the key: aqmesh authority rotate");
+      (restriction.seq != 0 && restriction.seq == state.restriction.seq &&
+       restriction.oid != state.restriction.oid)) {
+    return DataLoss("a peer holds restriction ",
+                    restriction.seq,
+                    " of key ",
+                    ToHex(kid),
+                    " where the disk knows ",
+                    state.restriction.seq,
+                    ": the disk was restored; rotate the key: aqmesh authority rotate");
   }
   if (expansion <= state.expansion) return absl::OkStatus();
   if (expansion >= authority::kTerminalSeq) return InvalidArgument("no such number");

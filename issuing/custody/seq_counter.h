@@ -1,7 +1,9 @@
 // The numbers of a signing key, on disk before anything is signed under them.
 // Spec:   spec/objects.md §1 streams; authority A.6: one key per device, fsync before signing, refuse a state
-//         that went backwards (a restored backup would make an honest key look like an equivocator).
-// Wire:   KIDHEX.seq, text, LF: "aqmesh-seq 1", "kid HEX32", "e N", "r N OIDHEX|-", "last CTX BODYHEX|-",
+//         that went backwards (a restored backup would make an honest key look like an
+//         equivocator).
+// Wire:   KIDHEX.seq, text, LF: "aqmesh-seq 1", "kid HEX32", "e N", "r N OIDHEX|-", "last CTX
+// BODYHEX|-",
 //         "check HEX16" = H256("aqmesh/1/seq-file" || the lines above)[0..8).
 // Bounds: one file a key, at most kSeqFileMax bytes.
 // Errors: FailedPrecondition (no file: Create was never called, or it was lost), DataLoss (damaged, or
@@ -24,16 +26,17 @@ class SeqCounter final : public SeqSource {
  public:
   explicit SeqCounter(PrivateDir& dir) : dir_(&dir) {}
 
-  // Once per key, before its first signature (and before its key file exists). AlreadyExists otherwise.
+  // Once per key, before its first signature (and before its key file exists). AlreadyExists
+  // otherwise.
   absl::Status Create(const Kid& kid);
 
   absl::StatusOr<uint64_t> ReserveExpansion(const Kid& kid) override;
   absl::StatusOr<RestrictionHead> LastRestriction(const Kid& kid) override;
   absl::Status ReserveRestriction(const Kid& kid, const RestrictionHead& next) override;
 
-  // A peer holds statements of this key up to these: never number below them. DataLoss if the peer's R head
-  // has our number and another oid, or is ahead of ours: then the disk is a restored one, and stream R
-  // cannot go on without the statements it lost.
+  // A peer holds statements of this key up to these: never number below them. DataLoss if the
+  // peer's R head has our number and another oid, or is ahead of ours: then the disk is a restored
+  // one, and stream R cannot go on without the statements it lost.
   absl::Status Raise(const Kid& kid, uint64_t expansion, const RestrictionHead& restriction);
 
  private:

@@ -86,7 +86,8 @@ absl::Status HeadFile::Create(const std::string& path) {
   close(fd);
   AQ_RETURN_IF_ERROR(written);
   // link, not rename: it never takes the place of a HEAD that another process has just made.
-  if (link(fresh.c_str(), path.c_str()) != 0 && errno != EEXIST) return SystemError("creating", path, errno);
+  if (link(fresh.c_str(), path.c_str()) != 0 && errno != EEXIST)
+    return SystemError("creating", path, errno);
   unlink(fresh.c_str());
   return SyncDirectoryOf(path);
 }
@@ -107,8 +108,10 @@ absl::StatusOr<HeadFile> HeadFile::Open(const std::string& path, bool writable) 
     if (mark && (!newest || mark->commit > newest->commit)) newest = mark;
   }
   if (!newest) {
-    return DataLoss(path, ": neither copy of the log's head is whole: the log cannot be shown to be complete; "
-                    "restore the state directory, or start a new log");
+    return DataLoss(
+        path,
+        ": neither copy of the log's head is whole: the log cannot be shown to be complete; "
+        "restore the state directory, or start a new log");
   }
   file.mark_ = *newest;
   return file;

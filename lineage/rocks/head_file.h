@@ -1,6 +1,6 @@
-// HeadFile: where the log ended when last somebody was told so, kept and synced apart from the log, so
-// that a log which lost its tail is found out.
-// Wire:   two slots, at 0 and 4096, written in turn (commit number mod 2): "aqhead1" 00 || BE64 commit ||
+// HeadFile: where the log ended when last somebody was told so, kept and synced apart from the log,
+// so that a log which lost its tail is found out. Wire:   two slots, at 0 and 4096, written in turn
+// (commit number mod 2): "aqhead1" 00 || BE64 commit ||
 //         BE64 records || leaf of the newest record 32 (zeros: none) || H256 of these 56 bytes.
 //         A write torn by a crash spoils one slot; the other then holds the commit before.
 // Bounds: 8,192 bytes, allocated at creation: a full disk does not stop it. Thread: one owner.

@@ -32,19 +32,22 @@ constexpr size_t kMemtableBytes = 8u << 20;
 constexpr size_t kMemtablesBytes = 24u << 20;  // of all families together
 constexpr size_t kCacheBytes = 8u << 20;
 constexpr uint64_t kWalBytes = 64u << 20;
-constexpr off_t kRoomBytes = 32 << 20;         // kMemtablesBytes and some
+constexpr off_t kRoomBytes = 32 << 20;  // kMemtablesBytes and some
 constexpr int kOpenFiles = 256;
-constexpr int kReadOnlyTries = 5;              // a live writer may drop files while they are being opened
+constexpr int kReadOnlyTries = 5;  // a live writer may drop files while they are being opened
 constexpr absl::Duration kReadOnlyPause = absl::Milliseconds(20);
 constexpr std::string_view kCommitKey = "commit";
 
 // Families, in the order in which they are opened.
 enum Family : size_t { kMeta, kLog, kObjects, kSubject, kTime, kState, kFamilies };
-constexpr std::array<const char*, kFamilies> kFamilyNames = {"default", "log", "oid", "idx_subject", "idx_time", "state"};
+constexpr std::array<const char*, kFamilies> kFamilyNames = {
+    "default", "log", "oid", "idx_subject", "idx_time", "state"};
 
 rocksdb::Slice SliceOf(ByteView b) { return {reinterpret_cast<const char*>(b.data()), b.size()}; }
 rocksdb::Slice SliceOf(std::string_view s) { return {s.data(), s.size()}; }
-ByteView BytesOf(const rocksdb::Slice& s) { return {reinterpret_cast<const uint8_t*>(s.data()), s.size()}; }
+ByteView BytesOf(const rocksdb::Slice& s) {
+  return {reinterpret_cast<const uint8_t*>(s.data()), s.size()};
+}
 
 Bytes SeqKey(uint64_t seq) {
   Bytes key;
@@ -71,7 +74,8 @@ Bytes EncodeMark(const CommitMark& mark) {
 }
 std::optional<CommitMark> ParseMark(ByteView b) {
   if (b.size() != 48) return std::nullopt;
-  return CommitMark{LoadBe<uint64_t>(b.data()), LoadBe<uint64_t>(b.data() + 8), *Digest::From(b.subspan(16))};
+  return CommitMark{
+      LoadBe<uint64_t>(b.data()), LoadBe<uint64_t>(b.data() + 8), *Digest::From(b.subspan(16))};
 }
 std::optional<Head> HeadOf(const CommitMark& mark) {
   if (mark.records == 0) return std::nullopt;
@@ -81,28 +85,33 @@ std::optional<Head> HeadOf(const CommitMark& mark) {
 absl::Status Translate(const rocksdb::Status& s, std::string_view doing, const std::string& dir) {
   if (s.ok()) return absl::OkStatus();
   if (s.IsCorruption() || s.IsNotFound() || s.IsInvalidArgument()) {
-    return DataLoss(doing, " ", dir, ": ", s.ToString(), ": restore the state directory, or start a new log");
+    return DataLoss(
+        doing, " ", dir, ": ", s.ToString(), ": restore the state directory, or start a new log");
   }
   const std::string text = s.ToString();
   if (text.find("/LOCK") != std::string::npos) {
-    return Unavailable(doing, " ", dir, ": another process has it open (is aqmeshd running?): ", text);
+    return Unavailable(
+        doing, " ", dir, ": another process has it open (is aqmeshd running?): ", text);
   }
   return Unavailable(doing, " ", dir, ": ", text);
 }
 
-// No LOG of RocksDB's own: a reader writes nothing, and a writer whose LOG meets a full disk aborts in
-// builds of RocksDB that have their assertions on, as distributions' may. What fails comes back as Status.
+// No LOG of RocksDB's own: a reader writes nothing, and a writer whose LOG meets a full disk aborts
+// in builds of RocksDB that have their assertions on, as distributions' may. What fails comes back
+// as Status.
 class NoLog final : public rocksdb::Logger {
  public:
   using rocksdb::Logger::Logv;
   void Logv(const char*, va_list) override {}
 };
 
-// Recovery after a full disk is ours alone (Impl::Resume): RocksDB's own would go on with a write-ahead
-// log that may hold half a write.
+// Recovery after a full disk is ours alone (Impl::Resume): RocksDB's own would go on with a
+// write-ahead log that may hold half a write.
 class NoAutoRecovery final : public rocksdb::EventListener {
  public:
-  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status, bool* automatic) override {
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason,
+                            rocksdb::Status,
+                            bool* automatic) override {
     *automatic = false;
   }
 };
@@ -112,7 +121,8 @@ rocksdb::DBOptions DatabaseOptions(bool fresh) {
   options.create_if_missing = fresh;
   options.create_missing_column_families = fresh;
   options.paranoid_checks = true;
-  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;  // the header says why
+  options.wal_recovery_mode =
+      rocksdb::WALRecoveryMode::kPointInTimeRecovery;  // the header says why
   options.max_total_wal_size = kWalBytes;
   options.db_write_buffer_size = kMemtablesBytes;
   options.max_open_files = kOpenFiles;
@@ -156,7 +166,8 @@ absl::Status ProbeRoom(const std::string& dir) {
   close(fd);
   unlink(path.c_str());
   if (error == 0) return absl::OkStatus();
-  return Unavailable(kRoomBytes >> 20, " MiB are not free: ", std::generic_category().message(error));
+  return Unavailable(
+      kRoomBytes >> 20, " MiB are not free: ", std::generic_category().message(error));
 }
 
 absl::StatusOr<HeadFile> OpenHead(const std::string& dir, bool writable) {
@@ -165,23 +176,29 @@ absl::StatusOr<HeadFile> OpenHead(const std::string& dir, bool writable) {
   if (writable && !has_log) AQ_RETURN_IF_ERROR(HeadFile::Create(path));
   auto head = HeadFile::Open(path, writable);
   if (absl::IsNotFound(head.status()) && has_log) {
-    return DataLoss(path, " is missing, so the log beside it cannot be shown to be complete: restore it, or start a new log");
+    return DataLoss(path,
+                    " is missing, so the log beside it cannot be shown to be complete: restore it, "
+                    "or start a new log");
   }
   return head;
 }
 
-void Compose(std::span<const Batch> batches, const std::array<rocksdb::ColumnFamilyHandle*, kFamilies>& in,
+void Compose(std::span<const Batch> batches,
+             const std::array<rocksdb::ColumnFamilyHandle*, kFamilies>& in,
              rocksdb::WriteBatch& out) {
   for (const Batch& batch : batches) {
     for (const RecordEntry& entry : batch.records) {
       const Bytes seq = SeqKey(entry.seq);
       out.Put(in[kLog], SliceOf(seq), SliceOf(Concat({entry.leaf, entry.body})));
       out.Put(in[kTime], SliceOf(SeqKey(entry.hlc)), SliceOf(seq));
-      if (entry.subject) out.Put(in[kSubject], SliceOf(SubjectKey(*entry.subject, entry.seq)), rocksdb::Slice());
+      if (entry.subject)
+        out.Put(in[kSubject], SliceOf(SubjectKey(*entry.subject, entry.seq)), rocksdb::Slice());
     }
-    for (const ObjectEntry& o : batch.objects) out.Put(in[kObjects], SliceOf(ObjectKey(o.shelf, o.oid)), SliceOf(o.bytes));
+    for (const ObjectEntry& o : batch.objects)
+      out.Put(in[kObjects], SliceOf(ObjectKey(o.shelf, o.oid)), SliceOf(o.bytes));
     for (const std::string& name : batch.deletes) out.Delete(in[kState], SliceOf(name));
-    for (const StatePut& put : batch.puts) out.Put(in[kState], SliceOf(put.name), SliceOf(put.value));
+    for (const StatePut& put : batch.puts)
+      out.Put(in[kState], SliceOf(put.name), SliceOf(put.value));
   }
 }
 
@@ -200,10 +217,11 @@ enum class Access : uint8_t { kRead, kWrite };
 
 struct RocksStore::Impl {
   std::string dir;
-  std::optional<HeadFile> head_file;  // its mark is what was told, or, for a reader, was when it opened
+  std::optional<HeadFile>
+      head_file;  // its mark is what was told, or, for a reader, was when it opened
   bool writable = false;
-  // Held by reads, and alone by Resume, the only one that changes db and in once they are open. If that
-  // cannot open them again even for reading, db stays empty and reads say so (Get, Iterate).
+  // Held by reads, and alone by Resume, the only one that changes db and in once they are open. If
+  // that cannot open them again even for reading, db stays empty and reads say so (Get, Iterate).
   mutable absl::Mutex db_mutex;
   std::unique_ptr<rocksdb::DB> db;
   std::array<rocksdb::ColumnFamilyHandle*, kFamilies> in{};
@@ -233,8 +251,10 @@ struct RocksStore::Impl {
     const rocksdb::DBOptions options = DatabaseOptions(fresh);
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::DB* opened = nullptr;
-    const rocksdb::Status s = access == Access::kWrite ? rocksdb::DB::Open(options, path, Families(), &handles, &opened)
-                                                       : rocksdb::DB::OpenForReadOnly(options, path, Families(), &handles, &opened);
+    const rocksdb::Status s =
+        access == Access::kWrite
+            ? rocksdb::DB::Open(options, path, Families(), &handles, &opened)
+            : rocksdb::DB::OpenForReadOnly(options, path, Families(), &handles, &opened);
     AQ_RETURN_IF_ERROR(Translate(s, "opening", path));
     db.reset(opened);
     AQ_CHECK(handles.size() == kFamilies);
@@ -256,13 +276,16 @@ struct RocksStore::Impl {
     if (db == nullptr) return Closed();
     return std::unique_ptr<rocksdb::Iterator>(db->NewIterator(rocksdb::ReadOptions(), in[family]));
   }
-  absl::Status Closed() const { return Unavailable(dir, " could not be opened again: restart aqmeshd"); }
+  absl::Status Closed() const {
+    return Unavailable(dir, " could not be opened again: restart aqmeshd");
+  }
 
   // Everything in `family` whose key starts with `prefix`; `visit(key after the prefix, value)`.
   template <class Visit>
   absl::Status Scan(Family family, ByteView prefix, Visit visit) const {
     AQ_ASSIGN_OR_RETURN(const auto it, Iterate(family));
-    for (it->Seek(SliceOf(prefix)); it->Valid() && it->key().starts_with(SliceOf(prefix)); it->Next()) {
+    for (it->Seek(SliceOf(prefix)); it->Valid() && it->key().starts_with(SliceOf(prefix));
+         it->Next()) {
       if (!visit(BytesOf(it->key()).subspan(prefix.size()), BytesOf(it->value()))) break;
     }
     return Translate(it->status(), "reading", dir);
@@ -293,9 +316,10 @@ struct RocksStore::Impl {
     db.reset();
   }
 
-  // After a full disk the write-ahead log may end in half a write, and what comes next must not lie behind
-  // it. So the database is closed and recovered as after a crash: the one path on which a torn tail is
-  // understood. What was not acknowledged may have survived; then it is what `next` is about to write.
+  // After a full disk the write-ahead log may end in half a write, and what comes next must not lie
+  // behind it. So the database is closed and recovered as after a crash: the one path on which a
+  // torn tail is understood. What was not acknowledged may have survived; then it is what `next` is
+  // about to write.
   absl::Status Resume(const CommitMark& next) ABSL_LOCKS_EXCLUDED(db_mutex) {
     AQ_RETURN_IF_ERROR(ProbeRoom(dir));
     absl::MutexLock lock(&db_mutex);
@@ -308,19 +332,26 @@ struct RocksStore::Impl {
     AQ_ASSIGN_OR_RETURN(const std::optional<Bytes> stored, Get(kMeta, SliceOf(kCommitKey)));
     const std::optional<CommitMark> here = stored ? ParseMark(*stored) : CommitMark{};
     const CommitMark before = Mark();
-    const bool known = here && (*here == before || (here->records == next.records && here->leaf == next.leaf));
-    if (!known) return Break(DataLoss("the log in ", dir, " came back from a full disk with other records than it had"));
+    const bool known =
+        here && (*here == before || (here->records == next.records && here->leaf == next.leaf));
+    if (!known)
+      return Break(DataLoss(
+          "the log in ", dir, " came back from a full disk with other records than it had"));
     full = false;
     return absl::OkStatus();
   }
 
   absl::Status Full(std::string_view why) {
     full = true;
-    return ResourceExhausted("writing ", dir, ": the disk is full (", why,
+    return ResourceExhausted("writing ",
+                             dir,
+                             ": the disk is full (",
+                             why,
                              "): free some space; nobody new is admitted until then");
   }
 
-  absl::Status Write(std::span<const Batch> batches, const CommitMark& next) ABSL_LOCKS_EXCLUDED(db_mutex) {
+  absl::Status Write(std::span<const Batch> batches, const CommitMark& next)
+      ABSL_LOCKS_EXCLUDED(db_mutex) {
     if (full) {
       const absl::Status resumed = Resume(next);
       if (full) return absl::IsUnavailable(Broken()) ? Broken() : Full(Text(resumed));
@@ -340,7 +371,8 @@ struct RocksStore::Impl {
 RocksStore::RocksStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 RocksStore::~RocksStore() = default;
 
-absl::StatusOr<std::unique_ptr<RocksStore>> RocksStore::Open(const std::string& dir, RocksOptions options) {
+absl::StatusOr<std::unique_ptr<RocksStore>> RocksStore::Open(const std::string& dir,
+                                                             RocksOptions options) {
   AQ_RETURN_IF_ERROR(PrepareDirectory(dir));
   auto impl = std::make_unique<Impl>();
   impl->dir = dir;
@@ -353,13 +385,15 @@ absl::StatusOr<std::unique_ptr<RocksStore>> RocksStore::Open(const std::string& 
   return store;
 }
 
-absl::StatusOr<std::unique_ptr<RocksStore>> RocksStore::OpenReadOnly(const std::string& dir, RocksOptions options) {
+absl::StatusOr<std::unique_ptr<RocksStore>> RocksStore::OpenReadOnly(const std::string& dir,
+                                                                     RocksOptions options) {
   absl::Status last;
   for (int i = 0; i < kReadOnlyTries; ++i) {
     if (i > 0) absl::SleepFor(kReadOnlyPause);
     auto impl = std::make_unique<Impl>();
     impl->dir = dir;
-    // HEAD first: a live writer goes on meanwhile, and what HEAD names is in the log before HEAD names it.
+    // HEAD first: a live writer goes on meanwhile, and what HEAD names is in the log before HEAD
+    // names it.
     AQ_ASSIGN_OR_RETURN(HeadFile head, OpenHead(dir, false));
     impl->head_file.emplace(std::move(head));
     last = impl->OpenDatabase(Access::kRead);
@@ -376,17 +410,35 @@ absl::Status RocksStore::CheckHead(const RocksOptions& options) {
   const CommitMark told = impl_->head_file->mark();
   AQ_ASSIGN_OR_RETURN(const std::optional<Bytes> stored, impl_->Get(kMeta, SliceOf(kCommitKey)));
   const std::optional<CommitMark> here = stored ? ParseMark(*stored) : CommitMark{};
-  if (!here) return DataLoss("the commit mark in ", impl_->dir, " is malformed: restore the state directory");
-  const std::string both = Join("HEAD names commit ", told.commit, ", ", told.records, " records, hash ", ToHex(told.leaf),
-                                "; the log has commit ", here->commit, ", ", here->records, " records, hash ",
+  if (!here)
+    return DataLoss(
+        "the commit mark in ", impl_->dir, " is malformed: restore the state directory");
+  const std::string both = Join("HEAD names commit ",
+                                told.commit,
+                                ", ",
+                                told.records,
+                                " records, hash ",
+                                ToHex(told.leaf),
+                                "; the log has commit ",
+                                here->commit,
+                                ", ",
+                                here->records,
+                                " records, hash ",
                                 ToHex(here->leaf));
   if (here->commit < told.commit || here->records < told.records) {
-    return DataLoss("the log in ", impl_->dir, " has lost records that were acknowledged: ", both,
+    return DataLoss("the log in ",
+                    impl_->dir,
+                    " has lost records that were acknowledged: ",
+                    both,
                     ": restore the newer log, or start a new one");
   }
   // A crash between the log's sync and HEAD's leaves the log one commit ahead, never two.
   if (impl_->writable && here->commit > told.commit + 1) {
-    return DataLoss("HEAD in ", impl_->dir, " is older than the log: ", both, ": restore the HEAD that belongs to it");
+    return DataLoss("HEAD in ",
+                    impl_->dir,
+                    " is older than the log: ",
+                    both,
+                    ": restore the HEAD that belongs to it");
   }
   {
     absl::MutexLock lock(&impl_->mutex);
@@ -394,11 +446,16 @@ absl::Status RocksStore::CheckHead(const RocksOptions& options) {
   }
   if (told.records > 0) {
     std::optional<Digest> leaf;
-    AQ_RETURN_IF_ERROR(WalkLog(told.records - 1, told.records, Order::kOldestFirst, [&leaf](Seq, const Digest& l, ByteView) {
-      leaf = l;
-      return false;
-    }));
-    if (leaf != told.leaf) return DataLoss("the log in ", impl_->dir, " is not the one that HEAD was written for: ", both);
+    AQ_RETURN_IF_ERROR(WalkLog(told.records - 1,
+                               told.records,
+                               Order::kOldestFirst,
+                               [&leaf](Seq, const Digest& l, ByteView) {
+                                 leaf = l;
+                                 return false;
+                               }));
+    if (leaf != told.leaf)
+      return DataLoss(
+          "the log in ", impl_->dir, " is not the one that HEAD was written for: ", both);
   }
   AQ_RETURN_IF_ERROR(Annotate(Verify(options.verify_last), impl_->dir));
   return impl_->writable && *here != told ? impl_->head_file->Write(*here) : absl::OkStatus();
@@ -412,7 +469,8 @@ absl::Status RocksStore::CommitAll(std::span<const Batch> batches) {
   }
   const CommitMark mark = impl_->Mark();
   AQ_RETURN_IF_ERROR(CheckBatches(batches, HeadOf(mark)));
-  if (std::all_of(batches.begin(), batches.end(), [](const Batch& b) { return b.empty(); })) return absl::OkStatus();
+  if (std::all_of(batches.begin(), batches.end(), [](const Batch& b) { return b.empty(); }))
+    return absl::OkStatus();
   const CommitMark next = MarkAfter(batches, mark);
   AQ_RETURN_IF_ERROR(impl_->Write(batches, next));
   const absl::Status told = impl_->head_file->Write(next);
@@ -474,15 +532,17 @@ absl::Status RocksStore::WalkLog(Seq first, Seq end, Order order, RecordVisitor 
   return absl::OkStatus();
 }
 
-absl::Status RocksStore::WalkSubject(const Kid& subject, Seq first, Seq end, Order order,
-                                     RecordVisitor visit) const {
+absl::Status RocksStore::WalkSubject(
+    const Kid& subject, Seq first, Seq end, Order order, RecordVisitor visit) const {
   end = std::min<Seq>(end, size());
   if (first >= end) return absl::OkStatus();
   absl::ReaderMutexLock reading(&impl_->db_mutex);
   const bool forward = order == Order::kOldestFirst;
   AQ_ASSIGN_OR_RETURN(const auto it, impl_->Iterate(kSubject));
-  if (forward) it->Seek(SliceOf(SubjectKey(subject, first)));
-  else it->SeekForPrev(SliceOf(SubjectKey(subject, end - 1)));
+  if (forward)
+    it->Seek(SliceOf(SubjectKey(subject, first)));
+  else
+    it->SeekForPrev(SliceOf(SubjectKey(subject, end - 1)));
   for (; it->Valid(); forward ? it->Next() : it->Prev()) {
     const ByteView key = BytesOf(it->key());
     if (key.size() != 24 || !Equal(key.first(16), subject)) break;
@@ -503,7 +563,8 @@ absl::StatusOr<Seq> RocksStore::SeqAt(uint64_t hlc) const {
   AQ_RETURN_IF_ERROR(Translate(it->status(), "reading", impl_->dir));
   if (!it->Valid()) return size();
   const ByteView value = BytesOf(it->value());
-  if (value.size() != 8) return DataLoss("the time index in ", impl_->dir, " is malformed at hlc ", hlc);
+  if (value.size() != 8)
+    return DataLoss("the time index in ", impl_->dir, " is malformed at hlc ", hlc);
   return std::min<Seq>(LoadBe<uint64_t>(value.data()), size());
 }
 

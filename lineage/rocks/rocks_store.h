@@ -1,21 +1,20 @@
 // RocksStore: the store on a disk.
 // Spec:   spec/authority.md G (column families); spec/reliability.md G6-G9 and rows 36-38.
 // Wire:   DIR/db is RocksDB, DIR/HEAD the head (head_file.h). Families:
-//           default      "commit" -> BE64 commit number || BE64 records || leaf of the newest (zeros: none)
-//           log          BE64 seq -> leaf 32 || body
-//           oid          u8 shelf || oid 32 -> bytes
-//           idx_subject  kid 16 || BE64 seq -> (empty)
-//           idx_time     BE64 hlc -> BE64 seq
+//           default      "commit" -> BE64 commit number || BE64 records || leaf of the newest
+//           (zeros: none) log          BE64 seq -> leaf 32 || body oid          u8 shelf || oid 32
+//           -> bytes idx_subject  kid 16 || BE64 seq -> (empty) idx_time     BE64 hlc -> BE64 seq
 //           state        name -> value
-// A commit: one WriteBatch into the synced WAL, then the synced HEAD, then OK. The WAL is recovered to a
-// point in time: a torn tail, which nobody was told about, must not brick the node, while the stricter
-// mode refuses it. What that mode would hide, a flipped bit that cuts off acked commits, HEAD shows: the
-// store must hold the commit that HEAD names, and at most one more, or Open says DataLoss.
+// A commit: one WriteBatch into the synced WAL, then the synced HEAD, then OK. The WAL is recovered
+// to a point in time: a torn tail, which nobody was told about, must not brick the node, while the
+// stricter mode refuses it. What that mode would hide, a flipped bit that cuts off acked commits,
+// HEAD shows: the store must hold the commit that HEAD names, and at most one more, or Open says
+// DataLoss.
 // Bounds: memory: memtables 24 MiB together, block cache 8 MiB.
 // Thread: CommitAll from one thread at a time; reads from any.
 // Errors: store.h. Any write error but a full disk ends commits until a restart (a failed sync may have
-//         dropped pages, so trying again would lie). After a full disk a commit first waits for 32 MiB to be
-//         free, then recovers the store as after a crash. Cost: two fdatasyncs a commit.
+//         dropped pages, so trying again would lie). After a full disk a commit first waits for 32
+//         MiB to be free, then recovers the store as after a crash. Cost: two fdatasyncs a commit.
 #ifndef AQMESH_LINEAGE_ROCKS_ROCKS_STORE_H_
 #define AQMESH_LINEAGE_ROCKS_ROCKS_STORE_H_
 
@@ -32,8 +31,10 @@ struct RocksOptions {
 
 class RocksStore final : public Store {
  public:
-  // Opens DIR for writing, creates it with mode 0700 if missing. Unavailable if a process has it open.
-  static absl::StatusOr<std::unique_ptr<RocksStore>> Open(const std::string& dir, RocksOptions options = {});
+  // Opens DIR for writing, creates it with mode 0700 if missing. Unavailable if a process has it
+  // open.
+  static absl::StatusOr<std::unique_ptr<RocksStore>> Open(const std::string& dir,
+                                                          RocksOptions options = {});
   // Opens DIR as it is now, beside a live writer or without one. Commits are refused.
   static absl::StatusOr<std::unique_ptr<RocksStore>> OpenReadOnly(const std::string& dir,
                                                                   RocksOptions options = {});
@@ -48,8 +49,8 @@ class RocksStore final : public Store {
   absl::StatusOr<std::optional<Bytes>> GetState(std::string_view name) const override;
   absl::Status ScanState(std::string_view prefix, StateVisitor visit) const override;
   absl::Status WalkLog(Seq first, Seq end, Order order, RecordVisitor visit) const override;
-  absl::Status WalkSubject(const Kid& subject, Seq first, Seq end, Order order,
-                           RecordVisitor visit) const override;
+  absl::Status WalkSubject(
+      const Kid& subject, Seq first, Seq end, Order order, RecordVisitor visit) const override;
   absl::StatusOr<Seq> SeqAt(uint64_t hlc) const override;
 
   uint64_t commits() const;  // synced writes since the store was made

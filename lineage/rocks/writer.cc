@@ -9,7 +9,9 @@
 namespace aqmesh::lineage {
 namespace {
 
-size_t ItemsOf(const Batch& b) { return b.records.size() + b.objects.size() + b.deletes.size() + b.puts.size(); }
+size_t ItemsOf(const Batch& b) {
+  return b.records.size() + b.objects.size() + b.deletes.size() + b.puts.size();
+}
 
 }  // namespace
 
@@ -54,7 +56,8 @@ std::vector<Batch> Writer::TakeGroup() {
   return group;
 }
 
-// Commits, waiting out a full disk. The group stays as it is meanwhile: its records have their seqs.
+// Commits, waiting out a full disk. The group stays as it is meanwhile: its records have their
+// seqs.
 absl::Status Writer::CommitGroup(const std::vector<Batch>& group) {
   bool told = false;
   while (true) {

@@ -1,10 +1,11 @@
-// Writer: the log thread. Batches go in from the control thread; whatever is queued becomes one synced
-// commit; then all of it is acknowledged at once. The next group gathers while this one syncs, so there
-// is no timer.
+// Writer: the log thread. Batches go in from the control thread; whatever is queued becomes one
+// synced commit; then all of it is acknowledged at once. The next group gathers while this one
+// syncs, so there is no timer.
 // Spec:   spec/authority.md G (group commit); spec/performance.md 4.2.
 // Bounds: the queue holds queue_items_max records, objects and state changes together; TryEnqueue says no
 //         when it is full, and then the caller admits nobody: a decision waits for its record.
-// Thread: TryEnqueue and Stop from any thread; `on_ack` runs on the log thread and must only hand over
+// Thread: TryEnqueue and Stop from any thread; `on_ack` runs on the log thread and must only hand
+// over
 //         (write an eventfd, post to a loop). It must not call Stop.
 // Errors: a full disk is waited out: one Ack with ResourceExhausted, then the same group again every
 //         retry interval. Any other error ends the writer: one Ack with it, and TryEnqueue refuses.
@@ -30,9 +31,9 @@ namespace aqmesh::lineage {
 using Ticket = uint64_t;
 
 struct Ack {
-  absl::Status status;         // OK: everything up to `ticket` is durable
-  Ticket ticket = 0;           // the newest durable batch; 0: none yet
-  std::optional<Head> head;    // the newest durable record
+  absl::Status status;       // OK: everything up to `ticket` is durable
+  Ticket ticket = 0;         // the newest durable batch; 0: none yet
+  std::optional<Head> head;  // the newest durable record
 };
 
 struct WriterOptions {
@@ -48,10 +49,11 @@ class Writer {
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
-  // Takes the batch and gives its ticket; nullopt, with the batch left as it was, if the queue is full or
-  // the writer has ended.
+  // Takes the batch and gives its ticket; nullopt, with the batch left as it was, if the queue is
+  // full or the writer has ended.
   [[nodiscard]] std::optional<Ticket> TryEnqueue(Batch& batch);
-  // Writes what is queued, acknowledges it and joins the thread. On a full disk: gives up after one try.
+  // Writes what is queued, acknowledges it and joins the thread. On a full disk: gives up after one
+  // try.
   void Stop();
 
   uint64_t groups() const;  // commits that succeeded

@@ -1,4 +1,5 @@
-// What must hold of the classifier for any bytes at all. The fuzzer and the plain suite ask the same question.
+// What must hold of the classifier for any bytes at all. The fuzzer and the plain suite ask the
+// same question.
 #ifndef AQMESH_TESTS_ADMISSION_CLASSIFIER_PROPERTY_H_
 #define AQMESH_TESTS_ADMISSION_CLASSIFIER_PROPERTY_H_
 
@@ -25,7 +26,8 @@ inline void CheckClassifier(ByteView bytes) {
   AQ_CHECK(f.Reversed().Reversed() == f);
   const PacketInfo opener = OpenerOf(f);
   AQ_CHECK(opener.flow() == f);
-  AQ_CHECK(opener.classified == p.classified && opener.src == p.src && opener.dst == p.dst && opener.dport == p.dport);
+  AQ_CHECK(opener.classified == p.classified && opener.src == p.src && opener.dst == p.dst &&
+           opener.dport == p.dport);
   if (p.about) {
     AQ_CHECK(p.part == Part::kError);
     AQ_CHECK(p.about->bytes[0] == f.bytes[0]);

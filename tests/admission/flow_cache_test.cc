@@ -7,7 +7,8 @@ namespace aqmesh::admission {
 namespace {
 
 using enum Direction;
-constexpr const char *kUs = "100.64.0.1", *kPeer = "100.64.0.2", *kUs6 = "fd00::1", *kPeer6 = "fd00::2";
+constexpr const char *kUs = "100.64.0.1", *kPeer = "100.64.0.2", *kUs6 = "fd00::1",
+                     *kPeer6 = "fd00::2";
 
 // We (1) and the peer (2); rules say who may open what.
 class FlowTableTest : public testing::Test {
@@ -26,12 +27,16 @@ class FlowTableTest : public testing::Test {
   World world_;
   Policies policies_ = world_.Compile();
   uint32_t epoch_ = 1;
-  FlowTable table_{FlowTable::Key(Bytes(16, 9)), {.entries = 64, .misses_per_second = 100, .misses_burst = 200}, Instant{}};
+  FlowTable table_{FlowTable::Key(Bytes(16, 9)),
+                   {.entries = 64, .misses_per_second = 100, .misses_burst = 200},
+                   Instant{}};
 };
 
 TEST_F(FlowTableTest, AnswersComeBackAndOthersDoNot) {
   for (const auto& [us, peer] : {std::pair{kUs, kPeer}, std::pair{kUs6, kPeer6}}) {
-    Permit({Allow(Node(1), Node(2), {6}, {{22, 22}}), Allow(Node(1), Node(2), {17}, {{53, 53}}), Allow(Node(1), Node(2), {1}),
+    Permit({Allow(Node(1), Node(2), {6}, {{22, 22}}),
+            Allow(Node(1), Node(2), {17}, {{53, 53}}),
+            Allow(Node(1), Node(2), {1}),
             Allow(Node(1), Node(2), {58})});
     const bool v6 = Ip(us).is_v6();
     EXPECT_FALSE(Receive(Tcp(peer, us, 22, 1000, kTcpAck)).pass());
@@ -39,8 +44,9 @@ TEST_F(FlowTableTest, AnswersComeBackAndOthersDoNot) {
     EXPECT_TRUE(open.pass() && open.first && !open.answer);
     const Judgement answer = Receive(Tcp(peer, us, 22, 1000, kTcpSyn | kTcpAck));
     EXPECT_TRUE(answer.pass() && answer.answer && answer.opened == kSend);
-    EXPECT_FALSE(Receive(Tcp(peer, us, 22, 1000, kTcpSyn)).pass());  // a bare SYN is never an answer
-    EXPECT_TRUE(Receive(Tcp(peer, us, 22, 1000, kTcpAck)).pass());   // and its denial cuts nothing
+    EXPECT_FALSE(
+        Receive(Tcp(peer, us, 22, 1000, kTcpSyn)).pass());          // a bare SYN is never an answer
+    EXPECT_TRUE(Receive(Tcp(peer, us, 22, 1000, kTcpAck)).pass());  // and its denial cuts nothing
     EXPECT_FALSE(Receive(Tcp(peer, us, 22, 1001, kTcpAck)).pass());
     EXPECT_FALSE(Receive(Udp(peer, us, 53, 2000)).pass());
     EXPECT_TRUE(Send(Udp(us, peer, 2000, 53)).pass());
@@ -79,8 +85,10 @@ TEST_F(FlowTableTest, IcmpErrorsPassWithTheFlowTheyQuote) {
   EXPECT_FALSE(Receive(Icmp(kPeer, kUs, 3, 0, query)).pass());
   EXPECT_TRUE(Send(query).pass());
   EXPECT_TRUE(Receive(Icmp(kPeer, kUs, 3, 0, query), 11).pass());
-  EXPECT_TRUE(Receive(Icmp("100.64.9.9", kUs, 11, 0, query), 11).pass());       // from a router on the way
-  EXPECT_FALSE(Receive(Icmp(kPeer, "100.64.0.3", 3, 0, query), 11).pass());     // not to whoever sent it
+  EXPECT_TRUE(
+      Receive(Icmp("100.64.9.9", kUs, 11, 0, query), 11).pass());  // from a router on the way
+  EXPECT_FALSE(
+      Receive(Icmp(kPeer, "100.64.0.3", 3, 0, query), 11).pass());  // not to whoever sent it
   EXPECT_FALSE(Receive(Icmp(kPeer, kUs, 3, 0, Udp(kUs, kPeer, 8, 53)), 11).pass());
   EXPECT_TRUE(Send(Icmp(kUs, kPeer, 3, 0, Udp(kPeer, kUs, 53, 9)), 11).pass());  // about the answer
 }
@@ -154,7 +162,8 @@ TEST_F(FlowTableTest, AScanNeitherEvictsConversationsNorRunsFasterThanItsRate) {
 TEST_F(FlowTableTest, AllocatesNothingAfterConstruction) {
   Permit({Allow(Any(), Any(), {17}, {{1, 500}})});
   std::vector<PacketInfo> packets;
-  for (uint16_t port = 1; port <= 1000; ++port) packets.push_back(Read(Udp(kPeer, kUs, 40'000, port)));
+  for (uint16_t port = 1; port <= 1000; ++port)
+    packets.push_back(Read(Udp(kPeer, kUs, 40'000, port)));
   const size_t before = Allocations();
   for (uint32_t turn = 0; turn < 5; ++turn) {
     for (const PacketInfo& p : packets) {

@@ -5,7 +5,8 @@
 #include "admission/explain.h"
 #include "tests/admission/world.h"
 
-// Tests mint the tokens of the stages before; the production stages live in core/authority and trust.
+// Tests mint the tokens of the stages before; the production stages live in core/authority and
+// trust.
 struct aqmesh::authority::Authenticating {
   static Verified MintForTests(Chain chain, Rung rung, Reason reason) {
     return Verified(Passkey<Authenticating>(), std::move(chain), rung, reason);
@@ -52,14 +53,17 @@ struct Unit {
     leaf.cls = cls;
     chain.grants.push_back({nullptr, leaf});
     chain.expires = expires;
-    auto verified = authority::Authenticating::MintForTests(std::move(chain), crypto, crypto_reason);
-    return Gate(params).Decide(authority::Weighing::MintForTests(std::move(verified), ladm, slope), context, memory);
+    auto verified =
+        authority::Authenticating::MintForTests(std::move(chain), crypto, crypto_reason);
+    return Gate(params).Decide(
+        authority::Weighing::MintForTests(std::move(verified), ladm, slope), context, memory);
   }
   Rung rung() { return Decide().rung(); }
 };
 
 TEST(GateTest, AdmitsASmallMeshOnDayZero) {
-  for (const uint32_t prior : {62'259u, 60'390u, 58'577u, 56'818u, 56'032u, 54'350u, 52'718u, 51'135u}) {
+  for (const uint32_t prior :
+       {62'259u, 60'390u, 58'577u, 56'818u, 56'032u, 54'350u, 52'718u, 51'135u}) {
     Unit u;
     u.ladm = prior;
     const Decision d = u.Decide();
@@ -77,17 +81,22 @@ TEST(GateTest, LadderHasItsThresholdsOneStepEitherSide) {  // spec: authority#C.
     Rung want;
   };
   const Case cases[] = {
-      {kNone, 45'875, false, kAdmit},       {kNone, 45'874, false, kConstrain},   {kNone, 32'768, false, kConstrain},
-      {kNone, 32'767, false, kProbation},   {kNone, 16'384, false, kProbation},   {kNone, 16'383, false, kEscalate},
-      {kNone, 11'141, true, kEscalate},     {kNone, 11'140, true, kRefuse},       {kNone, 11'140, false, kEscalate},
-      {kAdmit, 40'632, false, kAdmit},      {kAdmit, 40'631, false, kConstrain},  {kAdmit, 27'525, false, kConstrain},
-      {kAdmit, 27'524, false, kProbation},  {kAdmit, 11'141, false, kProbation},  {kAdmit, 11'140, false, kEscalate},
-      {kAdmit, 11'140, true, kRefuse},      {kConstrain, 27'525, false, kConstrain}, {kConstrain, 27'524, true, kProbation},
-      {kProbation, 11'141, true, kProbation}, {kProbation, 11'140, true, kRefuse}, {kConstrain, 65'536, false, kConstrain},
-      {kAdmit, 0, true, kRefuse},           {kRefuse, 65'536, false, kRefuse},    {kEscalate, 11'140, true, kRefuse},
+      {kNone, 45'875, false, kAdmit},          {kNone, 45'874, false, kConstrain},
+      {kNone, 32'768, false, kConstrain},      {kNone, 32'767, false, kProbation},
+      {kNone, 16'384, false, kProbation},      {kNone, 16'383, false, kEscalate},
+      {kNone, 11'141, true, kEscalate},        {kNone, 11'140, true, kRefuse},
+      {kNone, 11'140, false, kEscalate},       {kAdmit, 40'632, false, kAdmit},
+      {kAdmit, 40'631, false, kConstrain},     {kAdmit, 27'525, false, kConstrain},
+      {kAdmit, 27'524, false, kProbation},     {kAdmit, 11'141, false, kProbation},
+      {kAdmit, 11'140, false, kEscalate},      {kAdmit, 11'140, true, kRefuse},
+      {kConstrain, 27'525, false, kConstrain}, {kConstrain, 27'524, true, kProbation},
+      {kProbation, 11'141, true, kProbation},  {kProbation, 11'140, true, kRefuse},
+      {kConstrain, 65'536, false, kConstrain}, {kAdmit, 0, true, kRefuse},
+      {kRefuse, 65'536, false, kRefuse},       {kEscalate, 11'140, true, kRefuse},
   };
   for (const Case& c : cases) {
-    SCOPED_TRACE(testing::Message() << static_cast<int>(c.held) << " " << c.ladm << " " << c.negative);
+    SCOPED_TRACE(testing::Message()
+                 << static_cast<int>(c.held) << " " << c.ladm << " " << c.negative);
     Unit u;
     u.memory = {c.held, kT, 0, 0};
     u.ladm = c.ladm;
@@ -180,10 +189,18 @@ TEST(GateTest, CorroborationScalesWithTheMesh) {  // spec: authority#C.3
     Rung want;
   };
   const Case cases[] = {
-      {{0, 0, 0, 1}, false, kAdmit},          {{499, 2, 2, 2}, false, kConstrain},   {{500, 2, 2, 2}, false, kAdmit},
-      {{500, 1, 1, 2}, false, kConstrain},    {{249, 1, 1, 2}, false, kProbation},   {{2'000, 2, 3, 100}, false, kAdmit},
-      {{1'999, 2, 3, 100}, false, kConstrain}, {{999, 2, 3, 100}, false, kProbation}, {{2'000, 1, 3, 100}, true, kAdmit},
-      {{2'000, 1, 2, 100}, true, kConstrain}, {{2'000, 1, 9, 100}, false, kConstrain}, {{1'000, 1, 2, 3}, true, kAdmit},
+      {{0, 0, 0, 1}, false, kAdmit},
+      {{499, 2, 2, 2}, false, kConstrain},
+      {{500, 2, 2, 2}, false, kAdmit},
+      {{500, 1, 1, 2}, false, kConstrain},
+      {{249, 1, 1, 2}, false, kProbation},
+      {{2'000, 2, 3, 100}, false, kAdmit},
+      {{1'999, 2, 3, 100}, false, kConstrain},
+      {{999, 2, 3, 100}, false, kProbation},
+      {{2'000, 1, 3, 100}, true, kAdmit},
+      {{2'000, 1, 2, 100}, true, kConstrain},
+      {{2'000, 1, 9, 100}, false, kConstrain},
+      {{1'000, 1, 2, 3}, true, kAdmit},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(testing::Message() << c.c.votes << " of " << c.c.eligible);
@@ -231,7 +248,8 @@ TEST(GateTest, StandardProfileTightensWithAge) {  // spec: authority#E.3
 }
 
 TEST(GateTest, ASmallMeshKeepsItsOwnAndMasksWhatHurtsOthers) {
-  constexpr uint32_t kExposed = authority::kCapRelay | authority::kCapAdvertise | authority::kCapSshSign;
+  constexpr uint32_t kExposed =
+      authority::kCapRelay | authority::kCapAdvertise | authority::kCapSshSign;
   Unit u;
   u.context.freshness = {.age = 86'400};
   EXPECT_EQ(u.Decide().masked_caps(), 0u);
@@ -294,9 +312,14 @@ TEST(GateTest, WhatCannotBeTakenBackNeedsMoreTrust) {
 TEST(GateTest, RungIsTheLowestThatAnyGateAllows) {
   // All reachable values of each gate against all of the others; the action gate has two.
   const Rung all[] = {kRefuse, kDefer, kEscalate, kProbation, kConstrain, kAdmit};
-  const std::pair<Rung, uint32_t> levels[] = {{kRefuse, 0}, {kEscalate, 12'000}, {kProbation, 20'000}, {kConstrain, 40'000}, {kAdmit, 60'000}};
+  const std::pair<Rung, uint32_t> levels[] = {{kRefuse, 0},
+                                              {kEscalate, 12'000},
+                                              {kProbation, 20'000},
+                                              {kConstrain, 40'000},
+                                              {kAdmit, 60'000}};
   const std::pair<Rung, uint32_t> votes[] = {{kProbation, 0}, {kConstrain, 1'000}, {kAdmit, 2'000}};
-  const std::pair<Rung, uint64_t> ages[] = {{kAdmit, 0}, {kConstrain, 400}, {kProbation, 4'000}, {kEscalate, 90'000}};
+  const std::pair<Rung, uint64_t> ages[] = {
+      {kAdmit, 0}, {kConstrain, 400}, {kProbation, 4'000}, {kEscalate, 90'000}};
   for (const Rung crypto : all)
     for (const auto& [trust, ladm] : levels)
       for (const auto& [corr, milli] : votes)
@@ -358,7 +381,8 @@ class PassTest : public testing::Test {
 };
 
 TEST_F(PassTest, OnlyAnAllowedPacketBecomesAdmittedAndOnlyOnce) {
-  Bytes ok = Tcp("100.64.0.1", "100.64.0.2", 1, 22), no = Tcp("100.64.0.1", "100.64.0.2", 1, 23), junk = {1, 2};
+  Bytes ok = Tcp("100.64.0.1", "100.64.0.2", 1, 22), no = Tcp("100.64.0.1", "100.64.0.2", 1, 23),
+        junk = {1, 2};
   auto token = Pass(ok);
   ASSERT_TRUE(token);
   EXPECT_EQ(token->info().dport, 22);
@@ -410,7 +434,8 @@ TEST(ExplainTest, NamesTheGateThatSetTheRung) {
   u.ladm = 40'000;
   u.local.default_rung = kProbation;
   EXPECT_EQ(ExplainDecision(u.Decide()),
-            "PROBATION: set by the local policy gate, local policy; change the local policy file of the refusing machine; "
+            "PROBATION: set by the local policy gate, local policy; change the local policy file "
+            "of the refusing machine; "
             "trust would allow CONSTRAIN (trust too low)");
 }
 

@@ -25,7 +25,13 @@ TEST(PacketTest, ReadsPortsAndFlagsOfBothFamilies) {
 
 TEST(PacketTest, FlowHasTheBytesOfTheSpec) {  // spec: objects#7
   const Flow f = Read(Udp(kA4, kB4, 0x1234, 53)).flow();
-  EXPECT_EQ(ToHex(f.bytes), "0411" "000000000000000000000000" "64400001" "000000000000000000000000" "64400002" "12340035");
+  EXPECT_EQ(ToHex(f.bytes),
+            "0411"
+            "000000000000000000000000"
+            "64400001"
+            "000000000000000000000000"
+            "64400002"
+            "12340035");
   EXPECT_EQ(f.Reversed(), Read(Udp(kB4, kA4, 53, 0x1234)).flow());
   const Flow echo = Read(Icmp(kA6, kB6, 128, 0xbeef)).flow();
   EXPECT_EQ(ToHex(echo.bytes).substr(68), "beef0000");
@@ -42,13 +48,27 @@ TEST(PacketTest, ExtensionHeadersAndFragmentsAreNotClassified) {  // Nebula 1784
     Append(inside, TcpHeader(1, 22, kTcpSyn));
     const PacketInfo p = Read(IpPacket(kA6, kB6, static_cast<uint8_t>(proto), inside));
     switch (proto) {
-      case 0: case 1: case 43: case 44: case 51: case 59: case 60: case 135: case 139: case 140: case 253: case 254: case 255:
+      case 0:
+      case 1:
+      case 43:
+      case 44:
+      case 51:
+      case 59:
+      case 60:
+      case 135:
+      case 139:
+      case 140:
+      case 253:
+      case 254:
+      case 255:
         EXPECT_FALSE(p.classified);
         EXPECT_EQ(p.flow().bytes[1], kProtoAny);
         EXPECT_EQ(p.dport, 0);
         break;
       default:
-        if (p.classified) { EXPECT_EQ(p.flow().bytes[1], proto); }
+        if (p.classified) {
+          EXPECT_EQ(p.flow().bytes[1], proto);
+        }
     }
   }
   for (const uint16_t bits : std::initializer_list<uint16_t>{0x2000, 0x0001, 0x2001, 0x1fff}) {
@@ -110,16 +130,22 @@ TEST(PacketTest, IcmpErrorsNameTheFlowThatTheyQuote) {
   // Only its first 8 bytes may be there.
   EXPECT_TRUE(Read(Icmp(kB4, kA4, 3, 0, ByteView(lost4).first(28))).about);
   EXPECT_FALSE(Read(Icmp(kB4, kA4, 3, 0, ByteView(lost4).first(27))).about);
-  EXPECT_FALSE(Read(Icmp(kB4, kA4, 3, 0, lost6)).about);          // of the other family
-  EXPECT_FALSE(Read(Icmp(kB4, kA4, 5, 0, lost4)).about);          // a redirect is no error
-  EXPECT_FALSE(Read(Icmp(kB4, kA4, 3, 0, Icmp(kA4, kB4, 3, 0, lost4))).about);  // an error about an error
+  EXPECT_FALSE(Read(Icmp(kB4, kA4, 3, 0, lost6)).about);  // of the other family
+  EXPECT_FALSE(Read(Icmp(kB4, kA4, 5, 0, lost4)).about);  // a redirect is no error
+  EXPECT_FALSE(
+      Read(Icmp(kB4, kA4, 3, 0, Icmp(kA4, kB4, 3, 0, lost4))).about);  // an error about an error
 }
 
 TEST(PacketTest, AnyBytesAtAnyLengthAreReadWithinBounds) {
   Rng rng({7});
-  const Bytes seeds[] = {Tcp(kA4, kB4, 1, 2), Tcp(kA6, kB6, 1, 2), Udp(kA4, kB4, 1, 2), Icmp(kA6, kB6, 128, 5),
-                         Icmp(kB4, kA4, 3, 0, Udp(kA4, kB4, 9, 53)), Icmp(kB6, kA6, 1, 0, Tcp(kA6, kB6, 9, 53)),
-                         IpPacket(kA6, kB6, 132, Bytes(16)), IpPacket(kA4, kB4, 33, Bytes(16))};
+  const Bytes seeds[] = {Tcp(kA4, kB4, 1, 2),
+                         Tcp(kA6, kB6, 1, 2),
+                         Udp(kA4, kB4, 1, 2),
+                         Icmp(kA6, kB6, 128, 5),
+                         Icmp(kB4, kA4, 3, 0, Udp(kA4, kB4, 9, 53)),
+                         Icmp(kB6, kA6, 1, 0, Tcp(kA6, kB6, 9, 53)),
+                         IpPacket(kA6, kB6, 132, Bytes(16)),
+                         IpPacket(kA4, kB4, 33, Bytes(16))};
   for (const Bytes& seed : seeds) {
     for (size_t n = 0; n <= seed.size(); ++n) {
       Bytes cut(seed.begin(), seed.begin() + static_cast<ptrdiff_t>(n));

@@ -40,7 +40,11 @@ inline Bytes TcpHeader(uint16_t sport, uint16_t dport, uint8_t flags) {
   t[13] = flags;
   return t;
 }
-inline Bytes Tcp(std::string_view src, std::string_view dst, uint16_t sport, uint16_t dport, uint8_t flags = kTcpAck) {
+inline Bytes Tcp(std::string_view src,
+                 std::string_view dst,
+                 uint16_t sport,
+                 uint16_t dport,
+                 uint8_t flags = kTcpAck) {
   return IpPacket(src, dst, kProtoTcp, TcpHeader(sport, dport, flags));
 }
 inline Bytes Udp(std::string_view src, std::string_view dst, uint16_t sport, uint16_t dport) {
@@ -50,7 +54,8 @@ inline Bytes Udp(std::string_view src, std::string_view dst, uint16_t sport, uin
   StoreBe(&u[4], uint16_t{12});
   return IpPacket(src, dst, kProtoUdp, u);
 }
-inline Bytes Icmp(std::string_view src, std::string_view dst, uint8_t type, uint16_t id, ByteView rest = {}) {
+inline Bytes Icmp(
+    std::string_view src, std::string_view dst, uint8_t type, uint16_t id, ByteView rest = {}) {
   Bytes m(8);
   m[0] = type;
   StoreBe(&m[4], id);

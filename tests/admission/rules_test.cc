@@ -7,7 +7,8 @@
 namespace aqmesh::admission {
 namespace {
 
-constexpr const char *kUs = "100.64.0.1", *kPeer = "100.64.0.2", *kUs6 = "fd00::1", *kPeer6 = "fd00::2";
+constexpr const char *kUs = "100.64.0.1", *kPeer = "100.64.0.2", *kUs6 = "fd00::1",
+                     *kPeer6 = "fd00::2";
 
 TEST(RulesTest, TagsMatchByWholeLabels) {
   EXPECT_TRUE(TagMatches("a", "a"));
@@ -39,7 +40,7 @@ TEST(RulesTest, EachPartOfARuleMustMatch) {
   Rule later = Allow(Any(), Any()), early = later, hours = later, closed = later;
   later.since = kT + 1;
   early.until = kT;
-  hours.hours = {{1440 + 22 * 60, 1440 + 23 * 60}};   // Tuesday 22 to 23
+  hours.hours = {{1440 + 22 * 60, 1440 + 23 * 60}};  // Tuesday 22 to 23
   closed.hours = {{1440 + 22 * 60 + 14, 1440 + 23 * 60}};
   Rule transformed = Allow(Any(), Any());
   transformed.transform = {"strip"};
@@ -55,9 +56,18 @@ TEST(RulesTest, EachPartOfARuleMustMatch) {
       {"icmp is not icmpv6", Allow(Any(), Any(), {1}), Icmp(kUs6, kPeer6, 128, 1), false},
       {"node", Allow(Node(1), Node(2)), Tcp(kUs, kPeer, 1, 1), true},
       {"another node", Allow(Node(2), Node(1)), Tcp(kUs, kPeer, 1, 1), false},
-      {"a tag is its node's addresses only", Allow(Tag("member"), Tag("db")), Tcp(kUs, "10.0.0.5", 1, 1), false},
-      {"a prefix reaches a subnet", Allow(Tag("member"), Net("10.0.0.0/24")), Tcp(kUs, "10.0.0.5", 1, 1), true},
-      {"beside the prefix", Allow(Tag("member"), Net("10.0.0.0/24")), Tcp(kUs, "10.0.1.5", 1, 1), false},
+      {"a tag is its node's addresses only",
+       Allow(Tag("member"), Tag("db")),
+       Tcp(kUs, "10.0.0.5", 1, 1),
+       false},
+      {"a prefix reaches a subnet",
+       Allow(Tag("member"), Net("10.0.0.0/24")),
+       Tcp(kUs, "10.0.0.5", 1, 1),
+       true},
+      {"beside the prefix",
+       Allow(Tag("member"), Net("10.0.0.0/24")),
+       Tcp(kUs, "10.0.1.5", 1, 1),
+       false},
       {"not yet", later, Tcp(kUs, kPeer, 1, 1), false},
       {"no more", early, Tcp(kUs, kPeer, 1, 1), false},
       {"in its hours", hours, Tcp(kUs, kPeer, 1, 1), true},
@@ -76,9 +86,12 @@ TEST(RulesTest, OnlyARuleForAnyTakesWhatCannotBeClassified) {
   World w;
   Bytes fragment = Tcp(kUs, kPeer, 1, 22);
   StoreBe(&fragment[6], uint16_t{0x2000});
-  const Bytes extension = IpPacket(kUs6, kPeer6, 60, Concat({Bytes{6, 0, 0, 0, 0, 0, 0, 0}, TcpHeader(1, 22, kTcpSyn)}));
+  const Bytes extension = IpPacket(
+      kUs6, kPeer6, 60, Concat({Bytes{6, 0, 0, 0, 0, 0, 0, 0}, TcpHeader(1, 22, kTcpSyn)}));
   Bytes all;
-  for (int p = 0; p < 8; ++p) all.push_back(static_cast<uint8_t>(std::array{0, 6, 17, 43, 44, 51, 60, 135}[static_cast<size_t>(p)]));
+  for (int p = 0; p < 8; ++p)
+    all.push_back(
+        static_cast<uint8_t>(std::array{0, 6, 17, 43, 44, 51, 60, 135}[static_cast<size_t>(p)]));
   w.cited = {Issue({Allow(Any(), Any(), all, {{0, 65535}})})};
   EXPECT_TRUE(w.Opens(Tcp(kUs, kPeer, 1, 22)));
   EXPECT_FALSE(w.Opens(fragment));
@@ -95,7 +108,8 @@ TEST(RulesTest, OnlyARuleForAnyTakesWhatCannotBeClassified) {
 }
 
 TEST(RulesTest, AWidenedChildGainsNothing) {
-  const Held<Fragment> parent = Issue({Allow(Tag("member"), Tag("db"), {6}, {{443, 443}}), Allow(Any(), Any(), {1})});
+  const Held<Fragment> parent =
+      Issue({Allow(Tag("member"), Tag("db"), {6}, {{443, 443}}), Allow(Any(), Any(), {1})});
   Rule wide = Allow(Any(), Any());
   wide.via = 1;
   const Held<Fragment> child = Issue({wide}, &parent, 2);
@@ -104,7 +118,7 @@ TEST(RulesTest, AWidenedChildGainsNothing) {
   EXPECT_TRUE(w.Opens(Tcp(kUs, kPeer, 1, 443)));
   EXPECT_FALSE(w.Opens(Tcp(kUs, kPeer, 1, 444)));
   EXPECT_FALSE(w.Opens(Icmp(kUs, kPeer, 8, 1)));  // the parent's other rule is not the one it names
-  w.cited = {child};  // its parent is not there
+  w.cited = {child};                              // its parent is not there
   EXPECT_FALSE(w.Opens(Tcp(kUs, kPeer, 1, 443)));
   Rule beyond = wide;
   beyond.via = 3;  // no such rule
@@ -164,7 +178,9 @@ TEST(RulesTest, FragmentsEndAndPoliciesSayWhen) {
 
 TEST(ExplainTest, SaysForEachRuleWhatFailed) {
   World w;
-  w.cited = {Issue({Allow(Tag("ops"), Any()), Allow(Tag("member"), Tag("db"), {6}, {{5432, 5432}}), Allow(Any(), Any(), {17}, {{53, 53}})})};
+  w.cited = {Issue({Allow(Tag("ops"), Any()),
+                    Allow(Tag("member"), Tag("db"), {6}, {{5432, 5432}}),
+                    Allow(Any(), Any(), {17}, {{53, 53}})})};
   const Question ssh{Ip(kUs), Ip(kPeer), kProtoTcp, 22};
   const Explanation no = Explain(ssh, w.Inputs(w.us, w.peer));
   EXPECT_FALSE(no.pass);
@@ -173,14 +189,16 @@ TEST(ExplainTest, SaysForEachRuleWhatFailed) {
   EXPECT_EQ(no.rules[0].text, "tag:member -> tag:db tcp 5432");
   EXPECT_EQ(no.rules[0].why, "port 22 is not in 5432");
   EXPECT_EQ(no.rules[1].why, "tcp is not udp");
-  EXPECT_EQ(no.rules[2].why, "source 100.64.0.1 is not in tag:ops: that machine has member, web.front");
+  EXPECT_EQ(no.rules[2].why,
+            "source 100.64.0.1 is not in tag:ops: that machine has member, web.front");
   EXPECT_EQ(no.summary, "100.64.0.1 -> 100.64.0.2 tcp 22 is denied: none of 3 rules matches");
   EXPECT_FALSE(no.mend.empty());
   EXPECT_TRUE(Explain({Ip(kUs), Ip(kPeer), kProtoTcp, 5432}, w.Inputs(w.us, w.peer)).pass);
   w.local.denials = {{Tag("web.*"), Tag("db"), {}, {}, "frozen"}};
   const Explanation local = Explain({Ip(kUs), Ip(kPeer), kProtoTcp, 5432}, w.Inputs(w.us, w.peer));
   EXPECT_EQ(local.reason, authority::Reason::kLocalPolicy);
-  EXPECT_EQ(local.summary, "100.64.0.1 -> 100.64.0.2 tcp 5432 is denied by the local policy, denial 1: frozen");
+  EXPECT_EQ(local.summary,
+            "100.64.0.1 -> 100.64.0.2 tcp 5432 is denied by the local policy, denial 1: frozen");
 }
 
 }  // namespace

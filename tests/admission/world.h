@@ -31,7 +31,10 @@ inline Selector Net(std::string_view text) {
   s.kind = s.prefix.address.is_v6() ? Selector::Kind::kPrefix6 : Selector::Kind::kPrefix4;
   return s;
 }
-inline Rule Allow(Selector src, Selector dst, Bytes protos = {kProtoAny}, std::vector<authority::Range16> ports = {}) {
+inline Rule Allow(Selector src,
+                  Selector dst,
+                  Bytes protos = {kProtoAny},
+                  std::vector<authority::Range16> ports = {}) {
   Rule r;
   r.src = std::move(src);
   r.dst = std::move(dst);
@@ -40,7 +43,9 @@ inline Rule Allow(Selector src, Selector dst, Bytes protos = {kProtoAny}, std::v
   return r;
 }
 
-inline Held<Fragment> Issue(std::vector<Rule> rules, const Held<Fragment>* parent = nullptr, uint64_t seq = 1) {
+inline Held<Fragment> Issue(std::vector<Rule> rules,
+                            const Held<Fragment>* parent = nullptr,
+                            uint64_t seq = 1) {
   Fragment f;
   f.scope.bytes.fill(1);
   f.seq = seq;
@@ -59,7 +64,8 @@ inline Party Machine(uint8_t n, std::vector<std::string> tags) {
   p.kids.resize(1);
   p.kids[0].bytes.fill(n);
   p.tags = std::move(tags);
-  p.addresses = {*Prefix::Parse("100.64.0." + std::to_string(n)), *Prefix::Parse("fd00::" + std::to_string(n))};
+  p.addresses = {*Prefix::Parse("100.64.0." + std::to_string(n)),
+                 *Prefix::Parse("fd00::" + std::to_string(n))};
   return p;
 }
 

@@ -10,7 +10,8 @@ namespace aqmesh::daemon {
 namespace {
 
 Bytes Request(std::string verb, std::string json = "{}", std::string payload = {}) {
-  return cli::EncodeRequest({.verb = std::move(verb), .json = std::move(json), .payload = std::move(payload)});
+  return cli::EncodeRequest(
+      {.verb = std::move(verb), .json = std::move(json), .payload = std::move(payload)});
 }
 
 TEST(ControlApiTest, EveryVerbHasOneRowAndARole) {
@@ -27,7 +28,8 @@ TEST(ControlApiTest, EveryVerbHasOneRowAndARole) {
 }
 
 TEST(ControlApiTest, WhatChangesTheNodeNeedsTheOperator) {
-  for (const char* name : {"invite", "answer", "revoke", "import", "up", "down", "policy-reload", "stop"}) {
+  for (const char* name :
+       {"invite", "answer", "revoke", "import", "up", "down", "policy-reload", "stop"}) {
     ASSERT_NE(FindVerb(name), nullptr) << name;
     EXPECT_EQ(FindVerb(name)->needs, Role::kChange) << name;
   }
@@ -55,7 +57,8 @@ TEST(ControlApiTest, GroupsAndUsersDecideTheRole) {
 }
 
 TEST(ControlApiTest, AMissingGroupIsNobodys) {
-  const os::PeerCredentials odd{.uid = 1000, .gid = static_cast<gid_t>(-1), .groups = {static_cast<gid_t>(-1)}};
+  const os::PeerCredentials odd{
+      .uid = 1000, .gid = static_cast<gid_t>(-1), .groups = {static_cast<gid_t>(-1)}};
   EXPECT_EQ(RoleOf(odd, RoleGroups{}, 900), Role::kNone);
 }
 

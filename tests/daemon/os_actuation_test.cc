@@ -16,8 +16,8 @@ using testing::ElementsAre;
 // A kernel's tables behind a writer that may lie.
 struct Kernel {
   net::State state;
-  size_t lies_from = SIZE_MAX;   // from this request on: says done, does nothing
-  size_t fails_at = SIZE_MAX;    // this request is refused
+  size_t lies_from = SIZE_MAX;  // from this request on: says done, does nothing
+  size_t fails_at = SIZE_MAX;   // this request is refused
   bool dump_fails = false;
   size_t asked = 0;
 
@@ -26,10 +26,13 @@ struct Kernel {
     if (n == fails_at) return PermissionDenied("the kernel said no");
     if (n >= lies_from) return absl::OkStatus();
     if (const auto* m = std::get_if<net::SetUp>(&request)) state.up = m->up;
-    if (const auto* m = std::get_if<net::AddAddress>(&request)) return Add(state.addresses, Prefix::Host(m->address));
+    if (const auto* m = std::get_if<net::AddAddress>(&request))
+      return Add(state.addresses, Prefix::Host(m->address));
     if (const auto* m = std::get_if<net::AddRoute>(&request)) return Add(state.routes, m->prefix);
-    if (const auto* m = std::get_if<net::RemoveAddress>(&request)) return Remove(state.addresses, Prefix::Host(m->address));
-    if (const auto* m = std::get_if<net::RemoveRoute>(&request)) return Remove(state.routes, m->prefix);
+    if (const auto* m = std::get_if<net::RemoveAddress>(&request))
+      return Remove(state.addresses, Prefix::Host(m->address));
+    if (const auto* m = std::get_if<net::RemoveRoute>(&request))
+      return Remove(state.routes, m->prefix);
     return absl::OkStatus();
   }
   absl::StatusOr<net::State> ReadBack() const {
@@ -60,7 +63,8 @@ TEST(OsActuationTest, UpIsCommittedOnlyAfterTheSecondLook) {
   OsActuation up = Up();
   CarryOut(up, kernel);
   EXPECT_TRUE(up.committed());
-  EXPECT_THAT(up.edges(), ElementsAre(RecordKind::kApplied, RecordKind::kVerified, RecordKind::kCommitted));
+  EXPECT_THAT(up.edges(),
+              ElementsAre(RecordKind::kApplied, RecordKind::kVerified, RecordKind::kCommitted));
   EXPECT_TRUE(kernel.state.up);
   EXPECT_EQ(kernel.state.addresses.size(), 2u);
   EXPECT_EQ(kernel.state.routes.size(), 2u);
@@ -76,8 +80,9 @@ TEST(OsActuationTest, ALyingWriterIsCaughtAtEveryStepAndUndone) {
     EXPECT_FALSE(up.committed());
     EXPECT_FALSE(up.why().empty());
     // It goes on lying while the undo runs, so that what it really did stays: said, not hidden.
-    EXPECT_THAT(up.edges(), ElementsAre(RecordKind::kApplied,
-                                        from <= 1 ? RecordKind::kRolledBack : RecordKind::kDiverged));
+    EXPECT_THAT(up.edges(),
+                ElementsAre(RecordKind::kApplied,
+                            from <= 1 ? RecordKind::kRolledBack : RecordKind::kDiverged));
   }
 }
 

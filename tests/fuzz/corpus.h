@@ -1,5 +1,5 @@
-// A small deterministic corpus: seeds, their prefixes and their mutations, replayed through a fuzz target
-// in the plain suite. Same seeds, same inputs; AQMESH_SEED plays no part here.
+// A small deterministic corpus: seeds, their prefixes and their mutations, replayed through a fuzz
+// target in the plain suite. Same seeds, same inputs; AQMESH_SEED plays no part here.
 #ifndef AQMESH_TESTS_FUZZ_CORPUS_H_
 #define AQMESH_TESTS_FUZZ_CORPUS_H_
 

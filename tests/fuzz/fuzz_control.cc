@@ -26,7 +26,8 @@ void FuzzBody(ByteView body, ObjectAssembler& objects) {
   }
   Piece piece;
   std::optional<Bytes> finished;
-  if (ParseObjectPiece(body, piece) == Drop::kNone) (void)objects.Add(Instant{}, {}, piece, finished);
+  if (ParseObjectPiece(body, piece) == Drop::kNone)
+    (void)objects.Add(Instant{}, {}, piece, finished);
   AQ_CHECK(objects.bytes() <= size_t{64} << 10);
 }
 
@@ -43,7 +44,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size >= 40) {  // addresses as the packet says, so that the other checks are reached
     const auto from = IpAddress::From(in.subspan(8, 16));
     const auto to = IpAddress::From(in.subspan(24, 16));
-    if (from && to && ParsePacket(in, *from, *to, messages) == Drop::kNone && messages.unknown == 0) {
+    if (from && to && ParsePacket(in, *from, *to, messages) == Drop::kNone &&
+        messages.unknown == 0) {
       PacketWriter writer;
       for (const Message& m : messages) AQ_CHECK(writer.Add(m.kind, m.request, m.body));
       AQ_CHECK(Equal(writer.Finish(*from, *to), in));

@@ -52,7 +52,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const FrameKey key(Bytes(16, 1));
   if (CheckFrameSize(in) == Drop::kNone) (void)CheckFrame(in, key);
 
-  // As the bundle that an authenticated peer sealed: items lie inside, in order, and pack to the same bytes.
+  // As the bundle that an authenticated peer sealed: items lie inside, in order, and pack to the
+  // same bytes.
   Bundle bundle;
   if (ParseBundle(in, bundle) != Drop::kNone) return 0;
   Bytes again;

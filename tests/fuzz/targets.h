@@ -1,5 +1,5 @@
-// What the fuzz entries claim, so that the plain suite can claim it too: whatever is accepted encodes
-// again to the same bytes. A broken claim is a failed check.
+// What the fuzz entries claim, so that the plain suite can claim it too: whatever is accepted
+// encodes again to the same bytes. A broken claim is a failed check.
 #ifndef AQMESH_TESTS_FUZZ_TARGETS_H_
 #define AQMESH_TESTS_FUZZ_TARGETS_H_
 
@@ -17,7 +17,8 @@ void Body(ByteView body) {
     AQ_CHECK(wire::RefusedByte(object.status()).has_value());
     return;
   }
-  const auto again = authority::TryEncodeBody(*object);  // may be too large for its kind, never different
+  const auto again =
+      authority::TryEncodeBody(*object);  // may be too large for its kind, never different
   if (again.ok()) AQ_CHECK(Equal(*again, body));
 }
 

@@ -34,7 +34,9 @@ class CustodyTest : public testing::Test {
     out << in.rdbuf();
     return out.str();
   }
-  void Spit(const std::string& name, const std::string& text) { std::ofstream(path_ + "/" + name) << text; }
+  void Spit(const std::string& name, const std::string& text) {
+    std::ofstream(path_ + "/" + name) << text;
+  }
 
   std::string base_, path_;
   Rng rng_{Rng::Seed{1}};
@@ -57,7 +59,8 @@ TEST_F(CustodyTest, KeysRoundTripInPrivateFiles) {
   EXPECT_EQ(store.SaveEd25519("identity", Seed(4)).code(), absl::StatusCode::kAlreadyExists);
   EXPECT_TRUE(Must(store.LoadEd25519("identity")) == Seed(3));
   EXPECT_EQ(store.LoadEd25519("nobody").status().code(), absl::StatusCode::kNotFound);
-  for (const char* bad : {"", "../x", "a/b", "A", "."}) EXPECT_FALSE(store.SaveEd25519(bad, Seed(4)).ok()) << bad;
+  for (const char* bad : {"", "../x", "a/b", "A", "."})
+    EXPECT_FALSE(store.SaveEd25519(bad, Seed(4)).ok()) << bad;
   EXPECT_TRUE(store.Remove("identity").ok());
   EXPECT_FALSE(store.Has("identity"));
 }
@@ -70,7 +73,8 @@ TEST_F(CustodyTest, FilesThatOthersCouldReachAreRefusedWithTheMend) {
     ASSERT_EQ(chmod(file.c_str(), mode), 0);
     const auto loaded = store.LoadEd25519("k");
     EXPECT_EQ(loaded.status().code(), absl::StatusCode::kPermissionDenied) << mode;
-    EXPECT_NE(Text(loaded.status()).find("chmod 600 " + file), std::string::npos) << loaded.status();
+    EXPECT_NE(Text(loaded.status()).find("chmod 600 " + file), std::string::npos)
+        << loaded.status();
   }
   ASSERT_EQ(chmod(file.c_str(), 0600), 0);
   EXPECT_TRUE(store.LoadEd25519("k").ok());
@@ -99,13 +103,15 @@ TEST_F(CustodyTest, DirectoryMustBePrivateAndNoLink) {
   EXPECT_NE(Text(open.status()).find("chmod 700 " + path_), std::string::npos);
   ASSERT_EQ(chmod(path_.c_str(), 0700), 0);
   ASSERT_EQ(symlink("keys", (base_ + "/link").c_str()), 0);
-  EXPECT_EQ(KeyStore::Open(base_ + "/link", false).status().code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(KeyStore::Open(base_ + "/link", false).status().code(),
+            absl::StatusCode::kPermissionDenied);
   EXPECT_EQ(KeyStore::Open(base_ + "/none", false).status().code(), absl::StatusCode::kNotFound);
 }
 
 TEST_F(CustodyTest, SealedKeyOpensUnderItsPassphraseOnly) {
   KeyStore store = Store();
-  ASSERT_TRUE(store.SealEd25519("root", Seed(1), "correct horse", KdfCost::kInteractive, rng_).ok());
+  ASSERT_TRUE(
+      store.SealEd25519("root", Seed(1), "correct horse", KdfCost::kInteractive, rng_).ok());
   EXPECT_TRUE(Must(store.LoadEd25519("root", "correct horse")) == Seed(1));
   EXPECT_EQ(store.LoadEd25519("root", "wrong").status().code(), absl::StatusCode::kUnauthenticated);
   EXPECT_EQ(store.LoadEd25519("root").status().code(), absl::StatusCode::kUnauthenticated);
@@ -124,7 +130,8 @@ TEST_F(CustodyTest, SealedKeyOpensUnderItsPassphraseOnly) {
   altered = text;  // a cost that would exhaust us
   altered.replace(altered.find("argon2id ") + 9, 1, "99");
   Spit("root.key", altered);
-  EXPECT_EQ(store.LoadEd25519("root", "correct horse").status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(store.LoadEd25519("root", "correct horse").status().code(),
+            absl::StatusCode::kDataLoss);
 }
 
 TEST_F(CustodyTest, EveryTruncationOfAKeyFileIsDamage) {
@@ -180,10 +187,12 @@ TEST_F(CustodyTest, ACounterThatWentBackwardsOrVanishedIsRefused) {
     std::string bad = newest;
     bad[i] ^= 1;
     Spit(file, bad);
-    EXPECT_EQ(signer->counter().ReserveExpansion(kid).status().code(), absl::StatusCode::kDataLoss) << i;
+    EXPECT_EQ(signer->counter().ReserveExpansion(kid).status().code(), absl::StatusCode::kDataLoss)
+        << i;
   }
   ASSERT_EQ(unlink((path_ + "/" + file).c_str()), 0);
-  EXPECT_EQ(signer->counter().ReserveExpansion(kid).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(signer->counter().ReserveExpansion(kid).status().code(),
+            absl::StatusCode::kFailedPrecondition);
   EXPECT_FALSE(FileSigner::Open(store, "identity").ok());
   EXPECT_FALSE(FileSigner::Create(store, "identity", rng_, {}).ok());
 }

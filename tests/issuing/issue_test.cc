@@ -28,22 +28,29 @@ void ExpectRoundTrip(const Held<T>& object, const Ed25519Key& key) {
 TEST(IssueTest, CharterOfTheVectorsIsReproduced) {  // spec: objects#8
   World w;
   EXPECT_EQ(ToHex(w.charter.envelope->body()),
-            "100122105a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a2a04686f6d653001400248015080e2cfaa06624e080112208a88e3dd7409f195fd"
-            "52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c18012204686f6d652a20c35c17cd8ddee0ccd2c31f241e9a12cb370f96bd"
+            "100122105a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a2a04686f6d653001400248015080e2cfaa06624e080112"
+            "208a88e3dd7409f195fd"
+            "52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c18012204686f6d652a20c35c17cd8ddee0ccd2c3"
+            "1f241e9a12cb370f96bd"
             "e798c8f8ea46fb18d4535559700178018a01020001");
-  EXPECT_EQ(ToHex(w.charter.oid()), "5e571f570eb7be173e123b875f881ccb45dfb3d1c3197bc06d3347542fee884f");
+  EXPECT_EQ(ToHex(w.charter.oid()),
+            "5e571f570eb7be173e123b875f881ccb45dfb3d1c3197bc06d3347542fee884f");
   EXPECT_EQ(ToHex(ScopeOfCharter(w.charter)), "2abc01708384f11380887549ea517255");
   EXPECT_EQ(w.charter.envelope->bytes().size(), 217u);
 }
 
 TEST(IssueTest, GrantsAndFragmentsOfTheVectorsAreReproduced) {  // spec: objects#8
   World w;
-  EXPECT_EQ(ToHex(w.enroller.oid()), "24aab131c26200253da32323c0e1bde3eb3fd8b00914ca8696b30ce110c55266");
-  EXPECT_EQ(ToHex(w.atlas_node.oid()), "f0ea277b81061682b8ee9e72b8580e6749213627d20a3210eb1c7232963950b5");
-  EXPECT_EQ(ToHex(w.members.oid()), "f621041dde3ead8ce618fd656b8947399d8598e2ef5328d6e2f4eb6d34408491");
+  EXPECT_EQ(ToHex(w.enroller.oid()),
+            "24aab131c26200253da32323c0e1bde3eb3fd8b00914ca8696b30ce110c55266");
+  EXPECT_EQ(ToHex(w.atlas_node.oid()),
+            "f0ea277b81061682b8ee9e72b8580e6749213627d20a3210eb1c7232963950b5");
+  EXPECT_EQ(ToHex(w.members.oid()),
+            "f621041dde3ead8ce618fd656b8947399d8598e2ef5328d6e2f4eb6d34408491");
 
   const JoinGrants joined = Must(SponsorGrants(w.ByAtlas(), w.BorealisAsks(), {}, {}, kT));
-  EXPECT_EQ(ToHex(joined.node.oid()), "ddf1763a0b97d1bfe43eb81e865174b8e4354c2316bcdda092fecdd1fcc54a0c");
+  EXPECT_EQ(ToHex(joined.node.oid()),
+            "ddf1763a0b97d1bfe43eb81e865174b8e4354c2316bcdda092fecdd1fcc54a0c");
   ASSERT_TRUE(joined.enroller.has_value());
   EXPECT_EQ(joined.enroller->body.depth_left, 2);
   EXPECT_EQ(joined.enroller->body.caps, 0x24a7u);
@@ -52,22 +59,27 @@ TEST(IssueTest, GrantsAndFragmentsOfTheVectorsAreReproduced) {  // spec: objects
   ExpectRoundTrip(*joined.enroller, w.atlas.key());
 
   FragmentTerms terms;
-  terms.rules = Must(ParseRules("tag:member -> node:" + ToHex(w.borealis.kid()) + " tcp:22,443 log"));
+  terms.rules =
+      Must(ParseRules("tag:member -> node:" + ToHex(w.borealis.kid()) + " tcp:22,443 log"));
   terms.ttl = kDay;
   const auto fragment = MakeFragment(w.ByRoot(), terms, kT);
   ASSERT_TRUE(fragment.ok()) << fragment.status();
-  EXPECT_EQ(ToHex(fragment->oid()), "7a3105de3c5a952ebc0628c18bebd6d7a6f811eb2d3ebe305787c6a708903ca7");
+  EXPECT_EQ(ToHex(fragment->oid()),
+            "7a3105de3c5a952ebc0628c18bebd6d7a6f811eb2d3ebe305787c6a708903ca7");
   ExpectRoundTrip(*fragment, w.root.key());
 }
 
 TEST(IssueTest, RevocationOfTheVectorsIsReproducedAndTheNextIsLinked) {  // spec: objects#8
   World w;
   const ScopeId scope = ScopeOfCharter(w.charter);
-  const RevokeTerms floor{.type = RevokeType::kFloor, .kid = w.borealis.kid(), .floor = 2, .reason = 1};
+  const RevokeTerms floor{
+      .type = RevokeType::kFloor, .kid = w.borealis.kid(), .floor = 2, .reason = 1};
   const auto first = MakeRevoke(w.atlas, scope, floor, Hlc(kT * 1000, 7));
   ASSERT_TRUE(first.ok()) << first.status();
-  EXPECT_EQ(ToHex(first->oid()), "c65261b6ebccf2c277bf4cba275a049bbda01b68784484615fa53dffcb287386");
-  const auto second = MakeRevoke(w.atlas, scope, {.type = RevokeType::kOid, .oid = first->oid()}, Hlc(kT * 1000, 8));
+  EXPECT_EQ(ToHex(first->oid()),
+            "c65261b6ebccf2c277bf4cba275a049bbda01b68784484615fa53dffcb287386");
+  const auto second = MakeRevoke(
+      w.atlas, scope, {.type = RevokeType::kOid, .oid = first->oid()}, Hlc(kT * 1000, 8));
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_EQ(second->body.seq, 2u);
   EXPECT_EQ(second->body.prev, first->oid());
@@ -76,9 +88,12 @@ TEST(IssueTest, RevocationOfTheVectorsIsReproducedAndTheNextIsLinked) {  // spec
   const auto again = ResignLast(w.atlas);
   ASSERT_TRUE(again.ok() && again->has_value());
   EXPECT_EQ((*again)->bytes(), second->envelope->bytes());
-  EXPECT_FALSE(MakeRevoke(w.atlas, scope, {.type = RevokeType::kFloor, .kid = w.borealis.kid()}, 1).ok());
-  ExpectRoundTrip(Must(MakeRevoke(w.atlas, scope, {.type = RevokeType::kIssuerFrom, .kid = w.atlas.kid(), .from = 3}, 9)),
-                  w.atlas.key());
+  EXPECT_FALSE(
+      MakeRevoke(w.atlas, scope, {.type = RevokeType::kFloor, .kid = w.borealis.kid()}, 1).ok());
+  ExpectRoundTrip(
+      Must(MakeRevoke(
+          w.atlas, scope, {.type = RevokeType::kIssuerFrom, .kid = w.atlas.kid(), .from = 3}, 9)),
+      w.atlas.key());
 }
 
 TEST(IssueTest, SelfRevocationIsTerminalAndTakesNoNumber) {
@@ -95,7 +110,8 @@ TEST(IssueTest, RotateOpensTheNewKeysStream) {
   World w;
   const crypto::Ed25519Seed next = Seed(8);
   const Signer signer(next, w.seqs);
-  const auto r = MakeRotate(signer, ScopeOfCharter(w.charter), {.old = w.borealis.kid()}, Hlc(kT * 1000));
+  const auto r =
+      MakeRotate(signer, ScopeOfCharter(w.charter), {.old = w.borealis.kid()}, Hlc(kT * 1000));
   ASSERT_TRUE(r.ok()) << r.status();
   EXPECT_EQ(r->body.seq, 1u);
   ExpectRoundTrip(*r, signer.key());
@@ -130,29 +146,36 @@ TEST(IssueTest, DepthRunsOutAndEveryTtlIsCutToTheIssuersEnd) {
 TEST(IssueTest, TakenAddressesAreLeftAlone) {
   World w;
   const std::vector<IpAddress> all = Ip4Candidates(ScopeOfCharter(w.charter), w.borealis.kid());
-  const auto second = Must(NodeGrant(w.ByAtlas(), {.key = w.borealis.key()},
-                                     [&all](const IpAddress& a) { return a == all[0]; }, kT));
+  const auto second = Must(NodeGrant(
+      w.ByAtlas(),
+      {.key = w.borealis.key()},
+      [&all](const IpAddress& a) { return a == all[0]; },
+      kT));
   EXPECT_EQ(second.body.prefixes.at(0), Prefix::Host(all[1]));
-  const auto none = Must(NodeGrant(w.ByAtlas(), {.key = w.borealis.key()}, [](const IpAddress&) { return true; }, kT));
+  const auto none = Must(
+      NodeGrant(w.ByAtlas(), {.key = w.borealis.key()}, [](const IpAddress&) { return true; }, kT));
   EXPECT_EQ(none.body.prefixes.size(), 1u);
   EXPECT_TRUE(none.body.prefixes[0].address.is_v6());
 }
 
 TEST(IssueTest, WhatTheIssuerLacksIsRefusedInWords) {
   World w;
-  EXPECT_EQ(NodeGrant(w.ByAtlas(), {.key = w.borealis.key(), .tags = {"web"}}, {}, kT).status().code(),
-            absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(
+      NodeGrant(w.ByAtlas(), {.key = w.borealis.key(), .tags = {"web"}}, {}, kT).status().code(),
+      absl::StatusCode::kPermissionDenied);
   EXPECT_EQ(DefaultFragment(w.ByAtlas(), kT).status().code(), absl::StatusCode::kPermissionDenied);
   const Issuer stranger{.signer = w.borealis, .charter = w.charter};
   EXPECT_EQ(DefaultFragment(stranger, kT).status().code(), absl::StatusCode::kPermissionDenied);
   const Issuer thief{.signer = w.borealis, .charter = w.charter, .grant = &w.enroller};
-  EXPECT_EQ(NodeGrant(thief, {.key = w.root.key()}, {}, kT).status().code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(NodeGrant(thief, {.key = w.root.key()}, {}, kT).status().code(),
+            absl::StatusCode::kPermissionDenied);
   EXPECT_FALSE(NodeGrant(w.ByAtlas(), {.key = w.borealis.key(), .name = "Bad_Name"}, {}, kT).ok());
   EXPECT_FALSE(NodeGrant(w.ByAtlas(), {.key = w.atlas.key()}, {}, kT).ok());
   EXPECT_FALSE(w.Invitation(0, {"web"}).ok());
 
   World rich({"*"}, {"*"});
-  EXPECT_TRUE(NodeGrant(rich.ByAtlas(), {.key = rich.borealis.key(), .tags = {"web"}}, {}, kT).ok());
+  EXPECT_TRUE(
+      NodeGrant(rich.ByAtlas(), {.key = rich.borealis.key(), .tags = {"web"}}, {}, kT).ok());
   EXPECT_TRUE(rich.Invitation(kInviteEnroller, {"member", "web"}).ok());
 }
 
@@ -164,22 +187,25 @@ TEST(IssueTest, InvitationDecidesTagsAndEnrolling) {
   const JoinGrants all = Must(SponsorGrants(w.ByAtlas(), w.BorealisAsks(), options, {}, kT));
   EXPECT_EQ(all.node.body.tags, (std::vector<std::string>{"member", "web"}));
   EXPECT_FALSE(all.enroller.has_value());
-  EXPECT_EQ(Must(SponsorGrants(w.ByAtlas(), w.BorealisAsks({"web"}), options, {}, kT)).node.body.tags,
-            std::vector<std::string>{"web"});
+  EXPECT_EQ(
+      Must(SponsorGrants(w.ByAtlas(), w.BorealisAsks({"web"}), options, {}, kT)).node.body.tags,
+      std::vector<std::string>{"web"});
   EXPECT_FALSE(SponsorGrants(w.ByAtlas(), w.BorealisAsks({"db"}), options, {}, kT).ok());
 }
 
 TEST(IssueTest, WhatWouldNotFitItsObjectIsRefusedNotSigned) {
   World w({"*"}, {"*"});
   std::vector<std::string> long_tags;
-  for (char c = 'a'; c < 'i'; ++c) long_tags.push_back(std::string(32, c) + "." + std::string(31, c));
+  for (char c = 'a'; c < 'i'; ++c)
+    long_tags.push_back(std::string(32, c) + "." + std::string(31, c));
   const auto leaf = NodeGrant(w.ByAtlas(), {.key = w.borealis.key(), .tags = long_tags}, {}, kT);
   EXPECT_FALSE(leaf.ok());
   InviteTerms terms{.one_time_key = crypto::Ed25519Public(Seed(4))};
   terms.members.resize(4);
   for (uint8_t m = 0; m < 4; ++m) {
     terms.members[m].kid.bytes[0] = m;
-    for (int e = 1; e <= 4; ++e) terms.members[m].endpoints.push_back(*Endpoint::Parse("[2001:db8::1]:" + std::to_string(e)));
+    for (int e = 1; e <= 4; ++e)
+      terms.members[m].endpoints.push_back(*Endpoint::Parse("[2001:db8::1]:" + std::to_string(e)));
   }
   EXPECT_FALSE(MakeInvite(w.ByAtlas(), terms, kT).ok());
 }
@@ -259,7 +285,8 @@ TEST(IssueTest, AnnouncementsAndApprovalsRoundTrip) {
   World w;
   AnnounceTerms terms{.scope = ScopeOfCharter(w.charter), .name = "atlas"};
   terms.static_key.bytes.fill(9);
-  terms.endpoints = {*Endpoint::Parse("192.168.1.10:41641"), *Endpoint::Parse("[2001:db8::1]:41641"),
+  terms.endpoints = {*Endpoint::Parse("192.168.1.10:41641"),
+                     *Endpoint::Parse("[2001:db8::1]:41641"),
                      *Endpoint::Parse("192.168.1.10:41641")};
   const auto announce = Must(MakeAnnounce(w.atlas_seed, terms, kT));
   EXPECT_EQ(announce.body.endpoints.size(), 2u);

@@ -15,12 +15,14 @@ TEST(LineTest, LineOfTheVectorsIsReproduced) {  // spec: objects#8
   World w;
   const auto invite = w.Invitation();
   ASSERT_TRUE(invite.ok()) << invite.status();
-  EXPECT_EQ(ToHex(invite->oid()), "c13303ceb5d0b32dfddf034cac5833ac644f65c154fae3ef0b514c8673caac3f");
+  EXPECT_EQ(ToHex(invite->oid()),
+            "c13303ceb5d0b32dfddf034cac5833ac644f65c154fae3ef0b514c8673caac3f");
   const std::string line = LineOf(*invite, Seed(4));
   EXPECT_EQ(line.size(), 576u);
   EXPECT_EQ(line.substr(0, 27), "aq1-10710-08T21-4J4AQ-NXSX8");
   EXPECT_EQ(line.substr(line.size() - 14), "G2081-0TV2W-GT");
-  EXPECT_EQ(ToHex(crypto::Sha256({AsBytes(line)})), "5b4e502e416acd0c216fc7e718e93c4e9d507f9c9013c903b57c973628c195d6");
+  EXPECT_EQ(ToHex(crypto::Sha256({AsBytes(line)})),
+            "5b4e502e416acd0c216fc7e718e93c4e9d507f9c9013c903b57c973628c195d6");
 
   const auto back = ParseLine(line);
   ASSERT_TRUE(back.ok()) << back.status();
@@ -33,10 +35,14 @@ TEST(LineTest, ReadersIgnoreCaseDashesAndBlanksAndReadLookAlikes) {  // spec: ob
   const std::string line = LineOf(*w.Invitation(), Seed(4));
   std::string typed = " \n";
   for (const char c : line) {
-    if (c == '-') typed += "  ";
-    else if (c == '0') typed += 'o';
-    else if (c == '1') typed += 'l';
-    else typed += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+    if (c == '-')
+      typed += "  ";
+    else if (c == '0')
+      typed += 'o';
+    else if (c == '1')
+      typed += 'l';
+    else
+      typed += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
   }
   EXPECT_TRUE(ParseLine(typed).ok());
 }
@@ -51,7 +57,8 @@ TEST(LineTest, EveryGroupAlteredAndEveryTruncationIsRefused) {
     EXPECT_FALSE(ParseLine(bad).ok()) << i;
   }
   for (size_t n = 0; n < line.size(); ++n) EXPECT_FALSE(ParseLine(line.substr(0, n)).ok()) << n;
-  for (const char* more : {"0", "00", "-00000", "00000000"}) EXPECT_FALSE(ParseLine(line + more).ok()) << more;
+  for (const char* more : {"0", "00", "-00000", "00000000"})
+    EXPECT_FALSE(ParseLine(line + more).ok()) << more;
 }
 
 TEST(LineTest, RefusesForeignLettersWithTheirPlace) {
@@ -76,7 +83,8 @@ std::string Forge(ByteView p, bool right_check, uint8_t fill = 0) {
   uint32_t pool = 0;
   for (const uint8_t b : all) {
     pool = (pool << 8 | b) & 0xfff;
-    for (bits += 8; bits >= 5; bits -= 5) out += "0123456789ABCDEFGHJKMNPQRSTVWXYZ"[pool >> (bits - 5) & 31];
+    for (bits += 8; bits >= 5; bits -= 5)
+      out += "0123456789ABCDEFGHJKMNPQRSTVWXYZ"[pool >> (bits - 5) & 31];
   }
   if (bits > 0) out += "0123456789ABCDEFGHJKMNPQRSTVWXYZ"[(pool << (5 - bits) | fill) & 31];
   return out;

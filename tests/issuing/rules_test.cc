@@ -8,7 +8,10 @@ namespace aqmesh::issuing {
 namespace {
 
 TEST(RulesTest, TextRoundTripsInItsShortestForm) {
-  struct Case { const char* text; const char* printed; };
+  struct Case {
+    const char* text;
+    const char* printed;
+  };
   const Case cases[] = {
       {"tag:member -> tag:db tcp:5432,8000-8010", nullptr},
       {"any -> node:819b8bcf94b13bb0e9989bf88a653eb6 icmp", nullptr},
@@ -16,7 +19,8 @@ TEST(RulesTest, TextRoundTripsInItsShortestForm) {
       {"10.1.0.0/16 -> fd00::/8 udp+tcp:53", "10.1.0.0/16 -> fd00::/8 tcp+udp:53"},
       {"any -> any tcp:*", "any -> any tcp"},
       {"any -> any tcp:10-20,15-30,31,40", "any -> any tcp:10-31,40"},
-      {"any -> any 200 one-way log log-headers escalate forward", "any -> any 200 one-way forward log log-headers escalate"},
+      {"any -> any 200 one-way log log-headers escalate forward",
+       "any -> any 200 one-way forward log log-headers escalate"},
       {"any -> any any rate:3 drop-after:9 transform:pad since:5 until:9 via:2", nullptr},
       {"any -> any any hours:mon09:00-mon17:30,sun22:00-sun24:00", nullptr},
       {"any -> any any hours:mon00:00-tue00:00", "any -> any any hours:mon00:00-mon24:00"},
@@ -33,7 +37,10 @@ TEST(RulesTest, TextRoundTripsInItsShortestForm) {
 }
 
 TEST(RulesTest, ErrorsGiveTheColumnAndTheMend) {
-  struct Case { const char* text; const char* column; };
+  struct Case {
+    const char* text;
+    const char* column;
+  };
   const Case cases[] = {
       {"", "column 1:"},
       {"tag:Member -> any any", "column 5:"},
@@ -88,7 +95,8 @@ TEST(RulesTest, NamesAreLookedUpWhereAskedFor) {
 
 TEST(RulesTest, TagsHaveOneGrammar) {
   for (const char* good : {"a", "db.main", "a.b.c.d", "x-1"}) EXPECT_TRUE(IsTag(good)) << good;
-  for (const char* bad : {"", ".", "a.", "-a", "a-", "A", "a.b.c.d.e", "*", "a.*", "a_b"}) EXPECT_FALSE(IsTag(bad)) << bad;
+  for (const char* bad : {"", ".", "a.", "-a", "a-", "A", "a.b.c.d.e", "*", "a.*", "a_b"})
+    EXPECT_FALSE(IsTag(bad)) << bad;
   for (const char* good : {"*", "a.*", "a.b.*"}) EXPECT_TRUE(IsWildTag(good)) << good;
   for (const char* bad : {".*", "a*", "*.a", "**"}) EXPECT_FALSE(IsWildTag(bad)) << bad;
 }

@@ -1,4 +1,5 @@
-// The mesh of spec/objects.md §8: root, atlas and borealis under keys of equal bytes, built by issuing/.
+// The mesh of spec/objects.md §8: root, atlas and borealis under keys of equal bytes, built by
+// issuing/.
 #ifndef AQMESH_TESTS_ISSUING_VECTORS_H_
 #define AQMESH_TESTS_ISSUING_VECTORS_H_
 
@@ -38,7 +39,8 @@ struct World {
   Held<authority::Grant> enroller, atlas_node;
   Held<authority::Fragment> members;
 
-  explicit World(std::vector<std::string> charter_tags = {}, std::vector<std::string> enroller_tags = {"member"}) {
+  explicit World(std::vector<std::string> charter_tags = {},
+                 std::vector<std::string> enroller_tags = {"member"}) {
     charter = MakeCharter(std::move(charter_tags));
     FirstMachine first{.key = atlas.key(), .name = "atlas"};
     first.enroller_tags = std::move(enroller_tags);
@@ -71,14 +73,17 @@ struct World {
   }
 
   // The vector's number is 3: two grants of atlas went before it.
-  absl::StatusOr<Held<authority::Invite>> Invitation(uint8_t flags = 0, std::vector<std::string> tags = {"member"}) {
+  absl::StatusOr<Held<authority::Invite>> Invitation(uint8_t flags = 0,
+                                                     std::vector<std::string> tags = {"member"}) {
     for (int i = 0; i < 2; ++i) (void)Must(seqs.ReserveExpansion(atlas.kid()));
     InviteTerms terms;
     terms.one_time_key = crypto::Ed25519Public(Seed(4));
     terms.flags = flags;
     terms.tags = std::move(tags);
-    const Bytes static_key = *FromHex("5869aff450549732cbaaed5e5df9b30a6da31cb0e5742bad5ad4a1a768f1a67b");
-    terms.members = {{.kid = atlas.kid(), .static_key = *X25519Key::From(static_key),
+    const Bytes static_key =
+        *FromHex("5869aff450549732cbaaed5e5df9b30a6da31cb0e5742bad5ad4a1a768f1a67b");
+    terms.members = {{.kid = atlas.kid(),
+                      .static_key = *X25519Key::From(static_key),
                       .endpoints = {*Endpoint::Parse("192.168.1.10:41641")}}};
     return MakeInvite(ByAtlas(), terms, kT);
   }

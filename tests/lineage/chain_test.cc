@@ -13,7 +13,8 @@ TEST(HybridClockTest, NeverRunsBackwardsWhateverTheWallDoes) {
   EXPECT_EQ(first, HlcFromMillis(kStartSeconds * 1000));
   EXPECT_EQ(clock.Tick(WallTime::FromSeconds(kStartSeconds)), first + 1);
   EXPECT_EQ(clock.Tick(WallTime::FromSeconds(kStartSeconds - 86'400)), first + 2);
-  EXPECT_EQ(clock.Tick(WallTime::FromSeconds(kStartSeconds + 1)), HlcFromMillis((kStartSeconds + 1) * 1000));
+  EXPECT_EQ(clock.Tick(WallTime::FromSeconds(kStartSeconds + 1)),
+            HlcFromMillis((kStartSeconds + 1) * 1000));
 }
 
 TEST(HybridClockTest, ARemoteDragsItAtMostTwoMinutes) {
@@ -21,7 +22,8 @@ TEST(HybridClockTest, ARemoteDragsItAtMostTwoMinutes) {
   const uint64_t edge = HlcFromMillis(kStartSeconds * 1000 + 120'000);
   HybridClock clock;
   EXPECT_FALSE(clock.Take(edge + HlcFromMillis(1), wall));
-  EXPECT_FALSE(clock.Take(HlcFromMillis(kStartSeconds * 1000 + uint64_t{315'360'000'000}), wall));  // ten years
+  EXPECT_FALSE(clock.Take(HlcFromMillis(kStartSeconds * 1000 + uint64_t{315'360'000'000}),
+                          wall));  // ten years
   EXPECT_EQ(clock.last(), 0u);
   EXPECT_TRUE(clock.Take(edge, wall));
   EXPECT_EQ(clock.Tick(wall), edge + 1);
@@ -62,7 +64,8 @@ TEST(ChainTest, GoesOnAfterARestartAsIfItHadNotStopped) {
 TEST(ChainTest, ARecordOfTheLargestListsFits) {
   authority::Observe r = Decided(1);
   r.kind = authority::RecordKind::kDrops;
-  for (uint16_t i = 0; i < 64; ++i) r.drops.push_back({static_cast<uint16_t>(64 + i), ~uint64_t{0}});
+  for (uint16_t i = 0; i < 64; ++i)
+    r.drops.push_back({static_cast<uint16_t>(64 + i), ~uint64_t{0}});
   r.commits.assign(8, Filled<Digest>(7));
   Chain chain(LogKid());
   authority::SortLists(r);

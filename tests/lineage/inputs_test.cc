@@ -9,8 +9,19 @@ Inputs Sample() {
   Inputs in;
   in.oids = {Filled<Oid>(3), Filled<Oid>(1), Filled<Oid>(3)};
   in.policy = Filled<Digest>(9);
-  in.slopes = {{.kid = Filled<Kid>(2), .a = 65'536, .r_f = 1, .s_f = 2, .u = 3, .r_s = 4, .s_s = 5, .j = 6, .x = 7,
-                .kap = 8, .last = 5'666'666, .col = 1, .e_pos = 5'666'660},
+  in.slopes = {{.kid = Filled<Kid>(2),
+                .a = 65'536,
+                .r_f = 1,
+                .s_f = 2,
+                .u = 3,
+                .r_s = 4,
+                .s_s = 5,
+                .j = 6,
+                .x = 7,
+                .kap = 8,
+                .last = 5'666'666,
+                .col = 1,
+                .e_pos = 5'666'660},
                {.kid = Filled<Kid>(1)}};
   in.age = 60;
   in.wall_millis = kStartSeconds * 1000;
@@ -63,7 +74,15 @@ TEST(InputsTest, EveryTruncationIsRefusedAndEveryFlipIsRefusedOrAnotherValue) {
 }
 
 TEST(InputsTest, RefusesWhatBreaksARule) {
-  const std::string policy = "12" "20" + std::string(64, '9'), tail = "28" "01" "30" "01";
+  const std::string policy =
+                        "12"
+                        "20" +
+                        std::string(64, '9'),
+                    tail =
+                        "28"
+                        "01"
+                        "30"
+                        "01";
   struct Case {
     const char* name;
     std::string hex;
@@ -80,11 +99,20 @@ TEST(InputsTest, RefusesWhatBreaksARule) {
       {"no wall", policy + "3001", false},
       {"no mono", policy + "2801", false},
       {"policy twice", policy + policy + tail, false},
-      {"field out of order", policy + "3001" "2801", false},
+      {"field out of order",
+       policy + "3001"
+                "2801",
+       false},
       {"unknown field", policy + tail + "5001", false},
       {"zero written", policy + "2000" + tail, false},
-      {"varint longer than need be", policy + "288100" "3001", false},
-      {"wrong wire type", policy + "2a0101" "3001", false},
+      {"varint longer than need be",
+       policy + "288100"
+                "3001",
+       false},
+      {"wrong wire type",
+       policy + "2a0101"
+                "3001",
+       false},
       {"no such rung", policy + tail + "3807", false},
       {"rung 6", policy + tail + "3806", true},
       {"action above u16", policy + tail + "48808004", false},

@@ -14,7 +14,9 @@ using testing::Not;
 
 Names KnownNames() {
   return {.drop = [](uint16_t code) -> std::string_view { return code == 2 ? "bad mac1" : ""; },
-          .peer = [](const Kid& kid) -> std::string { return kid == Filled<Kid>(1) ? "borealis" : ""; }};
+          .peer = [](const Kid& kid) -> std::string {
+            return kid == Filled<Kid>(1) ? "borealis" : "";
+          }};
 }
 
 authority::Observe Sample() {
@@ -36,7 +38,8 @@ TEST(RecordTest, EveryKindAndRungHasANameThatReadsBack) {
   EXPECT_EQ(RungNamed("admit"), Rung::kAdmit);
   EXPECT_EQ(RungNamed("DEFER"), Rung::kDefer);
   EXPECT_FALSE(RungNamed("none"));
-  for (uint16_t action = 1; action <= 9; ++action) EXPECT_FALSE(ActionName(action).empty()) << action;
+  for (uint16_t action = 1; action <= 9; ++action)
+    EXPECT_FALSE(ActionName(action).empty()) << action;
   EXPECT_EQ(ActionName(10), "");
 }
 
@@ -56,8 +59,9 @@ TEST(RecordTest, TimesAreUtcToTheMillisecond) {
 }
 
 TEST(RecordTest, ALineSaysWhoWhatAndWhy) {
-  EXPECT_EQ(RenderLine(Sample(), Filled<Digest>(0x9f), KnownNames()),
-            "2023-11-14T22:13:20.005Z  9f9f9f9f  decided  borealis  ADMIT  install_peer  (expired)");
+  EXPECT_EQ(
+      RenderLine(Sample(), Filled<Digest>(0x9f), KnownNames()),
+      "2023-11-14T22:13:20.005Z  9f9f9f9f  decided  borealis  ADMIT  install_peer  (expired)");
   EXPECT_THAT(RenderLine(Sample(), Filled<Digest>(0x9f), {}), HasSubstr("  01010101  "));
 }
 
@@ -65,8 +69,12 @@ TEST(RecordTest, JsonHasStableNamesAndLeavesOutWhatIsAbsent) {
   authority::Observe r = Sample();
   r.drops = {{66, 12}};
   const std::string json = RenderJson(r, Filled<Digest>(0x9f), KnownNames());
-  EXPECT_THAT(json, HasSubstr(R"("seq":7,"time":"2023-11-14T22:13:20.005Z","hlc":"111411200000327683","kind":"decided")"));
-  EXPECT_THAT(json, HasSubstr(R"("subject":"01010101010101010101010101010101","subject_name":"borealis")"));
+  EXPECT_THAT(
+      json,
+      HasSubstr(
+          R"("seq":7,"time":"2023-11-14T22:13:20.005Z","hlc":"111411200000327683","kind":"decided")"));
+  EXPECT_THAT(
+      json, HasSubstr(R"("subject":"01010101010101010101010101010101","subject_name":"borealis")"));
   EXPECT_THAT(json, HasSubstr(R"("gates":{"crypto":"ADMIT","trust":"ADMIT")"));
   EXPECT_THAT(json, HasSubstr(R"("ladm_q16":49152,"slope_q16":64,"corr_milli":1500)"));
   EXPECT_THAT(json, HasSubstr(R"("rung":"ADMIT","action":"install_peer")"));
@@ -78,7 +86,13 @@ TEST(RecordTest, JsonHasStableNamesAndLeavesOutWhatIsAbsent) {
 
 TEST(RecordTest, APageNamesEveryFieldThatIsThere) {
   authority::Observe r = Sample();
-  r.flow = authority::FlowSummary{.frames = 3, .bytes = 300, .first = 1, .last = 3, .tags = {}, .presentations = {}, .drops = 1};
+  r.flow = authority::FlowSummary{.frames = 3,
+                                  .bytes = 300,
+                                  .first = 1,
+                                  .last = 3,
+                                  .tags = {},
+                                  .presentations = {},
+                                  .drops = 1};
   const std::string page = RenderPage(r, Filled<Digest>(0x9f), KnownNames());
   EXPECT_THAT(page, HasSubstr("subject       borealis  0101"));
   EXPECT_THAT(page, HasSubstr("crypto ADMIT  trust ADMIT"));
@@ -115,8 +129,12 @@ TEST(FilterTest, EachConditionPicksAndRefuses) {
       {"another rung", {.rung = Rung::kRefuse}, false},
       {"its kind", {.kind = RecordKind::kDecided}, true},
       {"another kind", {.kind = RecordKind::kFlow}, false},
-      {"all at once", {.from = 1, .subject = Filled<Kid>(1), .rung = Rung::kAdmit, .kind = RecordKind::kDecided}, true},
-      {"all but one", {.from = 1, .subject = Filled<Kid>(1), .rung = Rung::kDefer, .kind = RecordKind::kDecided}, false},
+      {"all at once",
+       {.from = 1, .subject = Filled<Kid>(1), .rung = Rung::kAdmit, .kind = RecordKind::kDecided},
+       true},
+      {"all but one",
+       {.from = 1, .subject = Filled<Kid>(1), .rung = Rung::kDefer, .kind = RecordKind::kDecided},
+       false},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.name);

@@ -64,7 +64,7 @@ class RocksTest : public testing::Test {
 
 TEST_F(RocksTest, KeepsEverythingOverAReopenInADirectoryOfItsOwn) {
   Append(3);
-  struct stat info {};
+  struct stat info{};
   ASSERT_EQ(stat(dir_.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0700u);
   auto store = RocksStore::Open(dir_);
@@ -115,7 +115,8 @@ TEST_F(RocksTest, AKillAtAnyMomentLosesNothingThatWasAcknowledged) {
     std::optional<Seq> acked;
     const uint64_t acks = rng.Below(6);
     Seq seq = 0;
-    for (uint64_t i = 0; i < acks && read(pipe_ends[0], &seq, sizeof seq) == sizeof seq; ++i) acked = seq;
+    for (uint64_t i = 0; i < acks && read(pipe_ends[0], &seq, sizeof seq) == sizeof seq; ++i)
+      acked = seq;
     usleep(static_cast<useconds_t>(rng.Below(3000)));
     kill(child, SIGKILL);
     while (read(pipe_ends[0], &seq, sizeof seq) == sizeof seq) acked = seq;
@@ -183,7 +184,8 @@ TEST_F(RocksTest, ALogCutShortIsNoticedWhereverItIsCut) {
               for (int i = 0; i < 4; ++i) {
                 if (!(*store)->Commit(scribe.NextBatch()).ok()) return 1;
               }
-              (void)(*store)->Commit({.puts = {{"floor/x", Bytes(40)}}});  // no record: a commit all the same
+              (void)(*store)->Commit(
+                  {.puts = {{"floor/x", Bytes(40)}}});  // no record: a commit all the same
               _exit(0);
             }),
             0);
@@ -207,7 +209,8 @@ TEST_F(RocksTest, ALogCutShortIsNoticedWhereverItIsCut) {
   EXPECT_TRUE(OpenStatus().ok());
   // A torn tail that nobody was told of is dropped, and nothing else.
   CopyTree(temp_.Path("whole"), dir_);
-  std::ofstream(dir_ + "/db/" + wal, std::ios::app | std::ios::binary) << "half a commit that was never acknowledged";
+  std::ofstream(dir_ + "/db/" + wal, std::ios::app | std::ios::binary)
+      << "half a commit that was never acknowledged";
   auto store = RocksStore::Open(dir_);
   ASSERT_TRUE(store.ok()) << store.status();
   EXPECT_EQ((*store)->size(), 4u);
@@ -227,12 +230,14 @@ TEST_F(RocksTest, AFailedWriteEndsCommitsUntilARestart) {
     limit.rlim_cur = 16'384;  // HEAD stays below, the log does not
     setrlimit(RLIMIT_FSIZE, &limit);
     absl::Status status;
-    for (int i = 0; i < 200 && status.ok(); ++i) status = (*store)->Commit({.puts = {{"x", Bytes(1000)}}});
+    for (int i = 0; i < 200 && status.ok(); ++i)
+      status = (*store)->Commit({.puts = {{"x", Bytes(1000)}}});
     if (!absl::IsUnavailable(status)) return 3;
     limit.rlim_cur = before;
     setrlimit(RLIMIT_FSIZE, &limit);
-    if (!absl::IsUnavailable((*store)->Commit(scribe.NextBatch()))) return 4;  // not again in this life
-    if ((*store)->size() != 2 || !(*store)->Verify().ok()) return 5;           // reading goes on
+    if (!absl::IsUnavailable((*store)->Commit(scribe.NextBatch())))
+      return 4;                                                       // not again in this life
+    if ((*store)->size() != 2 || !(*store)->Verify().ok()) return 5;  // reading goes on
     return 0;
   });
   ASSERT_EQ(code, 0);
@@ -269,7 +274,9 @@ TEST_F(RocksTest, AFullDiskIsWaitedOutAndNothingIsLostAfterIt) {
       }
       Scribe scribe = Scribe::After(**store);
       if (round > 0 && !(*store)->Commit(scribe.NextBatch()).ok()) return 2;
-      { std::ofstream(ballast) << std::string(80u << 20, 'x'); }
+      {
+        std::ofstream(ballast) << std::string(80u << 20, 'x');
+      }
       absl::Status status;
       Batch batch;
       for (int i = 0; i < 2000 && status.ok(); ++i) {

@@ -43,15 +43,22 @@ Picture Look(const Store& store) {
   };
   EXPECT_TRUE(store.WalkLog(0, kSeqEnd, Order::kOldestFirst, into(p.log)).ok());
   EXPECT_TRUE(store.WalkLog(1, store.size(), Order::kNewestFirst, into(p.log_backwards)).ok());
-  EXPECT_TRUE(store.WalkSubject(Filled<Kid>(2), 0, kSeqEnd, Order::kOldestFirst, ids(p.of_subject_2)).ok());
-  EXPECT_TRUE(store.WalkSubject(Filled<Kid>(2), 2, 9, Order::kNewestFirst, ids(p.of_subject_2_backwards)).ok());
+  EXPECT_TRUE(
+      store.WalkSubject(Filled<Kid>(2), 0, kSeqEnd, Order::kOldestFirst, ids(p.of_subject_2)).ok());
+  EXPECT_TRUE(
+      store.WalkSubject(Filled<Kid>(2), 2, 9, Order::kNewestFirst, ids(p.of_subject_2_backwards))
+          .ok());
   EXPECT_TRUE(store.ScanObjects(Shelf::kSigned, objects(p.signed_objects)).ok());
   EXPECT_TRUE(store.ScanObjects(Shelf::kInputs, objects(p.inputs)).ok());
-  EXPECT_TRUE(store.ScanState("floor/", [&p](std::string_view name, ByteView value) {
-    p.floors.emplace_back(name, Bytes(value.begin(), value.end()));
-    return true;
-  }).ok());
-  for (uint64_t s : {0u, 1u, 3u, 1000u}) p.times.push_back(*store.SeqAt(HlcFromMillis((kStartSeconds + s) * 1000)));
+  EXPECT_TRUE(store
+                  .ScanState("floor/",
+                             [&p](std::string_view name, ByteView value) {
+                               p.floors.emplace_back(name, Bytes(value.begin(), value.end()));
+                               return true;
+                             })
+                  .ok());
+  for (uint64_t s : {0u, 1u, 3u, 1000u})
+    p.times.push_back(*store.SeqAt(HlcFromMillis((kStartSeconds + s) * 1000)));
   return p;
 }
 
@@ -59,10 +66,12 @@ Batch RandomBatch(Rng& rng, Scribe& scribe) {
   Batch batch = scribe.NextBatch(rng.Below(4));
   for (uint64_t i = rng.Below(3); i > 0; --i) {
     const Shelf shelf = rng.Below(2) == 0 ? Shelf::kSigned : Shelf::kInputs;
-    batch.objects.push_back({shelf, Filled<Oid>(static_cast<uint8_t>(rng.Below(20))), Bytes(rng.Below(50), 7)});
+    batch.objects.push_back(
+        {shelf, Filled<Oid>(static_cast<uint8_t>(rng.Below(20))), Bytes(rng.Below(50), 7)});
   }
   const auto name = [&rng] { return Join(rng.Below(2) == 0 ? "floor/" : "undo/", rng.Below(8)); };
-  for (uint64_t i = rng.Below(3); i > 0; --i) batch.puts.push_back({name(), Bytes(rng.Below(9), 1)});
+  for (uint64_t i = rng.Below(3); i > 0; --i)
+    batch.puts.push_back({name(), Bytes(rng.Below(9), 1)});
   for (uint64_t i = rng.Below(3); i > 0; --i) batch.deletes.push_back(name());
   return batch;
 }
@@ -91,7 +100,9 @@ TEST(StoreTest, BothStoresShowTheSameAfterTheSameBatchesAndAReopen) {
   EXPECT_EQ(Look(mem), Look(**rocks));
   for (uint8_t subject = 0; subject < 6; ++subject) {
     for (bool newest : {false, true}) {
-      Filter f{.from = HlcFromMillis((kStartSeconds + 7) * 1000), .to = HlcFromMillis((kStartSeconds + 90) * 1000), .limit = 9};
+      Filter f{.from = HlcFromMillis((kStartSeconds + 7) * 1000),
+               .to = HlcFromMillis((kStartSeconds + 90) * 1000),
+               .limit = 9};
       f.newest_first = newest;
       if (subject != 0) f.subject = Filled<Kid>(subject);
       const auto a = mem.Query(f), b = (*rocks)->Query(f);
@@ -108,8 +119,10 @@ template <class T>
 class EachStoreTest : public testing::Test {
  protected:
   EachStoreTest() {
-    if constexpr (std::is_same_v<T, RocksStore>) store_ = *RocksStore::Open(temp_.Path("s"));
-    else store_ = std::make_unique<MemStore>();
+    if constexpr (std::is_same_v<T, RocksStore>)
+      store_ = *RocksStore::Open(temp_.Path("s"));
+    else
+      store_ = std::make_unique<MemStore>();
   }
   TempDir temp_;
   std::unique_ptr<Store> store_;
@@ -163,21 +176,32 @@ TYPED_TEST(EachStoreTest, RefusesARecordThatChangedInMemoryAndWhatIsTooLarge) {
   EXPECT_TRUE(absl::IsDataLoss(store.Commit(bent)));
   EXPECT_TRUE(absl::IsInvalidArgument(store.Commit({.puts = {{std::string(257, 'x'), {}}}})));
   EXPECT_TRUE(absl::IsInvalidArgument(store.Commit({.deletes = {""}})));
-  EXPECT_TRUE(absl::IsInvalidArgument(store.Commit({.puts = {{"x", Bytes(kStateValueBytesMax + 1)}}})));
-  EXPECT_TRUE(absl::IsInvalidArgument(store.Commit({.objects = {{Shelf::kNote, {}, Bytes(kStoredObjectBytesMax + 1)}}})));
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(store.Commit({.puts = {{"x", Bytes(kStateValueBytesMax + 1)}}})));
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      store.Commit({.objects = {{Shelf::kNote, {}, Bytes(kStoredObjectBytesMax + 1)}}})));
 }
 
 TYPED_TEST(EachStoreTest, StateIsPutDeletedAndListedByPrefix) {
   Store& store = *this->store_;
-  ASSERT_TRUE(store.Commit({.puts = {{"undo/2", Owned("b")}, {"undo/1", Owned("a")}, {"undo", Owned("c")}, {"undp", {}}}}).ok());
+  ASSERT_TRUE(store
+                  .Commit({.puts = {{"undo/2", Owned("b")},
+                                    {"undo/1", Owned("a")},
+                                    {"undo", Owned("c")},
+                                    {"undp", {}}}})
+                  .ok());
   EXPECT_EQ(**store.GetState("undo/1"), Owned("a"));
   EXPECT_TRUE((**store.GetState("undp")).empty());
-  ASSERT_TRUE(store.Commit({.deletes = {"undo/1", "undo/2"}, .puts = {{"undo/2", Owned("new")}}}).ok());
+  ASSERT_TRUE(
+      store.Commit({.deletes = {"undo/1", "undo/2"}, .puts = {{"undo/2", Owned("new")}}}).ok());
   std::string seen;
-  ASSERT_TRUE(store.ScanState("undo/", [&seen](std::string_view name, ByteView value) {
-    seen += Join(name, "=", AsText(value), ";");
-    return true;
-  }).ok());
+  ASSERT_TRUE(store
+                  .ScanState("undo/",
+                             [&seen](std::string_view name, ByteView value) {
+                               seen += Join(name, "=", AsText(value), ";");
+                               return true;
+                             })
+                  .ok());
   EXPECT_EQ(seen, "undo/2=new;");
 }
 

@@ -1,4 +1,5 @@
-// What the lineage tests are told in: records with everything in them, batches, a directory that goes away.
+// What the lineage tests are told in: records with everything in them, batches, a directory that
+// goes away.
 #ifndef AQMESH_TESTS_LINEAGE_STORY_H_
 #define AQMESH_TESTS_LINEAGE_STORY_H_
 
@@ -56,7 +57,8 @@ class Scribe {
   }
   Batch NextBatch(size_t records = 1) {
     Batch batch;
-    for (size_t i = 0; i < records; ++i) batch.records.push_back(Next(static_cast<uint8_t>(1 + chain_.next() % 5)));
+    for (size_t i = 0; i < records; ++i)
+      batch.records.push_back(Next(static_cast<uint8_t>(1 + chain_.next() % 5)));
     return batch;
   }
 

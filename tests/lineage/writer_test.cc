@@ -20,11 +20,21 @@ class SlowDisk final : public Store {
     return mem.CommitAll(batches);
   }
   std::optional<Head> head() const override { return mem.head(); }
-  absl::StatusOr<std::optional<Bytes>> GetObject(Shelf s, const Oid& o) const override { return mem.GetObject(s, o); }
-  absl::Status ScanObjects(Shelf s, ObjectVisitor v) const override { return mem.ScanObjects(s, v); }
-  absl::StatusOr<std::optional<Bytes>> GetState(std::string_view n) const override { return mem.GetState(n); }
-  absl::Status ScanState(std::string_view p, StateVisitor v) const override { return mem.ScanState(p, v); }
-  absl::Status WalkLog(Seq a, Seq b, Order o, RecordVisitor v) const override { return mem.WalkLog(a, b, o, v); }
+  absl::StatusOr<std::optional<Bytes>> GetObject(Shelf s, const Oid& o) const override {
+    return mem.GetObject(s, o);
+  }
+  absl::Status ScanObjects(Shelf s, ObjectVisitor v) const override {
+    return mem.ScanObjects(s, v);
+  }
+  absl::StatusOr<std::optional<Bytes>> GetState(std::string_view n) const override {
+    return mem.GetState(n);
+  }
+  absl::Status ScanState(std::string_view p, StateVisitor v) const override {
+    return mem.ScanState(p, v);
+  }
+  absl::Status WalkLog(Seq a, Seq b, Order o, RecordVisitor v) const override {
+    return mem.WalkLog(a, b, o, v);
+  }
   absl::Status WalkSubject(const Kid& k, Seq a, Seq b, Order o, RecordVisitor v) const override {
     return mem.WalkSubject(k, a, b, o, v);
   }

@@ -11,11 +11,14 @@ std::string Story(World& w) {
   std::string out;
   for (const auto& m : w.machines()) {
     out += m->name + ":";
-    for (const auto& e : m->events) out += " [" + std::to_string(static_cast<int>(e.kind)) + " " + e.name + " " + e.text + "]";
+    for (const auto& e : m->events)
+      out += " [" + std::to_string(static_cast<int>(e.kind)) + " " + e.name + " " + e.text + "]";
     if (m->control) {
       for (const auto& p : m->control->Peers()) {
-        out += "\n   peer " + p.name + " rung " + std::to_string(static_cast<int>(p.rung)) + " committed " + std::to_string(p.committed) +
-               " reason " + std::to_string(static_cast<int>(p.reason)) + " gate " + std::to_string(static_cast<int>(p.setter));
+        out += "\n   peer " + p.name + " rung " + std::to_string(static_cast<int>(p.rung)) +
+               " committed " + std::to_string(p.committed) + " reason " +
+               std::to_string(static_cast<int>(p.reason)) + " gate " +
+               std::to_string(static_cast<int>(p.setter));
       }
     }
     out += "\n";
@@ -45,7 +48,8 @@ TEST(WorldTest, ThirdMachineIsIntroducedAndHadNoEndpointBefore) {
   // Nobody but atlas knew where cygnus is: its invitation named atlas alone.
   EXPECT_TRUE(borealis.control->HintsOf(crypto::X25519Public(cygnus.static_key)).empty());
   w.RunFor(5s);
-  EXPECT_FALSE(borealis.control->HintsOf(crypto::X25519Public(cygnus.static_key)).empty()) << Story(w);
+  EXPECT_FALSE(borealis.control->HintsOf(crypto::X25519Public(cygnus.static_key)).empty())
+      << Story(w);
   EXPECT_TRUE(w.CanTalk(borealis, cygnus)) << Story(w);
   EXPECT_TRUE(w.violations().empty()) << Story(w);
 }
@@ -59,7 +63,12 @@ TEST(WorldTest, RevokedMachineIsCutEverywhereAtOnce) {
   w.RunFor(5s);
   ASSERT_TRUE(w.CanTalk(b, c)) << Story(w);
   w.Do(a, [&](node::Control& control, node::Outbox& out) {
-    EXPECT_TRUE(control.Revoke(w.now(), {.type = authority::RevokeType::kFloor, .kid = c.kid, .oid = {}, .floor = 2}, out).ok());
+    EXPECT_TRUE(
+        control
+            .Revoke(w.now(),
+                    {.type = authority::RevokeType::kFloor, .kid = c.kid, .oid = {}, .floor = 2},
+                    out)
+            .ok());
   });
   w.RunFor(1s);
   EXPECT_FALSE(w.CanTalk(b, c)) << Story(w);
@@ -80,10 +89,16 @@ TEST(WorldTest, RevocationCrossesAHealedPartition) {
   ASSERT_TRUE(w.CanTalk(b, c)) << Story(w);
   w.Partition({{"a"}});
   w.Do(a, [&](node::Control& control, node::Outbox& out) {
-    EXPECT_TRUE(control.Revoke(w.now(), {.type = authority::RevokeType::kFloor, .kid = c.kid, .oid = {}, .floor = 2}, out).ok());
+    EXPECT_TRUE(
+        control
+            .Revoke(w.now(),
+                    {.type = authority::RevokeType::kFloor, .kid = c.kid, .oid = {}, .floor = 2},
+                    out)
+            .ok());
   });
   w.RunFor(20s);
-  EXPECT_TRUE(w.CanTalk(b, c)) << "a partition delays a revocation; it must not undo the sessions of those it hides it from";
+  EXPECT_TRUE(w.CanTalk(b, c))
+      << "a partition delays a revocation; it must not undo the sessions of those it hides it from";
   w.Partition({});
   w.RunFor(300s);
   EXPECT_FALSE(w.CanTalk(b, c)) << Story(w);
@@ -136,7 +151,12 @@ TEST(WorldTest, EnrollersEnrolEnrollersAndStrangersMeet) {
   EXPECT_TRUE(w.CanTalk(b, e)) << Story(w);
   // D, renewed or not, is revoked by C and cut everywhere.
   w.Do(c, [&](node::Control& control, node::Outbox& out) {
-    EXPECT_TRUE(control.Revoke(w.now(), {.type = authority::RevokeType::kFloor, .kid = d.kid, .oid = {}, .floor = 2}, out).ok());
+    EXPECT_TRUE(
+        control
+            .Revoke(w.now(),
+                    {.type = authority::RevokeType::kFloor, .kid = d.kid, .oid = {}, .floor = 2},
+                    out)
+            .ok());
   });
   w.RunFor(5s);
   EXPECT_FALSE(w.CanTalk(d, e)) << Story(w);
@@ -172,11 +192,17 @@ TEST(WorldTest, LongSessionsRekeyWithoutNewRecords) {
     w.RunFor(10s);
   }
   size_t decided = 0;
-  ASSERT_TRUE(b.disk.WalkLog(0, b.disk.size(), lineage::Order::kOldestFirst, [&](lineage::Seq, const Digest&, ByteView body) {
-    const auto r = authority::ParseBody<authority::Observe>(body);
-    decided += r.ok() && (r->kind == authority::RecordKind::kDecided || r->kind == authority::RecordKind::kProposed);
-    return true;
-  }).ok());
+  ASSERT_TRUE(b.disk
+                  .WalkLog(0,
+                           b.disk.size(),
+                           lineage::Order::kOldestFirst,
+                           [&](lineage::Seq, const Digest&, ByteView body) {
+                             const auto r = authority::ParseBody<authority::Observe>(body);
+                             decided += r.ok() && (r->kind == authority::RecordKind::kDecided ||
+                                                   r->kind == authority::RecordKind::kProposed);
+                             return true;
+                           })
+                  .ok());
   EXPECT_LE(decided, 4u);  // not one for each of the five rekeys
   EXPECT_TRUE(w.violations().empty()) << Story(w);
 }

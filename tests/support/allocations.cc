@@ -1,5 +1,6 @@
-// A file of its own: where the compiler can see into a replaced operator delete it inlines it and then finds
-// that std::free does not match a new that it did not inline (g++ 12, -Wmismatched-new-delete).
+// A file of its own: where the compiler can see into a replaced operator delete it inlines it and
+// then finds that std::free does not match a new that it did not inline (g++ 12,
+// -Wmismatched-new-delete).
 #include "tests/support/allocations.h"
 
 #include <atomic>

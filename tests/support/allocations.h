@@ -6,7 +6,8 @@
 
 namespace aqmesh {
 
-// Calls of operator new since the start, on all threads. Always 0 under a sanitizer, which brings its own allocator.
+// Calls of operator new since the start, on all threads. Always 0 under a sanitizer, which brings
+// its own allocator.
 size_t Allocations();
 
 }  // namespace aqmesh

@@ -6,10 +6,14 @@
 
 namespace aqmesh::frame {
 
-Drop ObjectAssembler::Add(Instant now, const PeerKey& peer, const Piece& piece, std::optional<Bytes>& finished) {
+Drop ObjectAssembler::Add(Instant now,
+                          const PeerKey& peer,
+                          const Piece& piece,
+                          std::optional<Bytes>& finished) {
   finished.reset();
   AQ_CHECK(piece.total <= authority::kObjectBytesMax);
-  AQ_CHECK(piece.offset % options_.piece_bytes == 0 && piece.offset + piece.data.size() <= piece.total);
+  AQ_CHECK(piece.offset % options_.piece_bytes == 0 &&
+           piece.offset + piece.data.size() <= piece.total);
   Expire(now);
   const auto key = std::pair(peer, piece.ref);
   auto it = slots_.find(key);
@@ -68,7 +72,8 @@ ObjectAssembler::Slots::iterator ObjectAssembler::Erase(Slots::iterator it) {
 
 size_t ObjectAssembler::BytesOf(const PeerKey& peer) const {
   size_t bytes = 0;
-  for (auto it = slots_.lower_bound({peer, Ref16{}}); it != slots_.end() && it->first.first == peer; ++it) {
+  for (auto it = slots_.lower_bound({peer, Ref16{}}); it != slots_.end() && it->first.first == peer;
+       ++it) {
     bytes += it->second.object.size();
   }
   return bytes;
@@ -88,7 +93,8 @@ Drop VectorAssembler::Add(uint32_t request, const VectorPart& part) {
   const auto after = [this, &part, &rows] {  // the neighbours that came bound this part
     for (size_t i = 0; i < parts_; ++i) {
       if (!rows_[i] || rows_[i]->empty() || rows.empty()) continue;
-      if (i < part.part ? rows_[i]->back().kid >= rows.front().kid : rows_[i]->front().kid <= rows.back().kid) {
+      if (i < part.part ? rows_[i]->back().kid >= rows.front().kid
+                        : rows_[i]->front().kid <= rows.back().kid) {
         return false;
       }
     }

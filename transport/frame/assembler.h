@@ -34,8 +34,8 @@ class ObjectAssembler {
   // Who sends: pieces of different peers are never mixed, so none can spoil another's object.
   using PeerKey = FixedBytes<16, struct AssemblerPeerTag>;  // a kid, or the H128 in a ticket
 
-  // A parsed piece. Sets `finished` when it was the last one missing. A repeated piece is no error; one
-  // that disagrees in total or bytes drops the whole object (kFragmentConflict).
+  // A parsed piece. Sets `finished` when it was the last one missing. A repeated piece is no error;
+  // one that disagrees in total or bytes drops the whole object (kFragmentConflict).
   Drop Add(Instant now, const PeerKey& peer, const Piece& piece, std::optional<Bytes>& finished);
   void Forget(const PeerKey& peer);
   void Expire(Instant now);
@@ -61,7 +61,8 @@ class ObjectAssembler {
 // One peer's VECTOR. A part with another request or count of parts begins anew.
 class VectorAssembler {
  public:
-  // kFragmentConflict if two parts of one request disagree or their rows do not ascend across parts.
+  // kFragmentConflict if two parts of one request disagree or their rows do not ascend across
+  // parts.
   Drop Add(uint32_t request, const VectorPart& part);
   bool complete() const { return parts_ != 0 && got_ == parts_; }
   std::vector<Row> Rows() const;  // all of them, ascending; only when complete

@@ -32,8 +32,8 @@ constexpr bool LeastInOrder() {
 }
 static_assert(LeastInOrder());
 
-// The UDP checksum's sum over pseudo-header and datagram (RFC 8200 §8.1). Of a packet whose checksum
-// stands: 0xffff.
+// The UDP checksum's sum over pseudo-header and datagram (RFC 8200 §8.1). Of a packet whose
+// checksum stands: 0xffff.
 uint32_t UdpSum(ByteView packet) {
   uint64_t sum = packet.size() - 40 + 17;
   const auto add = [&sum](ByteView b) {
@@ -48,8 +48,9 @@ uint32_t UdpSum(ByteView packet) {
 
 bool RowInRange(const Row& row) { return row.seq >= 1 && row.seq >> 63 == 0; }
 bool Ascending(std::span<const Row> rows) {
-  return std::adjacent_find(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.kid >= b.kid; }) ==
-         rows.end();
+  return std::adjacent_find(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
+           return a.kid >= b.kid;
+         }) == rows.end();
 }
 
 void PutAddress(uint8_t* to16, const IpAddress& a) {
@@ -57,7 +58,8 @@ void PutAddress(uint8_t* to16, const IpAddress& a) {
 }
 std::optional<IpAddress> TakeAddress(ByteView b16, bool v6) {
   if (!v6) {
-    const bool padded = std::all_of(b16.begin(), b16.begin() + 12, [](uint8_t v) { return v == 0; });
+    const bool padded =
+        std::all_of(b16.begin(), b16.begin() + 12, [](uint8_t v) { return v == 0; });
     return padded ? IpAddress::From(b16.last(4)) : std::nullopt;
   }
   const std::optional<IpAddress> a = IpAddress::From(b16);
@@ -102,10 +104,12 @@ Drop ParsePacket(ByteView packet, const IpAddress& from, const IpAddress& contro
   if (packet.size() <= kPacketHeaderBytes || packet.size() > kPacketMax) return Drop::kSize;
   const uint8_t* p = packet.data();
   const size_t udp_bytes = packet.size() - 40;
-  if (LoadBe<uint32_t>(p) != 0x60000000 || LoadBe<uint16_t>(p + 4) != udp_bytes || p[6] != 17 || p[7] != 1) {
+  if (LoadBe<uint32_t>(p) != 0x60000000 || LoadBe<uint16_t>(p + 4) != udp_bytes || p[6] != 17 ||
+      p[7] != 1) {
     return Drop::kControlHeader;
   }
-  if (!Equal(packet.subspan(8, 16), from.bytes()) || !Equal(packet.subspan(24, 16), control.bytes())) {
+  if (!Equal(packet.subspan(8, 16), from.bytes()) ||
+      !Equal(packet.subspan(24, 16), control.bytes())) {
     return Drop::kControlAddress;
   }
   if (LoadBe<uint16_t>(p + 40) != kControlPort || LoadBe<uint16_t>(p + 42) != kControlPort ||
@@ -151,7 +155,8 @@ ByteView PacketWriter::Finish(const IpAddress& from, const IpAddress& control) {
 
 Drop ParseRefs(ByteView body, Refs& out) {
   out.count = 0;
-  if (body.empty() || body.size() % 16 != 0 || body.size() / 16 > kRefsMax) return Drop::kControlBody;
+  if (body.empty() || body.size() % 16 != 0 || body.size() / 16 > kRefsMax)
+    return Drop::kControlBody;
   const size_t count = body.size() / 16;
   for (size_t i = 0; i < count; ++i) out.list[i] = *Ref16::From(body.subspan(16 * i, 16));
   out.count = count;
@@ -173,12 +178,16 @@ Drop ParseObjectPiece(ByteView body, Piece& out) {
   if (total == 0 || total > authority::kObjectBytesMax) return Drop::kControlBody;
   if (offset >= total || offset % kObjectPiece != 0) return Drop::kControlBody;
   if (body.size() - 24 != std::min<size_t>(kObjectPiece, total - offset)) return Drop::kControlBody;
-  out = {.ref = *Ref16::From(body.first(16)), .total = total, .offset = offset, .data = body.subspan(24)};
+  out = {.ref = *Ref16::From(body.first(16)),
+         .total = total,
+         .offset = offset,
+         .data = body.subspan(24)};
   return Drop::kNone;
 }
 
 Bytes EncodeObjectPiece(const Ref16& ref, ByteView object, size_t offset) {
-  AQ_CHECK(object.size() <= authority::kObjectBytesMax && offset < object.size() && offset % kObjectPiece == 0);
+  AQ_CHECK(object.size() <= authority::kObjectBytesMax && offset < object.size() &&
+           offset % kObjectPiece == 0);
   Bytes out;
   out.reserve(24 + kObjectPiece);
   Append(out, ref);
@@ -214,8 +223,10 @@ std::optional<Flow> ParseFlow(ByteView bytes) {
 }
 
 Drop ParseFlowNotice(ByteView body, FlowNotice& out) {
-  if (body.size() != kNoticeBodyBytes && body.size() != kNoticeBodyBytes + kFlowBytes) return Drop::kControlBody;
-  if (ParseNotice(body.first(kNoticeBodyBytes), out.notice) != Drop::kNone) return Drop::kControlBody;
+  if (body.size() != kNoticeBodyBytes && body.size() != kNoticeBodyBytes + kFlowBytes)
+    return Drop::kControlBody;
+  if (ParseNotice(body.first(kNoticeBodyBytes), out.notice) != Drop::kNone)
+    return Drop::kControlBody;
   out.flow.reset();
   if (body.size() == kNoticeBodyBytes) return Drop::kNone;
   out.flow = ParseFlow(body.subspan(kNoticeBodyBytes));
@@ -250,7 +261,8 @@ Drop ParseVectorPart(ByteView body, VectorPart& out) {
   out.count = 0;
   if (body.size() < 2 || (body.size() - 2) % kRowBytes != 0) return Drop::kControlBody;
   const size_t count = (body.size() - 2) / kRowBytes;
-  if (body[0] >= body[1] || count > kRowsPerPart || (count == 0 && body[1] != 1)) return Drop::kControlBody;
+  if (body[0] >= body[1] || count > kRowsPerPart || (count == 0 && body[1] != 1))
+    return Drop::kControlBody;
   for (size_t i = 0; i < count; ++i) {
     const ByteView row = body.subspan(2 + kRowBytes * i, kRowBytes);
     out.rows[i] = {.kid = *Kid::From(row.first(16)),

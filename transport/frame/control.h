@@ -1,9 +1,10 @@
-// Control: what two members say inside their tunnel. A message moves signed objects, asks for them or
-// hints; it confers nothing.
+// Control: what two members say inside their tunnel. A message moves signed objects, asks for them
+// or hints; it confers nothing.
 // Spec:   spec/objects.md §6 (control), §7 (rows, flow).
-// Wire:   inner IPv6 (class and flow 0, hop limit 1) from the node's address to prefix48::a5, UDP 42405
-//         both ways, checksum set; payload <= 1,232: messages u8 kind, u8 0, u16 length of the body,
-//         u32 request, body. Little endian, but rows and flows, which are hashed: big endian.
+// Wire:   inner IPv6 (class and flow 0, hop limit 1) from the node's address to prefix48::a5, UDP
+// 42405
+//         both ways, checksum set; payload <= 1,232: messages u8 kind, u8 0, u16 length of the
+//         body, u32 request, body. Little endian, but rows and flows, which are hashed: big endian.
 // Bounds: kMessagesMax messages a packet; per kind as below. Nothing is allocated per packet.
 // Errors: Drop. Unknown kinds are skipped; a length past the end drops the whole packet.
 // Thread: values.
@@ -25,7 +26,16 @@
 
 namespace aqmesh::frame {
 
-enum class Control : uint8_t { kPull = 1, kObject, kNotice, kOffer, kVector, kNote, kWords, kDeposit };
+enum class Control : uint8_t {
+  kPull = 1,
+  kObject,
+  kNotice,
+  kOffer,
+  kVector,
+  kNote,
+  kWords,
+  kDeposit
+};
 inline constexpr size_t kControlKinds = 8;
 
 inline constexpr uint16_t kControlPort = 42405;
@@ -44,8 +54,9 @@ inline constexpr size_t kVectorPartsMax = 255;
 inline constexpr size_t kDepositMax = 256;
 static_assert(kMessageBodyMax == 24 + kObjectPiece && kRowsPerPart == 21);
 
-// The least rung of a sender for a kind. `entitled` is the softer case of the table: for PULL every ref is
-// the charter, in the sender's own chain or offered to it; for OFFER the sender is our sponsor.
+// The least rung of a sender for a kind. `entitled` is the softer case of the table: for PULL every
+// ref is the charter, in the sender's own chain or offered to it; for OFFER the sender is our
+// sponsor.
 authority::Rung LeastRung(Control kind, bool entitled);
 
 // ---- packets ----
@@ -63,8 +74,8 @@ struct Messages {
 };
 // The messages of a UDP payload. On failure `out` is empty: no message of a bad packet counts.
 Drop ParseMessages(ByteView payload, Messages& out);
-// A whole inner IPv6 packet: every header field and the checksum, then its messages. `from` is the address
-// of the session's peer, `control` the address of the scope (authority::ControlAddress).
+// A whole inner IPv6 packet: every header field and the checksum, then its messages. `from` is the
+// address of the session's peer, `control` the address of the scope (authority::ControlAddress).
 Drop ParsePacket(ByteView packet, const IpAddress& from, const IpAddress& control, Messages& out);
 
 // Collects messages until the packet is full; one writer makes one packet.
@@ -92,7 +103,8 @@ struct Refs {
 Drop ParseRefs(ByteView body, Refs& out);
 Bytes EncodeRefs(std::span<const Ref16> refs);
 
-// OBJECT: ref16, u32 total 1..16,384, u32 offset a multiple of 1,200, exactly the bytes of that piece.
+// OBJECT: ref16, u32 total 1..16,384, u32 offset a multiple of 1,200, exactly the bytes of that
+// piece.
 Drop ParseObjectPiece(ByteView body, Piece& out);
 Bytes EncodeObjectPiece(const Ref16& ref, ByteView object, size_t offset);
 
@@ -137,7 +149,8 @@ Drop ParseVectorPart(ByteView body, VectorPart& out);
 // One body a part; rows ascend by kid, at most kVectorPartsMax * kRowsPerPart.
 std::vector<Bytes> EncodeVector(std::span<const Row> rows);
 
-// WORDS: the joiner's nonce. DEPOSIT: one Signed of at most kDepositMax bytes, judged by who keeps it.
+// WORDS: the joiner's nonce. DEPOSIT: one Signed of at most kDepositMax bytes, judged by who keeps
+// it.
 Drop CheckWords(ByteView body);
 Drop CheckDeposit(ByteView body);
 

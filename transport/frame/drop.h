@@ -1,5 +1,5 @@
-// Why a governed datagram, or a message inside a tunnel, went no further. Counted per code; recorded in
-// DROPS records under these numbers; never answered.
+// Why a governed datagram, or a message inside a tunnel, went no further. Counted per code;
+// recorded in DROPS records under these numbers; never answered.
 // Spec:   spec/objects.md §2 (observe: Drop.reason, from 64), §4 (order of the checks), §6 (control).
 // Bounds: kDropEnd - kDropBegin counters cover them all.
 #ifndef AQMESH_TRANSPORT_FRAME_DROP_H_
@@ -77,7 +77,7 @@ inline constexpr size_t kDropCount = kDropEnd - kDropBegin;
 
 struct DropInfo {
   Drop code;
-  std::string_view name;     // as metrics and `aqmesh log` print it
+  std::string_view name;  // as metrics and `aqmesh log` print it
   std::string_view meaning;
 };
 
@@ -95,9 +95,13 @@ inline constexpr std::array<DropInfo, kDropCount> kDrops{{
     {Drop::kFuture, "future", "timestamp more than 120 s ahead"},
     {Drop::kBundleSeal, "bundle-seal", "the bundle does not open"},
     {Drop::kPadding, "padding", "the bundle's padding is not zero"},
-    {Drop::kFraming, "framing", "an item of the bundle runs past its end, or there is none or too many"},
+    {Drop::kFraming,
+     "framing",
+     "an item of the bundle runs past its end, or there is none or too many"},
     {Drop::kParse, "parse", "an object of the bundle breaks the encoding"},
-    {Drop::kNegativeCache, "negative-cache", "this static and leaf were refused within the last minute"},
+    {Drop::kNegativeCache,
+     "negative-cache",
+     "this static and leaf were refused within the last minute"},
     {Drop::kTranscript, "transcript", "the presentation was made for another handshake"},
     {Drop::kRole, "role", "the presentation is for the other role"},
     {Drop::kCitation, "citation", "an object is uncited, doubled or out of order"},
@@ -107,7 +111,9 @@ inline constexpr std::array<DropInfo, kDropCount> kDrops{{
     {Drop::kIssuerUnknown, "issuer-unknown", "no known issuer above the leaf"},
     {Drop::kSignature, "signature", "a signature does not verify"},
     {Drop::kVerdict, "verdict", "refused by the gate beyond the NOTICE budget"},
-    {Drop::kHandshakeUnknown, "handshake-unknown", "answers no handshake of ours that is in flight"},
+    {Drop::kHandshakeUnknown,
+     "handshake-unknown",
+     "answers no handshake of ours that is in flight"},
     {Drop::kHandle, "handle", "no governed session has this handle"},
     {Drop::kHops, "hops", "hop count not zero in version 1"},
     {Drop::kFlags, "flags", "flags not zero in version 1"},
@@ -121,7 +127,9 @@ inline constexpr std::array<DropInfo, kDropCount> kDrops{{
     {Drop::kBeforeBody, "before-body", "a sealed field before admission is out of range"},
     {Drop::kUnasked, "unasked", "an object that nobody asked for"},
     {Drop::kControlAddress, "control-address", "control packet from or to another address"},
-    {Drop::kControlHeader, "control-header", "IPv6 or UDP header of a control packet is not as fixed"},
+    {Drop::kControlHeader,
+     "control-header",
+     "IPv6 or UDP header of a control packet is not as fixed"},
     {Drop::kControlChecksum, "control-checksum", "UDP checksum of a control packet"},
     {Drop::kControlMessage, "control-message", "a control message runs past the packet's end"},
     {Drop::kControlBody, "control-body", "the body of a control message breaks its format"},
@@ -133,7 +141,8 @@ inline constexpr std::array<DropInfo, kDropCount> kDrops{{
 
 constexpr bool DropsAreInOrder() {
   for (size_t i = 0; i < kDrops.size(); ++i) {
-    if (static_cast<size_t>(kDrops[i].code) != kDropBegin + i || kDrops[i].name.empty()) return false;
+    if (static_cast<size_t>(kDrops[i].code) != kDropBegin + i || kDrops[i].name.empty())
+      return false;
   }
   return true;
 }

@@ -43,7 +43,8 @@ StaticKeys StaticKeysOf(const X25519Key& static_public) {
 }
 
 Secret<32> BundleKeyOf(Handshake kind, ByteView ck) {
-  return Derive(ck, kind == Handshake::kInitiation ? "aqmesh/1/init-bundle" : "aqmesh/1/resp-bundle");
+  return Derive(ck,
+                kind == Handshake::kInitiation ? "aqmesh/1/init-bundle" : "aqmesh/1/resp-bundle");
 }
 Secret<32> PreKeyOf(ByteView ck) { return Derive(ck, "aqmesh/1/pre"); }
 
@@ -61,14 +62,16 @@ absl::StatusOr<Envelope> BuildEnvelope(const EnvelopeParts& parts) {
   const Layout at = LayoutOf(parts.kind);
   AQ_CHECK(parts.inner.size() == at.inner_bytes);
   AQ_CHECK(parts.cookie.empty() || parts.cookie.size() == 16);
-  if (parts.items.empty()) return InvalidArgument("bundle: no item; a presentation or a request comes first");
+  if (parts.items.empty())
+    return InvalidArgument("bundle: no item; a presentation or a request comes first");
   if (parts.items.size() > kItemsMax) {
-    return ResourceExhausted("bundle: ", parts.items.size(), " items; at most ", kItemsMax, ", cite the others");
+    return ResourceExhausted(
+        "bundle: ", parts.items.size(), " items; at most ", kItemsMax, ", cite the others");
   }
   const size_t bytes = BundleBytes(parts.items);
   if (bytes > at.bundle_room) {
-    return ResourceExhausted("bundle: ", bytes, " bytes; room for ", at.bundle_room,
-                             ", send some objects by reference");
+    return ResourceExhausted(
+        "bundle: ", bytes, " bytes; room for ", at.bundle_room, ", send some objects by reference");
   }
   std::array<uint8_t, kBundleRoomMax> plain{};
   uint8_t* to = plain.data();
@@ -82,8 +85,11 @@ absl::StatusOr<Envelope> BuildEnvelope(const EnvelopeParts& parts) {
   const MutableBytes whole(out);
   StoreLe(out.data(), OuterWord(parts.kind));
   std::copy(parts.inner.begin(), parts.inner.end(), out.begin() + kInnerAt);
-  crypto::AeadSeal(BundleKeyOf(parts.kind, parts.ck).view(), 0, ByteView(plain).first(at.bundle_room),
-                   whole.first(at.bundle_at), whole.subspan(at.bundle_at, at.bundle_room + crypto::kTagSize));
+  crypto::AeadSeal(BundleKeyOf(parts.kind, parts.ck).view(),
+                   0,
+                   ByteView(plain).first(at.bundle_room),
+                   whole.first(at.bundle_at),
+                   whole.subspan(at.bundle_at, at.bundle_room + crypto::kTagSize));
   const crypto::Mac16 mac1 = crypto::Blake2sMac(parts.receiver.outer_mac1, whole.first(kMac1At));
   std::copy(mac1.begin(), mac1.end(), out.begin() + kMac1At);
   if (!parts.cookie.empty()) {
@@ -99,13 +105,15 @@ Drop CheckOuter(ByteView datagram, Handshake kind) {
 }
 
 Drop CheckMac1(ByteView datagram, const StaticKeys& receiver) {
-  return MacMatches(receiver.outer_mac1, datagram.first(kMac1At), Mac1Of(datagram)) ? Drop::kNone : Drop::kMac1;
+  return MacMatches(receiver.outer_mac1, datagram.first(kMac1At), Mac1Of(datagram)) ? Drop::kNone
+                                                                                    : Drop::kMac1;
 }
 
 Drop CheckMac2(ByteView datagram, ByteView cookie16) {
   AQ_CHECK(cookie16.size() == 16);
-  return MacMatches(cookie16, datagram.first(kMac2At), datagram.subspan(kMac2At, kMacBytes)) ? Drop::kNone
-                                                                                            : Drop::kMac2Needed;
+  return MacMatches(cookie16, datagram.first(kMac2At), datagram.subspan(kMac2At, kMacBytes))
+             ? Drop::kNone
+             : Drop::kMac2Needed;
 }
 
 Drop CheckInner(ByteView datagram, Handshake kind, const StaticKeys& receiver) {
@@ -122,16 +130,20 @@ ByteView Inner(ByteView datagram, Handshake kind) {
   return datagram.subspan(kInnerAt, LayoutOf(kind).inner_bytes);
 }
 uint32_t InnerSender(ByteView datagram) { return LoadLe<uint32_t>(datagram.data() + kInnerAt + 4); }
-uint32_t InnerReceiver(ByteView response) { return LoadLe<uint32_t>(response.data() + kInnerAt + 8); }
+uint32_t InnerReceiver(ByteView response) {
+  return LoadLe<uint32_t>(response.data() + kInnerAt + 8);
+}
 
 Drop OpenBundle(ByteView datagram, Handshake kind, ByteView ck, Bundle& out) {
   const Layout at = LayoutOf(kind);
   std::array<uint8_t, kBundleRoomMax> plain;
   const MutableBytes room = MutableBytes(plain).first(at.bundle_room);
   out.count_ = 0;
-  if (!crypto::AeadOpen(BundleKeyOf(kind, ck).view(), 0,
+  if (!crypto::AeadOpen(BundleKeyOf(kind, ck).view(),
+                        0,
                         datagram.subspan(at.bundle_at, at.bundle_room + crypto::kTagSize),
-                        datagram.first(at.bundle_at), room)) {
+                        datagram.first(at.bundle_at),
+                        room)) {
     return Drop::kBundleSeal;
   }
   return ParseBundle(room, out);
@@ -178,7 +190,10 @@ CookieReply PackCookie(uint32_t index, ByteView nonce24, ByteView sealed32) {
   return out;
 }
 
-CookieReply BuildCookie(ByteView offender, const StaticKeys& replier, const Nonce24& nonce, ByteView cookie16) {
+CookieReply BuildCookie(ByteView offender,
+                        const StaticKeys& replier,
+                        const Nonce24& nonce,
+                        ByteView cookie16) {
   AQ_CHECK(offender.size() == kEnvelopeBytes && cookie16.size() == 16);
   std::array<uint8_t, 32> sealed;
   crypto::XAeadSeal(replier.cookie, nonce, cookie16, Mac1Of(offender), sealed);
@@ -193,7 +208,11 @@ Drop CheckCookie(ByteView datagram) {
 uint32_t CookieReceiver(ByteView datagram) { return LoadLe<uint32_t>(datagram.data() + 4); }
 
 Drop OpenCookie(ByteView datagram, const StaticKeys& replier, ByteView mac1, Secret<16>& cookie) {
-  return crypto::XAeadOpen(replier.cookie, CookieNonce(datagram), CookieSealed(datagram), mac1, cookie.mutable_view())
+  return crypto::XAeadOpen(replier.cookie,
+                           CookieNonce(datagram),
+                           CookieSealed(datagram),
+                           mac1,
+                           cookie.mutable_view())
              ? Drop::kNone
              : Drop::kCookieSeal;
 }

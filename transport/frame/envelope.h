@@ -3,7 +3,8 @@
 // Spec:   spec/objects.md §4; spec/wire.md 1.1 (HASH, MAC, KDF, AEAD), 1.4 (cookies).
 // Wire:   a1, a2: @0 type, 01 version, LE16 1 suite, 4 zeros; @8 WireGuard type 1 (148) or 2 (92);
 //         @156|100 bundle 1,028|1,084 + tag 16; @1200 AQ-mac1 16; @1216 AQ-mac2 16 or zeros.
-//         Bundle: items LE16 length || Signed, then zeros. a3: a3 01 00 00, u32 index, nonce 24, 32.
+//         Bundle: items LE16 length || Signed, then zeros. a3: a3 01 00 00, u32 index, nonce
+//         24, 32.
 // Bounds: kItemsMax items. Nothing is allocated.
 // Errors: a Drop for what came in; absl::Status if our own objects do not fit.
 // Thread: pure functions. Cost: AQ-mac1 over 1.2 kB ~2 us, the bundle ~1 us.
@@ -28,7 +29,13 @@
 namespace aqmesh::frame {
 
 // First bytes of our datagrams; none is a WireGuard type or can begin a STUN message.
-enum class Type : uint8_t { kInitiation = 0xa1, kResponse = 0xa2, kCookie = 0xa3, kFrame = 0xa4, kBefore = 0xa5 };
+enum class Type : uint8_t {
+  kInitiation = 0xa1,
+  kResponse = 0xa2,
+  kCookie = 0xa3,
+  kFrame = 0xa4,
+  kBefore = 0xa5
+};
 constexpr bool IsGoverned(uint8_t first_byte) { return first_byte >= 0xa1 && first_byte <= 0xa5; }
 
 enum class Handshake : uint8_t { kInitiation = 0xa1, kResponse = 0xa2 };
@@ -56,8 +63,8 @@ using Envelope = std::array<uint8_t, kEnvelopeBytes>;
 using CookieReply = std::array<uint8_t, kCookieBytes>;
 using Nonce24 = std::array<uint8_t, 24>;
 
-// What follows from one static public key: the MAC keys of datagrams to its owner, and the key of the
-// cookies that its owner hands out. Public values; derived once per key.
+// What follows from one static public key: the MAC keys of datagrams to its owner, and the key of
+// the cookies that its owner hands out. Public values; derived once per key.
 struct StaticKeys {
   crypto::Hash32 outer_mac1;  // HASH("aq1-mac1" || S)
   crypto::Hash32 inner_mac1;  // HASH("mac1----" || S)
@@ -78,12 +85,13 @@ struct EnvelopeParts {
   std::span<const ByteView> items;  // each a Signed; the first a presentation or a live request
   ByteView ck;
   const StaticKeys& receiver;
-  ByteView cookie = {};             // 16 bytes, or empty: AQ-mac2 stays zero (it covers what is before it,
-                                    // so a cookie keeper may also fill it in afterwards)
+  ByteView cookie = {};  // 16 bytes, or empty: AQ-mac2 stays zero (it covers what is before it,
+                         // so a cookie keeper may also fill it in afterwards)
 };
 // 2 + size for each item.
 size_t BundleBytes(std::span<const ByteView> items);
-// InvalidArgument without items or with an empty one; ResourceExhausted if they are too many or too long.
+// InvalidArgument without items or with an empty one; ResourceExhausted if they are too many or too
+// long.
 absl::StatusOr<Envelope> BuildEnvelope(const EnvelopeParts& parts);
 
 // ---- a1 and a2, inward; each step may assume the ones before it ----
@@ -102,7 +110,9 @@ uint32_t InnerReceiver(ByteView response);  // receiver index of an a2's
 class Bundle {
  public:
   size_t size() const { return count_; }
-  ByteView operator[](size_t i) const { return ByteView(plain_).subspan(items_[i].at, items_[i].bytes); }
+  ByteView operator[](size_t i) const {
+    return ByteView(plain_).subspan(items_[i].at, items_[i].bytes);
+  }
 
  private:
   friend Drop OpenBundle(ByteView datagram, Handshake kind, ByteView ck, Bundle& out);
@@ -119,15 +129,19 @@ Drop OpenBundle(ByteView datagram, Handshake kind, ByteView ck, Bundle& out);
 // The framing alone: plain is the bundle's room.
 Drop ParseBundle(ByteView plain, Bundle& out);
 
-// (10) The items after the first against what it cites: refs[0] must come by value, the others may, in the
-// order of refs, each at most once. A request cites its invitation, or nothing.
+// (10) The items after the first against what it cites: refs[0] must come by value, the others may,
+// in the order of refs, each at most once. A request cites its invitation, or nothing.
 Drop CheckCitation(std::span<const Ref16> refs, std::span<const Ref16> items);
 
 // ---- a3 ----
-// From the parts that a cookie checker made: the offender's InnerSender, nonce 24, sealed cookie 32.
+// From the parts that a cookie checker made: the offender's InnerSender, nonce 24, sealed
+// cookie 32.
 CookieReply PackCookie(uint32_t index, ByteView nonce24, ByteView sealed32);
 // Answers an a1 or a2 that passed (2): its sender index and AQ-mac1 are bound in.
-CookieReply BuildCookie(ByteView offender, const StaticKeys& replier, const Nonce24& nonce, ByteView cookie16);
+CookieReply BuildCookie(ByteView offender,
+                        const StaticKeys& replier,
+                        const Nonce24& nonce,
+                        ByteView cookie16);
 // Size and bytes 0-3.
 Drop CheckCookie(ByteView datagram);
 uint32_t CookieReceiver(ByteView datagram);  // our sender index in the handshake that it answers

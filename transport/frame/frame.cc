@@ -7,7 +7,10 @@
 
 namespace aqmesh::frame {
 
-FrameKey FrameKeyOf(ByteView ck, Direction direction, const Digest& sender, uint32_t receiver_handle) {
+FrameKey FrameKeyOf(ByteView ck,
+                    Direction direction,
+                    const Digest& sender,
+                    uint32_t receiver_handle) {
   static constexpr std::string_view kLabel = "aqmesh/1/frame";
   AQ_CHECK(ck.size() == 32);
   std::array<uint8_t, kLabel.size() + 1 + 32 + 4> input;

@@ -1,9 +1,11 @@
-// a4: the 16 bytes in front of every WireGuard transport message of a governed session. Their tag binds
-// the frame to its sender's presentation before the message is opened.
+// a4: the 16 bytes in front of every WireGuard transport message of a governed session. Their tag
+// binds the frame to its sender's presentation before the message is opened.
 // Spec:   spec/objects.md §4 (a4, Tag, K_f); spec/authority.md B.4.
-// Wire:   @0 a4; @1 version 1<<4 | hops 0<<2 | flags 0; @2 u16 key epoch 0; @4 u32 handle; @8 u64 tag;
+// Wire:   @0 a4; @1 version 1<<4 | hops 0<<2 | flags 0; @2 u16 key epoch 0; @4 u32 handle; @8 u64
+// tag;
 //         @16 WireGuard type 4, unmodified. All little endian.
-//         tag = SipHash-2-4(K_f; frame[0..8) || frame[16..32) || LE16(WireGuard length) || 6 zeros).
+//         tag = SipHash-2-4(K_f; frame[0..8) || frame[16..32) || LE16(WireGuard length) || 6
+//         zeros).
 // Errors: Drop. Thread: pure; a FrameKey may be shared for reading. Cost: ~20 ns, no allocation.
 #ifndef AQMESH_TRANSPORT_FRAME_FRAME_H_
 #define AQMESH_TRANSPORT_FRAME_FRAME_H_
@@ -37,8 +39,12 @@ class FrameKey {
  private:
   Secret<16> key_;
 };
-// ck after psk; the AuthDigest of who sends; the rx_handle that its receiver put in its presentation.
-FrameKey FrameKeyOf(ByteView ck, Direction direction, const Digest& sender, uint32_t receiver_handle);
+// ck after psk; the AuthDigest of who sends; the rx_handle that its receiver put in its
+// presentation.
+FrameKey FrameKeyOf(ByteView ck,
+                    Direction direction,
+                    const Digest& sender,
+                    uint32_t receiver_handle);
 
 // SipHash-2-4 of exactly four words.
 inline uint64_t SipHash32Bytes(uint64_t k0, uint64_t k1, const uint64_t (&words)[4]) {
@@ -64,25 +70,30 @@ inline uint64_t SipHash32Bytes(uint64_t k0, uint64_t k1, const uint64_t (&words)
   return v0 ^ v1 ^ v2 ^ v3;
 }
 
-// The tag of a frame whose bytes [0,8) and [16,32) stand; message_bytes is the WireGuard message's length.
+// The tag of a frame whose bytes [0,8) and [16,32) stand; message_bytes is the WireGuard message's
+// length.
 inline uint64_t FrameTag(const FrameKey& key, const uint8_t* frame, size_t message_bytes) {
   return SipHash32Bytes(key.k0(),
                         key.k1(),
-                        {LoadLe<uint64_t>(frame), LoadLe<uint64_t>(frame + 16), LoadLe<uint64_t>(frame + 24),
+                        {LoadLe<uint64_t>(frame),
+                         LoadLe<uint64_t>(frame + 16),
+                         LoadLe<uint64_t>(frame + 24),
                          static_cast<uint16_t>(message_bytes)});
 }
 
-// Fills the 16 bytes before a finished WireGuard message of 32 to 65,535 bytes. handle: the receiver's.
+// Fills the 16 bytes before a finished WireGuard message of 32 to 65,535 bytes. handle: the
+// receiver's.
 inline void WriteFrame(uint8_t* frame, uint32_t handle, const FrameKey& key, size_t message_bytes) {
   StoreLe(frame, kFrameWord);
   StoreLe(frame + 4, handle);
   StoreLe(frame + 8, FrameTag(key, frame, message_bytes));
 }
 
-// The order at a receiver: CheckFrameSize, look FrameHandle up among governed sessions, CheckFrame, then
-// WireGuard over FrameMessage for that session's index only.
+// The order at a receiver: CheckFrameSize, look FrameHandle up among governed sessions, CheckFrame,
+// then WireGuard over FrameMessage for that session's index only.
 inline Drop CheckFrameSize(ByteView datagram) {
-  return datagram.size() < kFrameBytesMin || datagram.size() > kFrameBytesMax ? Drop::kSize : Drop::kNone;
+  return datagram.size() < kFrameBytesMin || datagram.size() > kFrameBytesMax ? Drop::kSize
+                                                                              : Drop::kNone;
 }
 inline uint32_t FrameHandle(ByteView datagram) { return LoadLe<uint32_t>(datagram.data() + 4); }
 inline ByteView FrameMessage(ByteView datagram) { return datagram.subspan(kFrameHeaderBytes); }
@@ -90,14 +101,16 @@ inline ByteView FrameMessage(ByteView datagram) { return datagram.subspan(kFrame
 // Which field of bytes 0-3 is not version 1's.
 Drop WhyNotFrameWord(uint32_t word);
 
-// Bytes 0-3, the tag, and last the type of the message inside, which must be 4: a right tag is no licence
-// to send a bare handshake. The comparison is of whole words, without an early exit.
+// Bytes 0-3, the tag, and last the type of the message inside, which must be 4: a right tag is no
+// licence to send a bare handshake. The comparison is of whole words, without an early exit.
 inline Drop CheckFrame(ByteView datagram, const FrameKey& key) {
   const uint8_t* f = datagram.data();
   const auto word = LoadLe<uint32_t>(f);
-  if (word != kFrameWord) [[unlikely]] return WhyNotFrameWord(word);
+  if (word != kFrameWord) [[unlikely]]
+    return WhyNotFrameWord(word);
   const uint64_t tag = FrameTag(key, f, datagram.size() - kFrameHeaderBytes);
-  if ((tag ^ LoadLe<uint64_t>(f + 8)) != 0) [[unlikely]] return Drop::kTag;
+  if ((tag ^ LoadLe<uint64_t>(f + 8)) != 0) [[unlikely]]
+    return Drop::kTag;
   return LoadLe<uint32_t>(f + kFrameHeaderBytes) == 4 ? Drop::kNone : Drop::kInnerType;
 }
 

@@ -33,12 +33,15 @@ size_t BytesOf(Before kind) {
 }
 
 // `head` bytes are bound in as they stand; then come the nonce and what is sealed.
-void SealAfter(MutableBytes datagram, size_t head, ByteView k_pre, const Nonce24& nonce, ByteView plain) {
+void SealAfter(
+    MutableBytes datagram, size_t head, ByteView k_pre, const Nonce24& nonce, ByteView plain) {
   std::copy(nonce.begin(), nonce.end(), datagram.begin() + static_cast<ptrdiff_t>(head));
-  crypto::XAeadSeal(k_pre, nonce, plain, datagram.first(head), datagram.subspan(head + nonce.size()));
+  crypto::XAeadSeal(
+      k_pre, nonce, plain, datagram.first(head), datagram.subspan(head + nonce.size()));
 }
 bool OpenAfter(ByteView datagram, size_t head, ByteView k_pre, MutableBytes plain) {
-  return crypto::XAeadOpen(k_pre, datagram.subspan(head, 24), datagram.subspan(head + 24), datagram.first(head), plain);
+  return crypto::XAeadOpen(
+      k_pre, datagram.subspan(head, 24), datagram.subspan(head + 24), datagram.first(head), plain);
 }
 
 void WriteHead(uint8_t* to, Before kind, uint32_t index) {
@@ -77,7 +80,8 @@ Drop ParseNotice(ByteView body, Notice& out) {
 
 Drop CheckBefore(ByteView datagram, Before& kind) {
   if (datagram.size() < 8) return Drop::kSize;
-  if (datagram[0] != static_cast<uint8_t>(Type::kBefore) || datagram[1] != 1 || datagram[3] != 0) return Drop::kVersion;
+  if (datagram[0] != static_cast<uint8_t>(Type::kBefore) || datagram[1] != 1 || datagram[3] != 0)
+    return Drop::kVersion;
   if (datagram[2] < 1 || datagram[2] > 3) return Drop::kBeforeKind;
   kind = static_cast<Before>(datagram[2]);
   if (datagram.size() != BytesOf(kind)) return Drop::kSize;
@@ -87,7 +91,9 @@ Drop CheckBefore(ByteView datagram, Before& kind) {
 
 uint32_t BeforeReceiver(ByteView datagram) { return LoadLe<uint32_t>(datagram.data() + 4); }
 
-std::array<uint8_t, kNoticeBytes> BuildNotice(uint32_t index, ByteView k_pre, const Nonce24& nonce,
+std::array<uint8_t, kNoticeBytes> BuildNotice(uint32_t index,
+                                              ByteView k_pre,
+                                              const Nonce24& nonce,
                                               const Notice& notice) {
   std::array<uint8_t, kNoticeBytes> out{};
   WriteHead(out.data(), Before::kNotice, index);
@@ -101,8 +107,11 @@ Drop OpenNotice(ByteView datagram, ByteView k_pre, Notice& out) {
   return ParseNotice(plain, out);
 }
 
-std::array<uint8_t, kWantBytes> BuildWant(uint32_t index, ByteView k_pre, const Nonce24& nonce,
-                                          const Ticket& ticket, std::span<const Ref16> refs) {
+std::array<uint8_t, kWantBytes> BuildWant(uint32_t index,
+                                          ByteView k_pre,
+                                          const Nonce24& nonce,
+                                          const Ticket& ticket,
+                                          std::span<const Ref16> refs) {
   AQ_CHECK(!refs.empty() && refs.size() <= kWantRefsMax);
   std::array<uint8_t, kWantPlain> plain{};
   std::copy(ticket.begin(), ticket.end(), plain.begin());
@@ -122,16 +131,22 @@ Drop OpenWant(ByteView datagram, ByteView k_pre, Want& out) {
   const size_t count = p[kTicketBytes];
   const size_t refs_at = kTicketBytes + 8;
   if (count < 1 || count > kWantRefsMax) return Drop::kBeforeBody;
-  if (!AllZero(p.subspan(kTicketBytes + 1, 7)) || !AllZero(p.subspan(refs_at + 16 * count))) return Drop::kBeforeBody;
+  if (!AllZero(p.subspan(kTicketBytes + 1, 7)) || !AllZero(p.subspan(refs_at + 16 * count)))
+    return Drop::kBeforeBody;
   std::copy_n(p.begin(), kTicketBytes, out.ticket.begin());
   for (size_t i = 0; i < count; ++i) out.refs[i] = *Ref16::From(p.subspan(refs_at + 16 * i, 16));
   out.count = count;
   return Drop::kNone;
 }
 
-std::array<uint8_t, kGiveBytes> BuildGive(const Ticket& ticket, ByteView k_pre, const Nonce24& nonce,
-                                          const Ref16& ref, ByteView object, size_t offset) {
-  AQ_CHECK(object.size() <= authority::kObjectBytesMax && offset < object.size() && offset % kGivePiece == 0);
+std::array<uint8_t, kGiveBytes> BuildGive(const Ticket& ticket,
+                                          ByteView k_pre,
+                                          const Nonce24& nonce,
+                                          const Ref16& ref,
+                                          ByteView object,
+                                          size_t offset) {
+  AQ_CHECK(object.size() <= authority::kObjectBytesMax && offset < object.size() &&
+           offset % kGivePiece == 0);
   GivePlain plain{};
   std::copy(ref.bytes.begin(), ref.bytes.end(), plain.begin());
   StoreLe(plain.data() + 16, static_cast<uint32_t>(object.size()));
@@ -154,11 +169,17 @@ Drop OpenGive(ByteView datagram, ByteView k_pre, GivePlain& plain, Piece& out) {
   if (offset >= total || offset % kGivePiece != 0) return Drop::kBeforeBody;
   const size_t bytes = std::min<size_t>(kGivePiece, total - offset);
   if (!AllZero(p.subspan(kGiveHeader + bytes))) return Drop::kBeforeBody;
-  out = {.ref = *Ref16::From(p.first(16)), .total = total, .offset = offset, .data = p.subspan(kGiveHeader, bytes)};
+  out = {.ref = *Ref16::From(p.first(16)),
+         .total = total,
+         .offset = offset,
+         .data = p.subspan(kGiveHeader, bytes)};
   return Drop::kNone;
 }
 
-Ticket SealTicket(ByteView process_key32, const Nonce24& nonce, ByteView k_pre, const X25519Key& initiator,
+Ticket SealTicket(ByteView process_key32,
+                  const Nonce24& nonce,
+                  ByteView k_pre,
+                  const X25519Key& initiator,
                   uint64_t expiry_seconds) {
   AQ_CHECK(k_pre.size() == 32);
   Secret<56> plain;
@@ -168,14 +189,19 @@ Ticket SealTicket(ByteView process_key32, const Nonce24& nonce, ByteView k_pre, 
   StoreLe(plain.data() + 48, expiry_seconds);
   Ticket out;
   std::copy(nonce.begin(), nonce.end(), out.begin());
-  crypto::XAeadSeal(process_key32, nonce, plain.view(), AsBytes(kTicketLabel), MutableBytes(out).subspan(24));
+  crypto::XAeadSeal(
+      process_key32, nonce, plain.view(), AsBytes(kTicketLabel), MutableBytes(out).subspan(24));
   return out;
 }
 
 Drop OpenTicket(ByteView ticket, ByteView process_key32, uint64_t now_seconds, OpenedTicket& out) {
   Secret<56> plain;
   if (ticket.size() != kTicketBytes) return Drop::kTicket;
-  if (!crypto::XAeadOpen(process_key32, ticket.first(24), ticket.subspan(24), AsBytes(kTicketLabel), plain.mutable_view())) {
+  if (!crypto::XAeadOpen(process_key32,
+                         ticket.first(24),
+                         ticket.subspan(24),
+                         AsBytes(kTicketLabel),
+                         plain.mutable_view())) {
     return Drop::kTicket;
   }
   if (now_seconds >= LoadLe<uint64_t>(plain.data() + 48)) return Drop::kTicket;

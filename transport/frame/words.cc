@@ -31,7 +31,9 @@ WordIndices WordsOf(ByteView final_h32, ByteView nonce16) {
   AQ_CHECK(final_h32.size() == 32 && nonce16.size() == 16);
   const crypto::Hash32 hash = crypto::H256({AsBytes("aqmesh/1/words"), final_h32, nonce16});
   const uint64_t v = LoadBe<uint64_t>(hash.data()) >> 31;
-  return {static_cast<uint16_t>(v >> 22), static_cast<uint16_t>(v >> 11 & 2047), static_cast<uint16_t>(v & 2047)};
+  return {static_cast<uint16_t>(v >> 22),
+          static_cast<uint16_t>(v >> 11 & 2047),
+          static_cast<uint16_t>(v & 2047)};
 }
 
 std::string WordsText(const WordIndices& words) {

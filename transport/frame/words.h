@@ -1,5 +1,5 @@
-// Three words that two people read to each other when one joins: both ends of the session show the same,
-// and no one between them could have chosen them.
+// Three words that two people read to each other when one joins: both ends of the session show the
+// same, and no one between them could have chosen them.
 // Spec: spec/objects.md §5 (Words). The list is BIP-39 English. Thread: pure.
 #ifndef AQMESH_TRANSPORT_FRAME_WORDS_H_
 #define AQMESH_TRANSPORT_FRAME_WORDS_H_

@@ -23,7 +23,8 @@ size_t PacketArena::Stride(size_t size) const {
 }
 
 bool PacketArena::HasRoomFor(size_t count, size_t size_each) const {
-  return slots_.size() + count <= options_.packets_max && count * Stride(size_each) <= options_.bytes - used_;
+  return slots_.size() + count <= options_.packets_max &&
+         count * Stride(size_each) <= options_.bytes - used_;
 }
 
 uint8_t* PacketArena::Reserve(size_t size) {

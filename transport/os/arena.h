@@ -1,6 +1,7 @@
 // A fixed arena of packets with head and tail room: TUN reads fill it, the engine seals in place.
 // Bounds: bytes and packet count fixed at construction; Reserve answers nullptr when either is used up.
-// Thread: one owner. Cost: memory is touched once, at construction (a page fault is 1.5 us); Reserve is O(1).
+// Thread: one owner. Cost: memory is touched once, at construction (a page fault is 1.5 us);
+// Reserve is O(1).
 #ifndef AQMESH_TRANSPORT_OS_ARENA_H_
 #define AQMESH_TRANSPORT_OS_ARENA_H_
 
@@ -22,18 +23,20 @@ struct PacketSlot {
 class PacketArena {
  public:
   struct Options {
-    size_t bytes = 768 * 1024;   // 8 super-packets of 64 KiB, their rooms, and slack: stays inside L2
+    size_t bytes =
+        768 * 1024;  // 8 super-packets of 64 KiB, their rooms, and slack: stays inside L2
     size_t packets_max = 1024;
-    size_t headroom = 64;        // frame header 16 + transport header 16, and alignment
-    size_t tailroom = 48;        // padding 15 + tag 16, rounded up
+    size_t headroom = 64;  // frame header 16 + transport header 16, and alignment
+    size_t tailroom = 48;  // padding 15 + tag 16, rounded up
   };
   explicit PacketArena(const Options& options);
   PacketArena(const PacketArena&) = delete;
   PacketArena& operator=(const PacketArena&) = delete;
 
-  // A new slot of `size` bytes at the end; nullptr when it does not fit. Data starts 16-byte aligned.
+  // A new slot of `size` bytes at the end; nullptr when it does not fit. Data starts 16-byte
+  // aligned.
   uint8_t* Reserve(size_t size);
-  void DropLast();  // undoes the last Reserve
+  void DropLast();            // undoes the last Reserve
   void DropTo(size_t count);  // keeps the first `count` slots
   bool HasRoomFor(size_t count, size_t size_each) const;
   void Clear();

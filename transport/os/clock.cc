@@ -19,7 +19,8 @@ int64_t Nanos(clockid_t id) {
 }  // namespace
 
 Now ReadNow() {
-  return {.mono = Instant(std::chrono::nanoseconds(Nanos(CLOCK_BOOTTIME))), .wall = {Nanos(CLOCK_REALTIME)}};
+  return {.mono = Instant(std::chrono::nanoseconds(Nanos(CLOCK_BOOTTIME))),
+          .wall = {Nanos(CLOCK_REALTIME)}};
 }
 
 Rng::Seed KernelSeed() {

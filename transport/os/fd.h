@@ -1,6 +1,6 @@
 // One owned file descriptor, and the text of what the kernel refused.
-// Thread: a value with one owner; move-only. `get()` may be lent to boost::asio::posix::stream_descriptor,
-// which must be release()d before the Fd goes.
+// Thread: a value with one owner; move-only. `get()` may be lent to
+// boost::asio::posix::stream_descriptor, which must be release()d before the Fd goes.
 #ifndef AQMESH_TRANSPORT_OS_FD_H_
 #define AQMESH_TRANSPORT_OS_FD_H_
 
@@ -39,9 +39,10 @@ class Fd {
   int fd_ = -1;
 };
 
-// "`what`: <text of err>; `mend`" under the absl code that fits err: EPERM/EACCES PermissionDenied, ENOENT/ENODEV
-// NotFound, EEXIST/EADDRINUSE AlreadyExists, EINVAL InvalidArgument, EAGAIN/EBUSY/ENETDOWN Unavailable,
-// ENOBUFS/ENOMEM/EMFILE ResourceExhausted, others Internal. `mend` may be empty.
+// "`what`: <text of err>; `mend`" under the absl code that fits err: EPERM/EACCES PermissionDenied,
+// ENOENT/ENODEV NotFound, EEXIST/EADDRINUSE AlreadyExists, EINVAL InvalidArgument,
+// EAGAIN/EBUSY/ENETDOWN Unavailable, ENOBUFS/ENOMEM/EMFILE ResourceExhausted, others Internal.
+// `mend` may be empty.
 absl::Status ErrnoStatus(int err, std::string_view what, std::string_view mend = {});
 
 // Text of an errno value, thread-safe.

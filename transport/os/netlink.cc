@@ -15,21 +15,26 @@ namespace aqmesh::os {
 namespace {
 
 constexpr size_t kReceiveBytes = 64 * 1024;
-constexpr time_t kAnswerSeconds = 5;  // the kernel answers at once; a lost answer must not hang a daemon
+constexpr time_t kAnswerSeconds =
+    5;  // the kernel answers at once; a lost answer must not hang a daemon
 
 absl::StatusOr<Fd> OpenSocket(uint32_t groups, int extra_flags) {
   Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | extra_flags, NETLINK_ROUTE));
-  if (!fd.valid()) return ErrnoStatus(errno, "opening a netlink socket", "AF_NETLINK must be allowed for this process");
+  if (!fd.valid())
+    return ErrnoStatus(
+        errno, "opening a netlink socket", "AF_NETLINK must be allowed for this process");
   sockaddr_nl a{};
   a.nl_family = AF_NETLINK;
   a.nl_groups = groups;
-  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&a), sizeof a) < 0) return ErrnoStatus(errno, "binding a netlink socket");
+  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&a), sizeof a) < 0)
+    return ErrnoStatus(errno, "binding a netlink socket");
   const timeval timeout{.tv_sec = kAnswerSeconds, .tv_usec = 0};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
   return fd;
 }
 
-// The attributes behind a message's fixed part, by type; lengths checked. Unknown types are left out.
+// The attributes behind a message's fixed part, by type; lengths checked. Unknown types are left
+// out.
 template <size_t N>
 struct Attributes {
   std::array<ByteView, N> by_type{};
@@ -94,7 +99,8 @@ std::optional<InterfaceAddress> ReadAddress(ByteView payload) {
 
 std::optional<Route> ReadRoute(ByteView payload) {
   rtmsg m;
-  if (!ReadFixed(payload, m) || m.rtm_type != RTN_UNICAST || (m.rtm_flags & RTM_F_CLONED) != 0) return std::nullopt;
+  if (!ReadFixed(payload, m) || m.rtm_type != RTN_UNICAST || (m.rtm_flags & RTM_F_CLONED) != 0)
+    return std::nullopt;
   if (m.rtm_family != AF_INET && m.rtm_family != AF_INET6) return std::nullopt;
   const Attributes<RTA_TABLE + 1> a(AfterFixed<rtmsg>(payload));
   Route out;
@@ -119,9 +125,15 @@ std::string Describe(const InterfaceAddress& a) {
   return Join("address ", a.address.ToString(), "/", int{a.length}, " on interface ", a.ifindex);
 }
 std::string Describe(const Route& r) {
-  return Join("route to ", r.destination.ToString(), " through interface ", r.ifindex, " in table ", r.table);
+  return Join("route to ",
+              r.destination.ToString(),
+              " through interface ",
+              r.ifindex,
+              " in table ",
+              r.table);
 }
-constexpr std::string_view kNeedsNetAdmin = "needs CAP_NET_ADMIN; see `ip link`, `ip addr`, `ip route`";
+constexpr std::string_view kNeedsNetAdmin =
+    "needs CAP_NET_ADMIN; see `ip link`, `ip addr`, `ip route`";
 
 }  // namespace
 
@@ -155,7 +167,9 @@ class Netlink::Request {
     std::memcpy(bytes_.data(), &header_, sizeof header_);
     return bytes_;
   }
-  void AddFlags(uint16_t flags) { header_.nlmsg_flags = static_cast<uint16_t>(header_.nlmsg_flags | flags); }
+  void AddFlags(uint16_t flags) {
+    header_.nlmsg_flags = static_cast<uint16_t>(header_.nlmsg_flags | flags);
+  }
 
  private:
   nlmsghdr header_{};
@@ -164,16 +178,16 @@ class Netlink::Request {
 
 namespace {
 
-
-
 int SendRequest(int fd, ByteView bytes) {
   sockaddr_nl kernel{};
   kernel.nl_family = AF_NETLINK;
-  const ssize_t n = ::sendto(fd, bytes.data(), bytes.size(), 0, reinterpret_cast<sockaddr*>(&kernel), sizeof kernel);
+  const ssize_t n = ::sendto(
+      fd, bytes.data(), bytes.size(), 0, reinterpret_cast<sockaddr*>(&kernel), sizeof kernel);
   return n == static_cast<ssize_t>(bytes.size()) ? 0 : n < 0 ? errno : EIO;
 }
 
-// Calls on_message(header, payload) for each message of one datagram from the kernel; false from it stops.
+// Calls on_message(header, payload) for each message of one datagram from the kernel; false from it
+// stops.
 template <typename OnMessage>
 int ReceiveOnce(int fd, Bytes& buffer, int flags, OnMessage on_message) {
   sockaddr_nl from{};
@@ -261,10 +275,13 @@ absl::StatusOr<Link> Netlink::GetLink(Request& request, std::string_view what) {
 
 absl::StatusOr<Link> Netlink::LinkByName(std::string_view name) {
   const std::string what = Join("interface ", name);
-  if (name.empty() || name.size() >= IFNAMSIZ) return InvalidArgument(what, ": a name has 1 to 15 characters");
+  if (name.empty() || name.size() >= IFNAMSIZ)
+    return InvalidArgument(what, ": a name has 1 to 15 characters");
   Request request(RTM_GETLINK, 0, ifinfomsg{});
   const std::string terminated(name);
-  request.Put(IFLA_IFNAME, ByteView(reinterpret_cast<const uint8_t*>(terminated.c_str()), terminated.size() + 1));
+  request.Put(
+      IFLA_IFNAME,
+      ByteView(reinterpret_cast<const uint8_t*>(terminated.c_str()), terminated.size() + 1));
   return GetLink(request, what);
 }
 
@@ -293,7 +310,10 @@ absl::Status Netlink::SetUp(uint32_t ifindex, bool up) {
   m.ifi_flags = up ? unsigned{IFF_UP} : 0u;
   Request request(RTM_NEWLINK, 0, m);
   const int err = Transact(request);
-  if (err != 0) return ErrnoStatus(err, Join("interface number ", ifindex, ": setting it ", up ? "up" : "down"), kNeedsNetAdmin);
+  if (err != 0)
+    return ErrnoStatus(err,
+                       Join("interface number ", ifindex, ": setting it ", up ? "up" : "down"),
+                       kNeedsNetAdmin);
   return absl::OkStatus();
 }
 
@@ -303,7 +323,9 @@ absl::Status Netlink::SetMtu(uint32_t ifindex, uint32_t mtu) {
   Request request(RTM_NEWLINK, 0, m);
   request.PutU32(IFLA_MTU, mtu);
   const int err = Transact(request);
-  if (err != 0) return ErrnoStatus(err, Join("interface number ", ifindex, ": setting MTU ", mtu), kNeedsNetAdmin);
+  if (err != 0)
+    return ErrnoStatus(
+        err, Join("interface number ", ifindex, ": setting MTU ", mtu), kNeedsNetAdmin);
   return absl::OkStatus();
 }
 
@@ -321,16 +343,19 @@ absl::Status Netlink::AddAddress(const InterfaceAddress& address) {
   Request request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, AddressMessage(address));
   request.Put(IFA_LOCAL, address.address.bytes());
   request.Put(IFA_ADDRESS, address.address.bytes());
-  request.PutU32(IFA_FLAGS, IFA_F_NOPREFIXROUTE | (address.address.is_v6() ? unsigned{IFA_F_NODAD} : 0u));
+  request.PutU32(IFA_FLAGS,
+                 IFA_F_NOPREFIXROUTE | (address.address.is_v6() ? unsigned{IFA_F_NODAD} : 0u));
   const int err = Transact(request);
-  return err == 0 ? absl::OkStatus() : ErrnoStatus(err, Join("adding ", Describe(address)), kNeedsNetAdmin);
+  return err == 0 ? absl::OkStatus()
+                  : ErrnoStatus(err, Join("adding ", Describe(address)), kNeedsNetAdmin);
 }
 
 absl::Status Netlink::RemoveAddress(const InterfaceAddress& address) {
   Request request(RTM_DELADDR, 0, AddressMessage(address));
   request.Put(IFA_LOCAL, address.address.bytes());
   const int err = Transact(request);
-  return err == 0 ? absl::OkStatus() : ErrnoStatus(err, Join("removing ", Describe(address)), kNeedsNetAdmin);
+  return err == 0 ? absl::OkStatus()
+                  : ErrnoStatus(err, Join("removing ", Describe(address)), kNeedsNetAdmin);
 }
 
 absl::StatusOr<std::vector<InterfaceAddress>> Netlink::Addresses(std::optional<uint32_t> ifindex) {
@@ -366,7 +391,10 @@ absl::Status Netlink::AddRoute(const Route& route) {
   if (route.metric != 0) request.PutU32(RTA_PRIORITY, route.metric);
   if (route.preferred_source) request.Put(RTA_PREFSRC, route.preferred_source->bytes());
   const int err = Transact(request);
-  return err == 0 ? absl::OkStatus() : ErrnoStatus(err, Join("adding ", Describe(route)), "set the interface up first; needs CAP_NET_ADMIN");
+  return err == 0 ? absl::OkStatus()
+                  : ErrnoStatus(err,
+                                Join("adding ", Describe(route)),
+                                "set the interface up first; needs CAP_NET_ADMIN");
 }
 
 absl::Status Netlink::RemoveRoute(const Route& route) {
@@ -376,16 +404,19 @@ absl::Status Netlink::RemoveRoute(const Route& route) {
   request.PutU32(RTA_TABLE, route.table);
   if (route.metric != 0) request.PutU32(RTA_PRIORITY, route.metric);
   const int err = Transact(request);
-  return err == 0 ? absl::OkStatus() : ErrnoStatus(err, Join("removing ", Describe(route)), kNeedsNetAdmin);
+  return err == 0 ? absl::OkStatus()
+                  : ErrnoStatus(err, Join("removing ", Describe(route)), kNeedsNetAdmin);
 }
 
-absl::StatusOr<std::vector<Route>> Netlink::Routes(std::optional<uint32_t> ifindex, std::optional<uint8_t> protocol) {
+absl::StatusOr<std::vector<Route>> Netlink::Routes(std::optional<uint32_t> ifindex,
+                                                   std::optional<uint8_t> protocol) {
   Request request(RTM_GETROUTE, NLM_F_DUMP, rtmsg{});
   std::vector<Route> out;
   const int err = Dump(request, [&](const nlmsghdr& h, ByteView payload) {
     if (h.nlmsg_type != RTM_NEWROUTE) return;
     auto r = ReadRoute(payload);
-    if (r && (!ifindex || r->ifindex == *ifindex) && (!protocol || r->protocol == *protocol)) out.push_back(*std::move(r));
+    if (r && (!ifindex || r->ifindex == *ifindex) && (!protocol || r->protocol == *protocol))
+      out.push_back(*std::move(r));
   });
   if (err != 0) return ErrnoStatus(err, "listing routes");
   return out;
@@ -399,10 +430,12 @@ absl::StatusOr<std::unique_ptr<LinkWatch>> LinkWatch::Open() {
 bool LinkWatch::Drain(std::vector<LinkEvent>& out) {
   Bytes buffer(kReceiveBytes);
   for (;;) {
-    const int err = ReceiveOnce(fd_.get(), buffer, MSG_DONTWAIT, [&](const nlmsghdr& h, ByteView payload) {
-      if (h.nlmsg_type != RTM_NEWLINK && h.nlmsg_type != RTM_DELLINK) return;
-      if (auto link = ReadLink(payload)) out.push_back({.link = *std::move(link), .deleted = h.nlmsg_type == RTM_DELLINK});
-    });
+    const int err =
+        ReceiveOnce(fd_.get(), buffer, MSG_DONTWAIT, [&](const nlmsghdr& h, ByteView payload) {
+          if (h.nlmsg_type != RTM_NEWLINK && h.nlmsg_type != RTM_DELLINK) return;
+          if (auto link = ReadLink(payload))
+            out.push_back({.link = *std::move(link), .deleted = h.nlmsg_type == RTM_DELLINK});
+        });
     if (err == EINTR) continue;
     if (err == EAGAIN) return true;
     if (err != 0) return false;

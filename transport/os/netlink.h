@@ -20,7 +20,8 @@
 namespace aqmesh::os {
 
 inline constexpr size_t kDumpMax = 65536;
-inline constexpr uint8_t kRouteProtocolAqmesh = 0xa1;  // marks the routes that are ours, and only ours are removed
+inline constexpr uint8_t kRouteProtocolAqmesh =
+    0xa1;  // marks the routes that are ours, and only ours are removed
 inline constexpr uint32_t kRouteTableMain = 254;
 
 struct Link {
@@ -45,7 +46,7 @@ struct Route {
   uint32_t table = kRouteTableMain;
   uint32_t metric = 0;  // 0 = the kernel's default
   uint8_t protocol = kRouteProtocolAqmesh;
-  std::optional<IpAddress> gateway = std::nullopt;           // only read back; ours are device routes
+  std::optional<IpAddress> gateway = std::nullopt;  // only read back; ours are device routes
   std::optional<IpAddress> preferred_source = std::nullopt;  // "src"
   bool operator==(const Route&) const = default;
 };
@@ -64,7 +65,8 @@ class Netlink {
   // IPv6 without duplicate address detection; neither family gets the kernel's prefix route.
   absl::Status AddAddress(const InterfaceAddress& address);
   absl::Status RemoveAddress(const InterfaceAddress& address);
-  absl::StatusOr<std::vector<InterfaceAddress>> Addresses(std::optional<uint32_t> ifindex = std::nullopt);
+  absl::StatusOr<std::vector<InterfaceAddress>> Addresses(
+      std::optional<uint32_t> ifindex = std::nullopt);
 
   absl::Status AddRoute(const Route& route);
   absl::Status RemoveRoute(const Route& route);
@@ -96,7 +98,8 @@ class LinkWatch {
  public:
   static absl::StatusOr<std::unique_ptr<LinkWatch>> Open();
   int fd() const { return fd_.get(); }
-  // Appends what has come. False: the kernel's queue overflowed and events were lost; read the state afresh.
+  // Appends what has come. False: the kernel's queue overflowed and events were lost; read the
+  // state afresh.
   bool Drain(std::vector<LinkEvent>& out);
 
  private:

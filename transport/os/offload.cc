@@ -30,7 +30,7 @@ T LoadHost(const uint8_t* p) {
 struct Layout {
   bool v6 = false;
   bool tcp = false;
-  size_t l4_at = 0;       // where TCP or UDP begins: csum_start, since v6 may carry extension headers
+  size_t l4_at = 0;  // where TCP or UDP begins: csum_start, since v6 may carry extension headers
   size_t payload_at = 0;  // all headers end here
 };
 
@@ -42,7 +42,8 @@ OffloadDrop ReadLayout(const VnetHeader& h, ByteView p, Layout& out) {
   const unsigned version = p[0] >> 4;
   if (version != 4 && version != 6) return OffloadDrop::kFamilyMismatch;
   out.v6 = version == 6;
-  if ((type == kGsoTcp4 && out.v6) || (type == kGsoTcp6 && !out.v6)) return OffloadDrop::kFamilyMismatch;
+  if ((type == kGsoTcp4 && out.v6) || (type == kGsoTcp6 && !out.v6))
+    return OffloadDrop::kFamilyMismatch;
   if (h.gso_size == 0) return OffloadDrop::kZeroGsoSize;
 
   const size_t ip_size = out.v6 ? kIp6Size : size_t{p[0] & 0x0fu} * 4;
@@ -91,8 +92,9 @@ void FixL4(MutableBytes s, const Layout& l, size_t payload_offset, bool first, b
   csum[0] = csum[1] = 0;
   const ByteView ip = s;
   const uint8_t protocol = l.tcp ? IPPROTO_TCP : IPPROTO_UDP;
-  const uint64_t pseudo = l.v6 ? PseudoHeaderSum(ip.subspan(8, 16), ip.subspan(24, 16), protocol, l4_size)
-                               : PseudoHeaderSum(ip.subspan(12, 4), ip.subspan(16, 4), protocol, l4_size);
+  const uint64_t pseudo =
+      l.v6 ? PseudoHeaderSum(ip.subspan(8, 16), ip.subspan(24, 16), protocol, l4_size)
+           : PseudoHeaderSum(ip.subspan(12, 4), ip.subspan(16, 4), protocol, l4_size);
   uint16_t sum = static_cast<uint16_t>(~ChecksumFold(ChecksumAdd(ip.subspan(l.l4_at), pseudo)));
   if (!l.tcp && sum == 0) sum = 0xffff;
   StoreBe<uint16_t>(csum, sum);
@@ -118,8 +120,9 @@ void StoreVnetHeader(const VnetHeader& h, std::span<uint8_t, kVnetHeaderSize> b)
   std::memcpy(&b[8], &h.csum_offset, 2);
 }
 
-// Sums are kept in network order, so that ChecksumFold's value is stored big-endian. A one's complement sum
-// does not care for the width of the words added: 32-bit loads, swapped once at the end.
+// Sums are kept in network order, so that ChecksumFold's value is stored big-endian. A one's
+// complement sum does not care for the width of the words added: 32-bit loads, swapped once at the
+// end.
 uint64_t ChecksumAdd(ByteView b, uint64_t initial) {
   uint64_t little = 0;  // at most 16384 words of 32 bits: far from overflow
   size_t i = 0;
@@ -128,7 +131,8 @@ uint64_t ChecksumAdd(ByteView b, uint64_t initial) {
     little += LoadHost<uint16_t>(&b[i]);
     i += 2;
   }
-  if (i < b.size()) little += b[i];  // the odd byte is the high one in network order: the low one here
+  if (i < b.size())
+    little += b[i];  // the odd byte is the high one in network order: the low one here
   static_assert(std::endian::native == std::endian::little);
   const uint16_t folded = ChecksumFold(little);
   return initial + static_cast<uint16_t>((folded << 8) | (folded >> 8));
@@ -170,7 +174,8 @@ OffloadDrop Split(const VnetHeader& h, MutableBytes packet, PacketArena& out) {
   if (const OffloadDrop why = ReadLayout(h, packet, l); why != OffloadDrop::kNone) return why;
   const size_t payload = packet.size() - l.payload_at;
   const size_t count = std::max<size_t>(1, (payload + h.gso_size - 1) / h.gso_size);
-  if (!out.HasRoomFor(count, l.payload_at + std::min<size_t>(h.gso_size, payload))) return OffloadDrop::kArenaFull;
+  if (!out.HasRoomFor(count, l.payload_at + std::min<size_t>(h.gso_size, payload)))
+    return OffloadDrop::kArenaFull;
   for (size_t i = 0; i < count; ++i) {
     const size_t offset = i * h.gso_size;
     const size_t size = std::min<size_t>(h.gso_size, payload - offset);

@@ -35,27 +35,29 @@ void StoreVnetHeader(const VnetHeader& h, std::span<uint8_t, kVnetHeaderSize> b)
 
 enum class OffloadDrop : uint8_t {
   kNone,
-  kTooShort,        // shorter than an IP header, or empty
-  kBadCsumRange,    // csum_start or csum_offset outside the packet
-  kUnknownGso,      // gso_type that was never negotiated
-  kFamilyMismatch,  // gso_type says v4 and the version nibble v6, or the reverse
-  kBadHeaderLength, // L4 header not inside the packet, TCP data offset < 20, not TCP/UDP
+  kTooShort,         // shorter than an IP header, or empty
+  kBadCsumRange,     // csum_start or csum_offset outside the packet
+  kUnknownGso,       // gso_type that was never negotiated
+  kFamilyMismatch,   // gso_type says v4 and the version nibble v6, or the reverse
+  kBadHeaderLength,  // L4 header not inside the packet, TCP data offset < 20, not TCP/UDP
   kZeroGsoSize,
   kArenaFull,
 };
 
-// The 16-bit one's complement sum (RFC 1071) of `b` on top of `initial`, not yet complemented or folded.
+// The 16-bit one's complement sum (RFC 1071) of `b` on top of `initial`, not yet complemented or
+// folded.
 uint64_t ChecksumAdd(ByteView b, uint64_t initial);
 uint16_t ChecksumFold(uint64_t sum);  // folded, not complemented
-// Sum of the pseudo header of an IPv4 or IPv6 packet whose L4 part is `l4_size` bytes of `protocol`.
+// Sum of the pseudo header of an IPv4 or IPv6 packet whose L4 part is `l4_size` bytes of
+// `protocol`.
 uint64_t PseudoHeaderSum(ByteView source, ByteView destination, uint8_t protocol, size_t l4_size);
 
 // Completes the checksum that NEEDS_CSUM asks for, in place. UDP's zero becomes ffff.
 OffloadDrop CompleteChecksum(const VnetHeader& h, MutableBytes packet);
 
-// Puts the packet or its segments into `out`, each finished as if it had been sent alone: lengths, IPv4 ids
-// and header checksums, TCP sequence and flags (FIN and PSH on the last only, CWR on the first only), L4
-// checksum. hdr_len is not trusted.
+// Puts the packet or its segments into `out`, each finished as if it had been sent alone: lengths,
+// IPv4 ids and header checksums, TCP sequence and flags (FIN and PSH on the last only, CWR on the
+// first only), L4 checksum. hdr_len is not trusted.
 OffloadDrop Split(const VnetHeader& h, MutableBytes packet, PacketArena& out);
 
 }  // namespace aqmesh::os

@@ -20,13 +20,15 @@ namespace aqmesh::os {
 namespace {
 
 constexpr const char* kTunNode = "/dev/net/tun";
-// CSUM 1, TSO4 2, TSO6 4, USO4 0x20, USO6 0x40 (Linux 6.2; not in the headers of 6.1, refused unless paired).
+// CSUM 1, TSO4 2, TSO6 4, USO4 0x20, USO6 0x40 (Linux 6.2; not in the headers of 6.1, refused
+// unless paired).
 constexpr uint32_t kOffloadLadder[] = {0x67, 0x07, 0x01};
 
 absl::StatusOr<ifreq> QueryInterface(int fd) {
   ifreq r{};
   if (::ioctl(fd, TUNGETIFF, &r) < 0) {
-    return ErrnoStatus(errno, Join("TUN descriptor ", fd, ": asking its name"),
+    return ErrnoStatus(errno,
+                       Join("TUN descriptor ", fd, ": asking its name"),
                        "the device may have been deleted, or the descriptor is not a TUN");
   }
   return r;
@@ -36,7 +38,8 @@ absl::StatusOr<uint32_t> MtuHere(const ifreq& named) {
   Fd s(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!s.valid()) return ErrnoStatus(errno, "opening a socket to ask the MTU");
   ifreq r = named;
-  if (::ioctl(s.get(), SIOCGIFMTU, &r) < 0) return ErrnoStatus(errno, Join("interface ", named.ifr_name, ": asking its MTU"));
+  if (::ioctl(s.get(), SIOCGIFMTU, &r) < 0)
+    return ErrnoStatus(errno, Join("interface ", named.ifr_name, ": asking its MTU"));
   return static_cast<uint32_t>(r.ifr_mtu);
 }
 
@@ -48,7 +51,8 @@ absl::StatusOr<uint32_t> MtuInNamespaceOf(int tun_fd, const ifreq& named) {
   std::thread([&mtu, &netns, &named] {
     mtu = ::setns(netns.get(), CLONE_NEWNET) == 0
               ? MtuHere(named)
-              : absl::StatusOr<uint32_t>(ErrnoStatus(errno, "entering the TUN's network namespace", "needs CAP_SYS_ADMIN"));
+              : absl::StatusOr<uint32_t>(ErrnoStatus(
+                    errno, "entering the TUN's network namespace", "needs CAP_SYS_ADMIN"));
   }).join();
   return mtu;
 }
@@ -59,11 +63,14 @@ Tun::Tun(Fd fd, bool vnet_header) : fd_(std::move(fd)), vnet_header_(vnet_header
 
 absl::StatusOr<std::unique_ptr<Tun>> Tun::Open(const Options& options) {
   if (options.name.size() > kInterfaceNameMax || options.name.find('/') != std::string::npos) {
-    return InvalidArgument("interface name \"", options.name, "\": use at most 15 characters and no slash");
+    return InvalidArgument(
+        "interface name \"", options.name, "\": use at most 15 characters and no slash");
   }
   Fd fd(::open(kTunNode, O_RDWR | O_CLOEXEC));
   if (!fd.valid()) {
-    return ErrnoStatus(errno, Join("opening ", kTunNode), "load the tun module (modprobe tun) and run with CAP_NET_ADMIN");
+    return ErrnoStatus(errno,
+                       Join("opening ", kTunNode),
+                       "load the tun module (modprobe tun) and run with CAP_NET_ADMIN");
   }
   ifreq r{};
   std::memcpy(r.ifr_name, options.name.data(), options.name.size());
@@ -71,9 +78,11 @@ absl::StatusOr<std::unique_ptr<Tun>> Tun::Open(const Options& options) {
   r.ifr_flags = static_cast<short>(flags);
   if (::ioctl(fd.get(), TUNSETIFF, &r) < 0) {
     const int err = errno;
-    return ErrnoStatus(err, Join("interface ", options.name, ": creating the TUN"),
-                       err == EBUSY ? "an interface of that name exists: choose another or delete it (ip link del)"
-                                    : "run with CAP_NET_ADMIN, and check the name");
+    return ErrnoStatus(
+        err,
+        Join("interface ", options.name, ": creating the TUN"),
+        err == EBUSY ? "an interface of that name exists: choose another or delete it (ip link del)"
+                     : "run with CAP_NET_ADMIN, and check the name");
   }
   std::unique_ptr<Tun> tun(new Tun(std::move(fd), options.offload));
   AQ_RETURN_IF_ERROR(tun->Prepare());
@@ -84,7 +93,8 @@ absl::StatusOr<std::unique_ptr<Tun>> Tun::Adopt(Fd fd) {
   AQ_ASSIGN_OR_RETURN(const ifreq r, QueryInterface(fd.get()));
   const unsigned flags = static_cast<unsigned short>(r.ifr_flags);
   if ((flags & IFF_TUN) == 0 || (flags & IFF_NO_PI) == 0) {
-    return InvalidArgument("passed TUN descriptor of ", r.ifr_name, ": must be opened with IFF_TUN and IFF_NO_PI");
+    return InvalidArgument(
+        "passed TUN descriptor of ", r.ifr_name, ": must be opened with IFF_TUN and IFF_NO_PI");
   }
   std::unique_ptr<Tun> tun(new Tun(std::move(fd), (flags & IFF_VNET_HDR) != 0));
   AQ_RETURN_IF_ERROR(tun->Prepare());
@@ -116,7 +126,8 @@ TunState Tun::ReadBatch(PacketArena& arena, size_t reads_max) {
       if (n < 0) return errno == EAGAIN ? TunState::kDrained : TunState::kGone;
       pending_ = static_cast<size_t>(n);
     }
-    if (ReadInto(arena) == TunState::kOk) return TunState::kOk;  // arena full: what is pending waits
+    if (ReadInto(arena) == TunState::kOk)
+      return TunState::kOk;  // arena full: what is pending waits
   }
   return TunState::kOk;
 }
@@ -131,7 +142,9 @@ TunState Tun::ReadInto(PacketArena& arena) {
     return TunState::kDrained;
   }
   VnetHeader h;
-  if (vnet_header_) h = ParseVnetHeader(std::span<const uint8_t, kVnetHeaderSize>(read_buffer_.get(), kVnetHeaderSize));
+  if (vnet_header_)
+    h = ParseVnetHeader(
+        std::span<const uint8_t, kVnetHeaderSize>(read_buffer_.get(), kVnetHeaderSize));
   const OffloadDrop why = Split(h, MutableBytes(read_buffer_.get() + skip, size - skip), arena);
   if (why == OffloadDrop::kArenaFull && !arena.packets().empty()) {
     return TunState::kOk;
@@ -147,10 +160,12 @@ TunState Tun::WritePackets(std::span<const ByteView> packets) {
   for (const ByteView p : packets) {
     const iovec parts[2] = {{.iov_base = header, .iov_len = kVnetHeaderSize},
                             {.iov_base = const_cast<uint8_t*>(p.data()), .iov_len = p.size()}};
-    const ssize_t n = vnet_header_ ? ::writev(fd_.get(), parts, 2) : ::write(fd_.get(), p.data(), p.size());
+    const ssize_t n =
+        vnet_header_ ? ::writev(fd_.get(), parts, 2) : ::write(fd_.get(), p.data(), p.size());
     if (n >= 0) continue;
     if (errno == EBADFD || errno == EBADF) return TunState::kGone;
-    ++counters_.write_refused;  // EIO while down, EINVAL for no IP version, ENOBUFS or EAGAIN when full
+    ++counters_
+          .write_refused;  // EIO while down, EINVAL for no IP version, ENOBUFS or EAGAIN when full
   }
   return TunState::kOk;
 }
@@ -168,7 +183,8 @@ absl::StatusOr<std::string> Tun::Name() const {
 bool Tun::InOtherNamespace() const {
   Fd theirs(::ioctl(fd_.get(), TUNGETDEVNETNS, 0));
   struct stat a{}, b{};
-  if (!theirs.valid() || ::fstat(theirs.get(), &a) < 0 || ::stat("/proc/self/ns/net", &b) < 0) return false;
+  if (!theirs.valid() || ::fstat(theirs.get(), &a) < 0 || ::stat("/proc/self/ns/net", &b) < 0)
+    return false;
   return a.st_ino != b.st_ino || a.st_dev != b.st_dev;
 }
 

@@ -29,29 +29,36 @@ enum class TunState : uint8_t {
 class Tun {
  public:
   struct Options {
-    std::string name;        // "" or "aq%d" lets the kernel number it
-    bool offload = true;     // false: no virtio header at all (one packet a read)
+    std::string name;     // "" or "aq%d" lets the kernel number it
+    bool offload = true;  // false: no virtio header at all (one packet a read)
   };
   // Needs CAP_NET_ADMIN. The device goes when the last descriptor closes. It starts down.
   static absl::StatusOr<std::unique_ptr<Tun>> Open(const Options& options);
-  // Takes a descriptor that another process opened (with or without IFF_VNET_HDR: asked by TUNGETIFF).
-  // Offloads are requested again; a process without CAP_NET_ADMIN may do so on an attached descriptor.
+  // Takes a descriptor that another process opened (with or without IFF_VNET_HDR: asked by
+  // TUNGETIFF). Offloads are requested again; a process without CAP_NET_ADMIN may do so on an
+  // attached descriptor.
   static absl::StatusOr<std::unique_ptr<Tun>> Adopt(Fd fd);
 
   int fd() const { return fd_.get(); }  // readable: packets; writable: interface is up; error: gone
-  int Detach() { return fd_.Release(); }  // hands the descriptor over (to pass it to another process)
+  int Detach() {
+    return fd_.Release();
+  }  // hands the descriptor over (to pass it to another process)
 
-  // Reads up to `reads_max` times. Packets are appended to `arena`, finished (Split). Malformed ones are counted.
+  // Reads up to `reads_max` times. Packets are appended to `arena`, finished (Split). Malformed
+  // ones are counted.
   TunState ReadBatch(PacketArena& arena, size_t reads_max);
-  // Writes each packet; those that the kernel refuses (down, malformed, queue full) are counted and skipped.
-  // Batch-shaped so that coalescing into super-packets can come behind it.
+  // Writes each packet; those that the kernel refuses (down, malformed, queue full) are counted and
+  // skipped. Batch-shaped so that coalescing into super-packets can come behind it.
   TunState WritePackets(std::span<const ByteView> packets);
 
-  bool IsUp() const;                     // POLLOUT: follows the interface even into another namespace
+  bool IsUp() const;  // POLLOUT: follows the interface even into another namespace
   absl::StatusOr<std::string> Name() const;  // follows renames
-  absl::StatusOr<uint32_t> Mtu() const;      // follows moves to another network namespace (needs CAP_SYS_ADMIN there)
-  bool InOtherNamespace() const;         // no link event of ours will tell about it: poll
-  uint32_t offload_flags() const { return offload_flags_; }  // what TUNSETOFFLOAD accepted: 0x67, 0x07, 0x01 or 0
+  absl::StatusOr<uint32_t> Mtu()
+      const;  // follows moves to another network namespace (needs CAP_SYS_ADMIN there)
+  bool InOtherNamespace() const;  // no link event of ours will tell about it: poll
+  uint32_t offload_flags() const {
+    return offload_flags_;
+  }  // what TUNSETOFFLOAD accepted: 0x67, 0x07, 0x01 or 0
 
   struct Counters {
     uint64_t read_malformed = 0;  // virtio header contradicting its packet

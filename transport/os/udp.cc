@@ -22,7 +22,7 @@ constexpr size_t kSendMessages = 64;     // system-call batch
 constexpr size_t kSegmentsMax = 64;      // kernels before 6.x refuse more
 constexpr size_t kRunBytesMax = 65000;   // below 65507 (v4) and 65527 (v6)
 constexpr int kPortCollisionsMax = 100;
-constexpr size_t kControlBytes = 128;    // pktinfo 40, segment 24, tos 24: with room
+constexpr size_t kControlBytes = 128;  // pktinfo 40, segment 24, tos 24: with room
 
 union SockAddr {
   sockaddr any;
@@ -46,7 +46,8 @@ socklen_t ToSockAddr(const Endpoint& e, SockAddr& out) {
 }
 
 IpAddress AddressOf(const void* bytes, size_t size) {
-  return *IpAddress::From(ByteView(static_cast<const uint8_t*>(bytes), size));  // 4 or 16 by the callers
+  return *IpAddress::From(
+      ByteView(static_cast<const uint8_t*>(bytes), size));  // 4 or 16 by the callers
 }
 
 bool FromSockAddr(const SockAddr& a, Endpoint& out) {
@@ -82,7 +83,8 @@ Ancillary ReadAncillary(msghdr& m) {
   for (cmsghdr* c = CMSG_FIRSTHDR(&m); c != nullptr; c = CMSG_NXTHDR(&m, c)) {
     if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
       const auto info = ControlValue<in_pktinfo>(c);
-      out.local = {.address = AddressOf(&info.ipi_spec_dst, 4), .ifindex = static_cast<uint32_t>(info.ipi_ifindex)};
+      out.local = {.address = AddressOf(&info.ipi_spec_dst, 4),
+                   .ifindex = static_cast<uint32_t>(info.ipi_ifindex)};
     } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
       const auto info = ControlValue<in6_pktinfo>(c);
       out.local = {.address = AddressOf(&info.ipi6_addr, 16), .ifindex = info.ipi6_ifindex};
@@ -99,7 +101,8 @@ Ancillary ReadAncillary(msghdr& m) {
 }
 
 template <typename T>
-void PutControl(msghdr& m, std::array<uint8_t, kControlBytes>& buffer, int level, int type, const T& value) {
+void PutControl(
+    msghdr& m, std::array<uint8_t, kControlBytes>& buffer, int level, int type, const T& value) {
   static_assert(sizeof(T) <= 24);
   auto* c = reinterpret_cast<cmsghdr*>(buffer.data() + m.msg_controllen);
   c->cmsg_level = level;
@@ -110,7 +113,10 @@ void PutControl(msghdr& m, std::array<uint8_t, kControlBytes>& buffer, int level
   m.msg_control = buffer.data();
 }
 
-void PutSource(msghdr& m, std::array<uint8_t, kControlBytes>& buffer, Family f, const LocalSource& source) {
+void PutSource(msghdr& m,
+               std::array<uint8_t, kControlBytes>& buffer,
+               Family f,
+               const LocalSource& source) {
   if (!source.is_set() || source.address.is_v6() != (f == Family::kV6)) return;
   if (f == Family::kV4) {
     in_pktinfo info{};
@@ -131,9 +137,12 @@ bool SetOption(int fd, int level, int option, int value) {
 
 void SizeBuffers(int fd, size_t bytes) {
   const int wanted = static_cast<int>(std::min<size_t>(bytes, 64u << 20));
-  // FORCE passes the system's limit but needs CAP_NET_ADMIN; the plain form takes what the limit allows.
-  if (!SetOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, wanted)) SetOption(fd, SOL_SOCKET, SO_RCVBUF, wanted);
-  if (!SetOption(fd, SOL_SOCKET, SO_SNDBUFFORCE, wanted)) SetOption(fd, SOL_SOCKET, SO_SNDBUF, wanted);
+  // FORCE passes the system's limit but needs CAP_NET_ADMIN; the plain form takes what the limit
+  // allows.
+  if (!SetOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, wanted))
+    SetOption(fd, SOL_SOCKET, SO_RCVBUF, wanted);
+  if (!SetOption(fd, SOL_SOCKET, SO_SNDBUFFORCE, wanted))
+    SetOption(fd, SOL_SOCKET, SO_SNDBUF, wanted);
 }
 
 // A bound socket of one family, or the errno value.
@@ -143,12 +152,16 @@ int OpenFamily(Family f, uint16_t port, const UdpPair::Options& options, Fd& out
   if (!fd.valid()) return errno;
   const int s = fd.get();
   if (v6 && !SetOption(s, IPPROTO_IPV6, IPV6_V6ONLY, 1)) return errno;
-  if (!SetOption(s, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVPKTINFO : IP_PKTINFO, 1)) return errno;
-  if (!SetOption(s, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVTCLASS : IP_RECVTOS, 1)) return errno;
-  // No DF on IPv4, as the kernel's WireGuard: a narrow path fragments the outer packet and loses nothing.
+  if (!SetOption(s, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVPKTINFO : IP_PKTINFO, 1))
+    return errno;
+  if (!SetOption(s, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVTCLASS : IP_RECVTOS, 1))
+    return errno;
+  // No DF on IPv4, as the kernel's WireGuard: a narrow path fragments the outer packet and loses
+  // nothing.
   if (!v6 && !SetOption(s, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)) return errno;
   SizeBuffers(s, options.buffer_bytes);
-  if (options.mark != 0 && !SetOption(s, SOL_SOCKET, SO_MARK, static_cast<int>(options.mark))) return errno;
+  if (options.mark != 0 && !SetOption(s, SOL_SOCKET, SO_MARK, static_cast<int>(options.mark)))
+    return errno;
   SockAddr a;
   Endpoint any;
   if (v6) any.address = *IpAddress::From(Bytes(16, 0));
@@ -167,7 +180,9 @@ uint16_t BoundPort(int fd) {
   return e.port;
 }
 
-bool FamilyMissing(int err) { return err == EAFNOSUPPORT || err == EADDRNOTAVAIL || err == EPROTONOSUPPORT; }
+bool FamilyMissing(int err) {
+  return err == EAFNOSUPPORT || err == EADDRNOTAVAIL || err == EPROTONOSUPPORT;
+}
 
 bool SameRun(const OutDatagram& a, const OutDatagram& b) {
   return a.remote == b.remote && a.local == b.local && a.tos == b.tos;
@@ -201,12 +216,16 @@ absl::StatusOr<std::unique_ptr<UdpPair>> UdpPair::Open(const Options& options) {
     if (err6 != EADDRINUSE || options.port != 0) break;
     pair->v4_.fd.Close();
   }
-  const int err = err4 != 0 && !FamilyMissing(err4) ? err4 : err6 != 0 && !FamilyMissing(err6) ? err6 : 0;
+  const int err = err4 != 0 && !FamilyMissing(err4)   ? err4
+                  : err6 != 0 && !FamilyMissing(err6) ? err6
+                                                      : 0;
   if (err != 0 || (!pair->v4_.fd.valid() && !pair->v6_.fd.valid())) {
-    return ErrnoStatus(err != 0 ? err : err4, Join("UDP port ", options.port, ": binding"),
-                       err == EADDRINUSE ? "another program has it: choose another port (or 0 for any)"
-                       : err == EPERM    ? "a firewall mark needs CAP_NET_ADMIN"
-                                         : "check that IPv4 or IPv6 is enabled");
+    return ErrnoStatus(err != 0 ? err : err4,
+                       Join("UDP port ", options.port, ": binding"),
+                       err == EADDRINUSE
+                           ? "another program has it: choose another port (or 0 for any)"
+                       : err == EPERM ? "a firewall mark needs CAP_NET_ADMIN"
+                                      : "check that IPv4 or IPv6 is enabled");
   }
   pair->port_ = BoundPort(pair->v4_.fd.valid() ? pair->v4_.fd.get() : pair->v6_.fd.get());
   pair->receive_arena_ = std::make_unique<uint8_t[]>(kReceiveMessages * kReceiveBytes);
@@ -225,8 +244,10 @@ absl::StatusOr<std::unique_ptr<UdpPair>> UdpPair::Open(const Options& options) {
 
 absl::Status UdpPair::SetMark(uint32_t mark) {
   for (const Side* side : {&v4_, &v6_}) {
-    if (side->fd.valid() && !SetOption(side->fd.get(), SOL_SOCKET, SO_MARK, static_cast<int>(mark))) {
-      return ErrnoStatus(errno, Join("UDP port ", port_, ": setting the firewall mark"), "needs CAP_NET_ADMIN");
+    if (side->fd.valid() &&
+        !SetOption(side->fd.get(), SOL_SOCKET, SO_MARK, static_cast<int>(mark))) {
+      return ErrnoStatus(
+          errno, Join("UDP port ", port_, ": setting the firewall mark"), "needs CAP_NET_ADMIN");
     }
   }
   return absl::OkStatus();
@@ -275,7 +296,9 @@ void UdpPair::Send(std::span<const OutDatagram> batch) {
   // Stretches of one family: order matters within a peer, and a peer has one family at a time.
   while (!batch.empty()) {
     const bool v6 = batch.front().remote.address.is_v6();
-    const auto end = std::find_if(batch.begin(), batch.end(), [v6](const OutDatagram& d) { return d.remote.address.is_v6() != v6; });
+    const auto end = std::find_if(batch.begin(), batch.end(), [v6](const OutDatagram& d) {
+      return d.remote.address.is_v6() != v6;
+    });
     const size_t count = static_cast<size_t>(end - batch.begin());
     SendFamily(v6 ? Family::kV6 : Family::kV4, batch.first(count));
     batch = batch.subspan(count);
@@ -297,8 +320,11 @@ size_t UdpPair::PackRuns(Family f, std::span<const OutDatagram> batch, size_t& c
     const size_t run_max = gso && stride != 0 ? kSegmentsMax : 1;
     while (run < run_max && consumed + run < batch.size()) {
       const OutDatagram& d = batch[consumed + run];
-      if (d.bytes.size() > stride || (run > 0 && (bytes + d.bytes.size() > kRunBytesMax || d.bytes.empty() || !SameRun(first, d)))) break;
-      s.parts[parts + run] = {.iov_base = const_cast<uint8_t*>(d.bytes.data()), .iov_len = d.bytes.size()};
+      if (d.bytes.size() > stride || (run > 0 && (bytes + d.bytes.size() > kRunBytesMax ||
+                                                  d.bytes.empty() || !SameRun(first, d))))
+        break;
+      s.parts[parts + run] = {.iov_base = const_cast<uint8_t*>(d.bytes.data()),
+                              .iov_len = d.bytes.size()};
       bytes += d.bytes.size();
       ++run;
       if (d.bytes.size() < stride) break;  // a shorter segment ends a run
@@ -312,7 +338,11 @@ size_t UdpPair::PackRuns(Family f, std::span<const OutDatagram> batch, size_t& c
     auto& control = s.control[messages];
     PutSource(m, control, f, first.local);
     if (first.tos != 0) {
-      PutControl(m, control, f == Family::kV6 ? IPPROTO_IPV6 : IPPROTO_IP, f == Family::kV6 ? IPV6_TCLASS : IP_TOS, int{first.tos});
+      PutControl(m,
+                 control,
+                 f == Family::kV6 ? IPPROTO_IPV6 : IPPROTO_IP,
+                 f == Family::kV6 ? IPV6_TCLASS : IP_TOS,
+                 int{first.tos});
     }
     if (run > 1) PutControl(m, control, kSolUdp, kUdpSegment, static_cast<uint16_t>(stride));
     s.run_length[messages] = run;
@@ -332,7 +362,8 @@ void UdpPair::SendFamily(Family f, std::span<const OutDatagram> batch) {
   while (!batch.empty()) {
     size_t consumed = 0;
     const size_t messages = PackRuns(f, batch, consumed);
-    const int sent = ::sendmmsg(side(f).fd.get(), s.messages.data(), static_cast<unsigned>(messages), MSG_DONTWAIT);
+    const int sent = ::sendmmsg(
+        side(f).fd.get(), s.messages.data(), static_cast<unsigned>(messages), MSG_DONTWAIT);
     const int err = sent < 0 ? errno : 0;
     if (sent > 0) {
       for (size_t i = 0; i < static_cast<size_t>(sent); ++i) batch = batch.subspan(s.run_length[i]);
@@ -343,8 +374,8 @@ void UdpPair::SendFamily(Family f, std::span<const OutDatagram> batch) {
       counters_.send_refused += batch.size();
       return;
     }
-    // The first message was refused: as a run (EIO: the device cannot checksum, for good; EINVAL: segments
-    // above this path's MTU), for its source address, or for itself. One by one tells.
+    // The first message was refused: as a run (EIO: the device cannot checksum, for good; EINVAL:
+    // segments above this path's MTU), for its source address, or for itself. One by one tells.
     const size_t run = s.run_length[0];
     if (run > 1 && err == EIO) {
       side(f).gso = false;
@@ -356,7 +387,8 @@ void UdpPair::SendFamily(Family f, std::span<const OutDatagram> batch) {
   }
 }
 
-// Each alone; and where its source address is refused (it may have gone with its interface), from any.
+// Each alone; and where its source address is refused (it may have gone with its interface), from
+// any.
 void UdpPair::SendOneByOne(Family f, std::span<const OutDatagram> run) {
   for (const OutDatagram& d : run) {
     SockAddr a;

@@ -1,8 +1,9 @@
 // The pair of UDP sockets, v4 and v6 on one port, that carries everything outside the overlay.
 // Spec:   facts wire 4.4: UDP_SEGMENT out, UDP_GRO in, sticky source by IP_PKTINFO, SO_MARK.
 // Bounds: receive arena 8 x 64 KiB, touched at Open; at most 64 segments and 65,000 bytes in one send call.
-// Thread: one owner. Errors: absl::Status when opening; per datagram, counters (a send error is a lost packet).
-// Cost:   about 50 ns a datagram inside a GRO/GSO run, 600 (in) and 3,000 (out) alone.
+// Thread: one owner. Errors: absl::Status when opening; per datagram, counters (a send error is a
+// lost packet). Cost:   about 50 ns a datagram inside a GRO/GSO run, 600 (in) and 3,000 (out)
+// alone.
 #ifndef AQMESH_TRANSPORT_OS_UDP_H_
 #define AQMESH_TRANSPORT_OS_UDP_H_
 
@@ -46,10 +47,11 @@ enum class Family : uint8_t { kV4, kV6 };
 class UdpPair {
  public:
   struct Options {
-    uint16_t port = 0;                      // 0 = the kernel picks one that is free in both families
-    uint32_t mark = 0;                      // SO_MARK, 0 = none
-    bool offload = true;                    // false: never GSO or GRO (for tests and comparison)
-    size_t buffer_bytes = 7 * 1024 * 1024;  // asked by force (CAP_NET_ADMIN), else as the system allows
+    uint16_t port = 0;    // 0 = the kernel picks one that is free in both families
+    uint32_t mark = 0;    // SO_MARK, 0 = none
+    bool offload = true;  // false: never GSO or GRO (for tests and comparison)
+    size_t buffer_bytes =
+        7 * 1024 * 1024;  // asked by force (CAP_NET_ADMIN), else as the system allows
   };
   // One family may be missing on the machine; both missing is an error. AlreadyExists = port taken.
   static absl::StatusOr<std::unique_ptr<UdpPair>> Open(const Options& options);
@@ -58,12 +60,14 @@ class UdpPair {
   uint16_t port() const { return port_; }
   absl::Status SetMark(uint32_t mark);  // needs CAP_NET_ADMIN
 
-  // Appends what one recvmmsg gives (up to 8 buffers, each perhaps a GRO run, split here). Empties nothing:
-  // clear `out` first. Returns false when the socket is drained. Truncated datagrams are counted, not given.
+  // Appends what one recvmmsg gives (up to 8 buffers, each perhaps a GRO run, split here). Empties
+  // nothing: clear `out` first. Returns false when the socket is drained. Truncated datagrams are
+  // counted, not given.
   bool Receive(Family f, std::vector<Datagram>& out);
 
-  // Sends in order; runs to one peer with equal sizes (the last may be smaller) leave as one GSO message.
-  // What the kernel refuses is lost and counted. EAGAIN loses the rest: UDP's queue is the network's.
+  // Sends in order; runs to one peer with equal sizes (the last may be smaller) leave as one GSO
+  // message. What the kernel refuses is lost and counted. EAGAIN loses the rest: UDP's queue is the
+  // network's.
   void Send(std::span<const OutDatagram> batch);
 
   bool gso() const { return v4_.gso || v6_.gso; }

@@ -19,15 +19,21 @@ absl::StatusOr<sockaddr_un> AddressOf(const std::string& path) {
   sockaddr_un a{};
   a.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof a.sun_path) {
-    return InvalidArgument("socket path \"", path, "\": must have 1 to ", sizeof a.sun_path - 1, " bytes; choose a shorter directory");
+    return InvalidArgument("socket path \"",
+                           path,
+                           "\": must have 1 to ",
+                           sizeof a.sun_path - 1,
+                           " bytes; choose a shorter directory");
   }
   std::memcpy(a.sun_path, path.data(), path.size());
   return a;
 }
 
 absl::Status MakeDirectory(const std::string& path, mode_t mode) {
-  if (path.empty() || path == "/" || ::mkdir(path.c_str(), mode) == 0 || errno == EEXIST) return absl::OkStatus();
-  return ErrnoStatus(errno, Join("creating directory ", path), "create it, or run with the rights to");
+  if (path.empty() || path == "/" || ::mkdir(path.c_str(), mode) == 0 || errno == EEXIST)
+    return absl::OkStatus();
+  return ErrnoStatus(
+      errno, Join("creating directory ", path), "create it, or run with the rights to");
 }
 
 std::string ParentOf(const std::string& path) {
@@ -36,7 +42,8 @@ std::string ParentOf(const std::string& path) {
 }
 
 int Bind(int fd, const sockaddr_un& a, mode_t mode) {
-  // The umask decides the socket's mode at birth, so there is no moment in which it is open to others.
+  // The umask decides the socket's mode at birth, so there is no moment in which it is open to
+  // others.
   const mode_t old = ::umask(static_cast<mode_t>(~mode & 0777));
   const int err = ::bind(fd, reinterpret_cast<const sockaddr*>(&a), sizeof a) == 0 ? 0 : errno;
   ::umask(old);
@@ -63,7 +70,8 @@ UnixListener::UnixListener(Fd fd, std::string path) : fd_(std::move(fd)), path_(
 
 bool UnixListener::FileIsThere() const {
   struct stat s{};
-  return !path_.empty() && ::stat(path_.c_str(), &s) == 0 && s.st_dev == device_ && s.st_ino == inode_;
+  return !path_.empty() && ::stat(path_.c_str(), &s) == 0 && s.st_dev == device_ &&
+         s.st_ino == inode_;
 }
 
 UnixListener::~UnixListener() {
@@ -83,16 +91,21 @@ absl::StatusOr<std::unique_ptr<UnixListener>> UnixListener::Listen(const Options
   if (err == EADDRINUSE) {
     int probe_err = 0;
     if (Alive(a, probe_err)) {
-      return AlreadyExists("socket ", options.path, ": another process listens there; ",
+      return AlreadyExists("socket ",
+                           options.path,
+                           ": another process listens there; ",
                            options.stale_advice.empty() ? "stop it first" : options.stale_advice);
     }
     if (::unlink(options.path.c_str()) < 0 && errno != ENOENT) {
-      return ErrnoStatus(errno, Join("removing the stale socket ", options.path), "remove it by hand");
+      return ErrnoStatus(
+          errno, Join("removing the stale socket ", options.path), "remove it by hand");
     }
     err = Bind(fd.get(), a, options.mode);
   }
   if (err == 0 && ::listen(fd.get(), kBacklog) < 0) err = errno;
-  if (err != 0) return ErrnoStatus(err, Join("listening on ", options.path), "check the rights on its directory");
+  if (err != 0)
+    return ErrnoStatus(
+        err, Join("listening on ", options.path), "check the rights on its directory");
   return std::unique_ptr<UnixListener>(new UnixListener(std::move(fd), options.path));
 }
 
@@ -100,16 +113,21 @@ absl::StatusOr<std::unique_ptr<UnixListener>> UnixListener::Adopt(Fd fd, std::st
   int listening = 0;
   socklen_t n = sizeof listening;
   if (::getsockopt(fd.get(), SOL_SOCKET, SO_ACCEPTCONN, &listening, &n) < 0) {
-    return ErrnoStatus(errno, Join("inherited descriptor ", fd.get(), ": asking whether it listens"));
+    return ErrnoStatus(errno,
+                       Join("inherited descriptor ", fd.get(), ": asking whether it listens"));
   }
   if (listening == 0 && ::listen(fd.get(), kBacklog) < 0) {
-    return ErrnoStatus(errno, Join("inherited descriptor ", fd.get(), ": listening"), "pass a bound Unix stream socket");
+    return ErrnoStatus(errno,
+                       Join("inherited descriptor ", fd.get(), ": listening"),
+                       "pass a bound Unix stream socket");
   }
   AQ_RETURN_IF_ERROR(SetNonBlocking(fd.get()));
   return std::unique_ptr<UnixListener>(new UnixListener(std::move(fd), std::move(path)));
 }
 
-Fd UnixListener::Accept() { return Fd(::accept4(fd_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)); }
+Fd UnixListener::Accept() {
+  return Fd(::accept4(fd_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+}
 
 absl::StatusOr<Fd> ConnectUnix(const std::string& path) {
   AQ_ASSIGN_OR_RETURN(const sockaddr_un a, AddressOf(path));
@@ -127,7 +145,8 @@ absl::StatusOr<Fd> ConnectUnix(const std::string& path) {
 absl::StatusOr<PeerCredentials> CredentialsOf(int fd) {
   ucred c{};
   socklen_t n = sizeof c;
-  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &n) < 0) return ErrnoStatus(errno, "asking who is connected");
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &n) < 0)
+    return ErrnoStatus(errno, "asking who is connected");
   PeerCredentials out{.pid = c.pid, .uid = c.uid, .gid = c.gid, .groups = {}};
   constexpr size_t kGroupsMax = 65536;  // NGROUPS_MAX of Linux
   out.groups.resize(64);
@@ -144,14 +163,22 @@ absl::StatusOr<PeerCredentials> CredentialsOf(int fd) {
 
 absl::StatusOr<std::pair<Fd, Fd>> SequencedPair() {
   int fds[2];
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0) return ErrnoStatus(errno, "making a socket pair");
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+    return ErrnoStatus(errno, "making a socket pair");
   return std::pair<Fd, Fd>(Fd(fds[0]), Fd(fds[1]));
 }
 
 absl::Status SendMessage(int fd, ByteView bytes, std::span<const int> fds) {
   if (bytes.empty() || bytes.size() > kMessageMax || fds.size() > kMessageFdsMax) {
-    return InvalidArgument("message of ", bytes.size(), " bytes and ", fds.size(), " descriptors: 1 to ", kMessageMax,
-                           " bytes and at most ", kMessageFdsMax, " descriptors go in one");
+    return InvalidArgument("message of ",
+                           bytes.size(),
+                           " bytes and ",
+                           fds.size(),
+                           " descriptors: 1 to ",
+                           kMessageMax,
+                           " bytes and at most ",
+                           kMessageFdsMax,
+                           " descriptors go in one");
   }
   iovec part{.iov_base = const_cast<uint8_t*>(bytes.data()), .iov_len = bytes.size()};
   msghdr m{};
@@ -170,7 +197,8 @@ absl::Status SendMessage(int fd, ByteView bytes, std::span<const int> fds) {
   for (;;) {
     if (::sendmsg(fd, &m, MSG_NOSIGNAL) >= 0) return absl::OkStatus();
     if (errno == EINTR) continue;
-    if (errno == EPIPE || errno == ECONNRESET) return NotFound("sending to the partner process: it is gone; restart it");
+    if (errno == EPIPE || errno == ECONNRESET)
+      return NotFound("sending to the partner process: it is gone; restart it");
     return ErrnoStatus(errno, "sending to the partner process");
   }
 }
@@ -201,7 +229,9 @@ absl::StatusOr<Message> ReceiveMessage(int fd) {
   }
   if (n == 0) return NotFound("the partner process closed its socket; restart it");
   if ((m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
-    return InvalidArgument("message from the partner process: longer than ", kMessageMax, " bytes or too many descriptors");
+    return InvalidArgument("message from the partner process: longer than ",
+                           kMessageMax,
+                           " bytes or too many descriptors");
   }
   out.bytes.resize(static_cast<size_t>(n));
   return out;

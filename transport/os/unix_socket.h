@@ -1,4 +1,5 @@
-// Local sockets: the listening control socket, who called, and descriptors passed between our processes.
+// Local sockets: the listening control socket, who called, and descriptors passed between our
+// processes.
 // Spec:   facts wire 2 (stale sockets: connect; refused = unlink and bind again, accepted = in use);
 //         unix(7): SO_PEERCRED, SO_PEERGROUPS, SCM_RIGHTS.
 // Bounds: a message of the sequenced pair is at most kMessageMax bytes and kMessageFdsMax descriptors.
@@ -34,8 +35,8 @@ class UnixListener {
   struct Options {
     std::string path;
     mode_t mode = 0600;
-    mode_t directory_mode = 0755;        // of the last directory, made when missing; the one above it too
-    std::string stale_advice = {};            // the mend when the socket is in use
+    mode_t directory_mode = 0755;  // of the last directory, made when missing; the one above it too
+    std::string stale_advice = {};  // the mend when the socket is in use
   };
   static absl::StatusOr<std::unique_ptr<UnixListener>> Listen(const Options& options);
   // Takes a listening descriptor that was inherited. The path, if not empty, is removed on exit.
@@ -47,7 +48,7 @@ class UnixListener {
   // A non-blocking connection; an invalid Fd when none waits.
   Fd Accept();
   bool FileIsThere() const;  // false once somebody removed or replaced the socket file
-  void Abandon();  // forget the file: the parent of a fork must not remove it
+  void Abandon();            // forget the file: the parent of a fork must not remove it
 
  private:
   UnixListener(Fd fd, std::string path);
@@ -68,7 +69,8 @@ struct Message {
   Bytes bytes;
   std::vector<Fd> fds;
 };
-// Unavailable: nothing there (non-blocking). NotFound: the other end is gone. InvalidArgument: too large.
+// Unavailable: nothing there (non-blocking). NotFound: the other end is gone. InvalidArgument: too
+// large.
 absl::StatusOr<Message> ReceiveMessage(int fd);
 
 }  // namespace aqmesh::os

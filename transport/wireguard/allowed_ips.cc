@@ -61,7 +61,8 @@ uint32_t AllowedIps::Trie::New(const Bits& key, uint8_t length, PeerId peer) {
 
 PeerId AllowedIps::Trie::Set(const Bits& key, uint8_t length, PeerId peer) {
   // Room for both nodes that may be made, so that the links held below stay good.
-  if (nodes.capacity() - nodes.size() < 2) nodes.reserve(std::max<size_t>(16, nodes.capacity() * 2));
+  if (nodes.capacity() - nodes.size() < 2)
+    nodes.reserve(std::max<size_t>(16, nodes.capacity() * 2));
   const uint32_t fresh = New(key, length, peer);
   uint32_t* link = &root;
   while (*link != kNone) {
@@ -113,7 +114,9 @@ void AllowedIps::Trie::Erase(const Bits& key, uint8_t length) {
   if (above != nullptr) Splice(above);  // a fork left with one child
 }
 
-PeerId AllowedIps::Find(const IpAddress& a) const { return (a.is_v6() ? v6_ : v4_).Find(BitsOf(a)); }
+PeerId AllowedIps::Find(const IpAddress& a) const {
+  return (a.is_v6() ? v6_ : v4_).Find(BitsOf(a));
+}
 
 bool AllowedIps::Insert(const Prefix& prefix, PeerId peer) {
   Trie& trie = TrieOf(prefix);

@@ -2,13 +2,14 @@
 // Spec:   WireGuard paper §2; spec/wire.md §1.9: longest match; inserting a prefix that exists moves it.
 // Bounds: kAllowedIpsMax prefixes; one more is refused.
 // Thread: const functions may run together; changes need one owner.
-// Cost:   Find O(depth) over a path-compressed trie, no allocation; a removal is linear in its peer's prefixes.
+// Cost:   Find O(depth) over a path-compressed trie, no allocation; a removal is linear in its
+// peer's prefixes.
 #ifndef AQMESH_TRANSPORT_WIREGUARD_ALLOWED_IPS_H_
 #define AQMESH_TRANSPORT_WIREGUARD_ALLOWED_IPS_H_
 
-#include <vector>
-
 #include <absl/container/flat_hash_map.h>
+
+#include <vector>
 
 #include "core/base/net.h"
 #include "transport/wireguard/outbox.h"
@@ -19,11 +20,11 @@ inline constexpr size_t kAllowedIpsMax = 1 << 20;
 
 class AllowedIps {
  public:
-  PeerId Find(const IpAddress& a) const;               // kNoPeer: nobody
-  bool Insert(const Prefix& prefix, PeerId peer);      // false: full
-  bool Remove(const Prefix& prefix, PeerId peer);      // false: that peer does not hold it
+  PeerId Find(const IpAddress& a) const;           // kNoPeer: nobody
+  bool Insert(const Prefix& prefix, PeerId peer);  // false: full
+  bool Remove(const Prefix& prefix, PeerId peer);  // false: that peer does not hold it
   void RemovePeer(PeerId peer);
-  std::vector<Prefix> Of(PeerId peer) const;           // sorted
+  std::vector<Prefix> Of(PeerId peer) const;  // sorted
   size_t size() const { return size_; }
 
  private:
@@ -46,9 +47,11 @@ class AllowedIps {
     uint32_t root = kNone;
 
     PeerId Find(const Bits& key) const;
-    PeerId Set(const Bits& key, uint8_t length, PeerId peer);  // returns the owner before, kNoPeer if new
+    PeerId Set(const Bits& key,
+               uint8_t length,
+               PeerId peer);  // returns the owner before, kNoPeer if new
     PeerId OwnerOf(const Bits& key, uint8_t length) const;
-    void Erase(const Bits& key, uint8_t length);               // the prefix is there
+    void Erase(const Bits& key, uint8_t length);  // the prefix is there
     uint32_t New(const Bits& key, uint8_t length, PeerId peer);
     void Splice(uint32_t* link);  // takes out a node that has no owner and at most one child
   };

@@ -15,7 +15,10 @@ bool CookieChecker::Mac1Ok(ByteView covered, ByteView mac1) const {
   return crypto::SecretEqual(crypto::Blake2sMac(mac1_key_, covered), mac1);
 }
 
-bool CookieChecker::Mac2Ok(Instant now, ByteView covered, ByteView mac2, const Endpoint& from) const {
+bool CookieChecker::Mac2Ok(Instant now,
+                           ByteView covered,
+                           ByteView mac2,
+                           const Endpoint& from) const {
   if (!has_secret_ || now - born_ >= kCookieSecretLife) return false;
   return crypto::SecretEqual(crypto::Blake2sMac(CookieFor(from), covered), mac2);
 }
@@ -62,7 +65,8 @@ crypto::Mac16 CookieKeeper::Mac2(Instant now, ByteView covered) const {
 bool CookieKeeper::OnReply(Instant now, ByteView nonce24, ByteView sealed32) {
   if (!outstanding_) return false;
   Secret<16> cookie;
-  if (!crypto::XAeadOpen(cookie_key_, nonce24, sealed32, last_mac1_, cookie.mutable_view())) return false;
+  if (!crypto::XAeadOpen(cookie_key_, nonce24, sealed32, last_mac1_, cookie.mutable_view()))
+    return false;
   cookie_ = std::move(cookie);
   born_ = now;
   has_cookie_ = true;

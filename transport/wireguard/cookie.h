@@ -1,4 +1,5 @@
-// Both sides of WireGuard's denial-of-service defence: the two MACs of a handshake message, and cookies.
+// Both sides of WireGuard's denial-of-service defence: the two MACs of a handshake message, and
+// cookies.
 // Spec:   WireGuard paper §5.3, §5.4.4, §5.4.7; spec/wire.md §1.4. Labels are a parameter, because the
 //         governed envelope uses the same machine under its own labels (spec/objects.md §4).
 // Bounds: one secret, one cookie a peer. Thread: one owner each.
@@ -42,8 +43,12 @@ class CookieChecker {
   bool Mac2Ok(Instant now, ByteView covered, ByteView mac2, const Endpoint& from) const;
   // A reply to the message whose mac1 this is. Renews the secret when it is 120 s old.
   SealedCookie MakeReply(Instant now, ByteView mac1, const Endpoint& from);
-  void SetSecretForTest(Instant now, ByteView secret32) { secret_ = Secret<32>(secret32), born_ = now, has_secret_ = true; }
-  SealedCookie SealForTest(ByteView nonce24, ByteView mac1, const Endpoint& from) const { return Seal(nonce24, mac1, from); }
+  void SetSecretForTest(Instant now, ByteView secret32) {
+    secret_ = Secret<32>(secret32), born_ = now, has_secret_ = true;
+  }
+  SealedCookie SealForTest(ByteView nonce24, ByteView mac1, const Endpoint& from) const {
+    return Seal(nonce24, mac1, from);
+  }
 
  private:
   crypto::Mac16 CookieFor(const Endpoint& from) const;

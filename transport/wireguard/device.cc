@@ -5,15 +5,16 @@
 namespace aqmesh::wireguard {
 
 Device::Device(const Options& options, Rng rng)
-    : handshaker_(options.peers_max, std::move(rng)), forwarder_(options.mtu, options.governed_headroom) {}
+    : handshaker_(options.peers_max, std::move(rng)),
+      forwarder_(options.mtu, options.governed_headroom) {}
 
 Drop Device::Count(Drop why) {
   if (why != Drop::kNone) ++drops_[static_cast<size_t>(why)];
   return why;
 }
 
-// Orders may make the data half send, which are facts; facts may make the control half give orders. It ends,
-// because what a fact of sending leads to is timers alone, and initiations are spaced.
+// Orders may make the data half send, which are facts; facts may make the control half give orders.
+// It ends, because what a fact of sending leads to is timers alone, and initiations are spaced.
 void Device::Settle(Now now, Outbox& out) {
   for (;;) {
     // By index: applying an order appends to other parts of the outbox, never to the orders.
@@ -90,7 +91,9 @@ void Device::RemoveAllPeers(Now now, Outbox& out) {
 
 const X25519Key& Device::public_key() const { return handshaker_.identity().public_key; }
 
-std::optional<PeerId> Device::FindPeer(const X25519Key& key) const { return handshaker_.FindPeer(key); }
+std::optional<PeerId> Device::FindPeer(const X25519Key& key) const {
+  return handshaker_.FindPeer(key);
+}
 
 absl::StatusOr<PeerId> Device::AddPeer(Now now, const X25519Key& key, Outbox& out) {
   absl::StatusOr<PeerId> peer = handshaker_.AddPeer(key, /*governed=*/false, out);
@@ -103,7 +106,9 @@ void Device::RemovePeer(Now now, PeerId peer, Outbox& out) {
   Settle(now, out);
 }
 
-void Device::SetPresharedKey(PeerId peer, const Secret<32>& psk) { handshaker_.SetPresharedKey(peer, psk); }
+void Device::SetPresharedKey(PeerId peer, const Secret<32>& psk) {
+  handshaker_.SetPresharedKey(peer, psk);
+}
 
 void Device::SetEndpoint(PeerId peer, const Endpoint& endpoint, Outbox& out) {
   handshaker_.SetEndpoint(peer, endpoint, out);
@@ -119,11 +124,16 @@ void Device::ClearAllowedIps(PeerId peer) { forwarder_.allowed_ips().RemovePeer(
 
 absl::Status Device::AddAllowedIp(PeerId peer, const Prefix& prefix) {
   if (forwarder_.allowed_ips().Insert(prefix, peer)) return absl::OkStatus();
-  return ResourceExhausted("allowed ip ", prefix.ToString(), ": the device holds ", kAllowedIpsMax,
+  return ResourceExhausted("allowed ip ",
+                           prefix.ToString(),
+                           ": the device holds ",
+                           kAllowedIpsMax,
                            " prefixes already; remove some");
 }
 
-void Device::RemoveAllowedIp(PeerId peer, const Prefix& prefix) { forwarder_.allowed_ips().Remove(prefix, peer); }
+void Device::RemoveAllowedIp(PeerId peer, const Prefix& prefix) {
+  forwarder_.allowed_ips().Remove(prefix, peer);
+}
 
 void Device::FlushStaged(Now now, PeerId peer, Outbox& out) {
   if (!up_) return;

@@ -6,18 +6,18 @@
 // Errors: packets: a counted Drop, silence outside. Settings: absl::Status where they can fail.
 // Cost:   no allocation per packet once the Outbox has grown; a handshake is about four X25519.
 //
-// A driver's turn: call one On…/Set… with a cleared Outbox; apply out.listen_port and out.fwmark; send
-// out.datagrams; write out.tun; then sleep until NextWake() or input.
+// A driver's turn: call one On…/Set… with a cleared Outbox; apply out.listen_port and out.fwmark;
+// send out.datagrams; write out.tun; then sleep until NextWake() or input.
 #ifndef AQMESH_TRANSPORT_WIREGUARD_DEVICE_H_
 #define AQMESH_TRANSPORT_WIREGUARD_DEVICE_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include <memory>
 #include <optional>
 #include <span>
 #include <vector>
-
-#include <absl/status/status.h>
-#include <absl/status/statusor.h>
 
 #include "core/base/net.h"
 #include "core/base/rng.h"
@@ -32,9 +32,9 @@ namespace aqmesh::wireguard {
 // A snapshot for `get=1`. Holds secrets: show only to who may see them.
 struct PeerConfig {
   X25519Key public_key;
-  Secret<32> preshared_key;           // zero: none
+  Secret<32> preshared_key;  // zero: none
   std::optional<Endpoint> endpoint;
-  WallTime last_handshake;            // 0: never
+  WallTime last_handshake;  // 0: never
   uint64_t tx_bytes = 0;
   uint64_t rx_bytes = 0;
   uint16_t persistent_keepalive = 0;  // seconds, 0: off
@@ -51,7 +51,7 @@ class Device {
  public:
   struct Options {
     size_t peers_max = 1 << 16;
-    uint16_t mtu = 1420;   // of the TUN; clamps padding; 0: no clamp
+    uint16_t mtu = 1420;            // of the TUN; clamps padding; 0: no clamp
     size_t governed_headroom = 16;  // blank bytes before each message in out.frames
   };
   Device(const Options& options, Rng rng);
@@ -59,12 +59,13 @@ class Device {
   // ---- packets ----
   // Each view is one IP packet from the TUN. Sealed, staged, or answered with ICMP in out.tun.
   void OnTunPackets(Now now, std::span<const ByteView> packets, Outbox& out);
-  // One UDP payload of WireGuard type 1 to 4; the bytes are not kept. What it was worth: kNone if it counted.
+  // One UDP payload of WireGuard type 1 to 4; the bytes are not kept. What it was worth: kNone if
+  // it counted.
   Drop OnDatagram(Now now, const InDatagram& in, Outbox& out);
   void OnWake(Now now, Outbox& out);
   Instant NextWake() const;  // kNever: nothing is due
-  // Up: peers with a persistent keepalive speak at once. Down: sessions and handshakes are wiped, and
-  // packets of either side are dropped. Settings work in both states. Starts down.
+  // Up: peers with a persistent keepalive speak at once. Down: sessions and handshakes are wiped,
+  // and packets of either side are dropped. Settings work in both states. Starts down.
   void SetUp(Now now, bool up, Outbox& out);
   bool up() const { return up_; }
   void SetMtu(uint16_t mtu_bytes);
@@ -72,25 +73,30 @@ class Device {
   // ---- settings, in the order of their effect; meaning as UAPI keys have it ----
   // Clamped here; zero removes the identity. A peer with the new public key is removed.
   void SetPrivateKey(Now now, const crypto::X25519Private& key, Outbox& out);
-  void SetListenPort(uint16_t port, Outbox& out);  // puts out.listen_port; 0 = any. Sticky sources are forgotten
-  void SetBoundPort(uint16_t port);                // the driver says what it really got
-  void SetFwmark(uint32_t mark, Outbox& out);      // puts out.fwmark. Sticky sources are forgotten
-  void RemoveAllPeers(Now now, Outbox& out);       // replace_peers=true
+  void SetListenPort(uint16_t port,
+                     Outbox& out);   // puts out.listen_port; 0 = any. Sticky sources are forgotten
+  void SetBoundPort(uint16_t port);  // the driver says what it really got
+  void SetFwmark(uint32_t mark, Outbox& out);  // puts out.fwmark. Sticky sources are forgotten
+  void RemoveAllPeers(Now now, Outbox& out);   // replace_peers=true
 
-  const X25519Key& public_key() const;             // zero while there is no private key
+  const X25519Key& public_key() const;  // zero while there is no private key
   std::optional<PeerId> FindPeer(const X25519Key& key) const;
   // Finds or creates. InvalidArgument for our own key (UAPI: ignore the section) or a zero key;
   // ResourceExhausted when the table is full.
   absl::StatusOr<PeerId> AddPeer(Now now, const X25519Key& key, Outbox& out);
   // The setters below take a live id of FindPeer or AddPeer.
   void RemovePeer(Now now, PeerId peer, Outbox& out);
-  void SetPresharedKey(PeerId peer, const Secret<32>& psk);  // from the next handshake on; zero: none
+  void SetPresharedKey(PeerId peer,
+                       const Secret<32>& psk);  // from the next handshake on; zero: none
   void SetEndpoint(PeerId peer, const Endpoint& endpoint, Outbox& out);
-  void SetPersistentKeepalive(Now now, PeerId peer, uint16_t seconds, Outbox& out);  // 0→n while up speaks at once
-  void ClearAllowedIps(PeerId peer);                         // replace_allowed_ips=true
+  void SetPersistentKeepalive(Now now,
+                              PeerId peer,
+                              uint16_t seconds,
+                              Outbox& out);                      // 0→n while up speaks at once
+  void ClearAllowedIps(PeerId peer);                             // replace_allowed_ips=true
   absl::Status AddAllowedIp(PeerId peer, const Prefix& prefix);  // moves it from any other peer
-  void RemoveAllowedIp(PeerId peer, const Prefix& prefix);   // only if that peer holds it
-  void FlushStaged(Now now, PeerId peer, Outbox& out);       // at the end of a peer's section
+  void RemoveAllowedIp(PeerId peer, const Prefix& prefix);       // only if that peer holds it
+  void FlushStaged(Now now, PeerId peer, Outbox& out);           // at the end of a peer's section
   DeviceConfig GetConfig() const;
 
   // ---- for the node: governed peers (see handshaker.h for the calls' contracts) ----
@@ -98,8 +104,8 @@ class Device {
   const Handshaker& handshaker() const { return handshaker_; }
   Forwarder& forwarder() { return forwarder_; }
   const Forwarder& forwarder() const { return forwarder_; }
-  // Carries orders to the data half and facts to the control half until both are still. Every call above
-  // ends with it; a node calls it after it has called a half directly.
+  // Carries orders to the data half and facts to the control half until both are still. Every call
+  // above ends with it; a node calls it after it has called a half directly.
   void Settle(Now now, Outbox& out);
 
   uint64_t drops(Drop why) const { return drops_[static_cast<size_t>(why)]; }

@@ -30,7 +30,9 @@ void Forwarder::Apply(Now now, const Order& order, Outbox& out) {
             At(o.peer).governed = o.governed;
           },
           [this](const RemovePeerOrder& o) { RemovePeer(o.peer); },
-          [this](const InstallOrder& o) { sessions_[o.local_index] = std::make_unique<Keypair>(o); },
+          [this](const InstallOrder& o) {
+            sessions_[o.local_index] = std::make_unique<Keypair>(o);
+          },
           [this](const MakeCurrentOrder& o) { At(o.peer).current = FindSession(o.local_index); },
           [this](const RemoveSessionOrder& o) { RemoveSession(o.local_index); },
           [this](const StopSendingOrder&) {
@@ -92,9 +94,13 @@ Keypair* Forwarder::FindSession(uint32_t local_index) const {
 }
 
 const Keypair* Forwarder::Session(uint32_t local_index) const { return FindSession(local_index); }
-const Keypair* Forwarder::Current(PeerId peer) const { return Live(peer) ? peers_[peer].current : nullptr; }
+const Keypair* Forwarder::Current(PeerId peer) const {
+  return Live(peer) ? peers_[peer].current : nullptr;
+}
 size_t Forwarder::staged(PeerId peer) const { return Live(peer) ? peers_[peer].staged.size() : 0; }
-Forwarder::Stats Forwarder::stats(PeerId peer) const { return Live(peer) ? peers_[peer].stats : Stats{}; }
+Forwarder::Stats Forwarder::stats(PeerId peer) const {
+  return Live(peer) ? peers_[peer].stats : Stats{};
+}
 
 // ---- sending ----
 
@@ -109,7 +115,8 @@ void Forwarder::Stage(PeerId peer, ByteView packet) {
   staged.emplace_back(packet.begin(), packet.end());
 }
 
-Forwarder::Sealed Forwarder::Seal(Now now, PeerId peer, MutableBytes buffer, size_t headroom, size_t size) {
+Forwarder::Sealed Forwarder::Seal(
+    Now now, PeerId peer, MutableBytes buffer, size_t headroom, size_t size) {
   if (!Live(peer)) return {.why = Drop::kUnknownPeer};
   Keypair* const k = At(peer).current;
   if (k == nullptr || !k->MaySend(now.mono)) {
@@ -119,11 +126,8 @@ Forwarder::Sealed Forwarder::Seal(Now now, PeerId peer, MutableBytes buffer, siz
   return SealWith(now, *k, buffer, headroom, size);
 }
 
-Forwarder::Sealed Forwarder::SealOn(Now now,
-                                    uint32_t local_index,
-                                    MutableBytes buffer,
-                                    size_t headroom,
-                                    size_t size) {
+Forwarder::Sealed Forwarder::SealOn(
+    Now now, uint32_t local_index, MutableBytes buffer, size_t headroom, size_t size) {
   Keypair* const k = FindSession(local_index);
   if (k == nullptr) return {.why = Drop::kUnknownIndex};
   // A responder's session may not speak before the initiator has.
@@ -131,7 +135,8 @@ Forwarder::Sealed Forwarder::SealOn(Now now,
   return SealWith(now, *k, buffer, headroom, size);
 }
 
-Forwarder::Sealed Forwarder::SealWith(Now now, Keypair& k, MutableBytes buffer, size_t headroom, size_t size) {
+Forwarder::Sealed Forwarder::SealWith(
+    Now now, Keypair& k, MutableBytes buffer, size_t headroom, size_t size) {
   if (size > kPacketMax) return {.why = Drop::kTooLong};
   const size_t padding = PaddingFor(size, mtu_bytes_);
   const size_t total = kOverhead + size + padding;
@@ -158,18 +163,28 @@ Drop Forwarder::Emit(Now now, PeerId peer, ByteView packet, uint8_t ecn, Outbox&
   const size_t total = headroom + SealedSize(packet.size());
   const size_t offset = out.arena.Take(total);
   const MutableBytes buffer = out.arena.At(offset, total);
-  if (!packet.empty()) std::memcpy(buffer.data() + headroom + kTransportHeader, packet.data(), packet.size());
+  if (!packet.empty())
+    std::memcpy(buffer.data() + headroom + kTransportHeader, packet.data(), packet.size());
   const Sealed sealed = Seal(now, peer, buffer, headroom, packet.size());
   if (sealed.why != Drop::kNone) {
     out.arena.Trim(offset);
     return sealed.why;
   }
   if (p.governed) {
-    out.frames.push_back({.peer = peer, .local_index = sealed.local_index, .to = p.endpoint, .from = p.source,
-                          .tos = ecn, .offset = offset, .size = total});
+    out.frames.push_back({.peer = peer,
+                          .local_index = sealed.local_index,
+                          .to = p.endpoint,
+                          .from = p.source,
+                          .tos = ecn,
+                          .offset = offset,
+                          .size = total});
   } else {
-    out.datagrams.push_back(
-        {.to = *p.endpoint, .from = p.source, .tos = ecn, .peer = peer, .offset = offset, .size = total});
+    out.datagrams.push_back({.to = *p.endpoint,
+                             .from = p.source,
+                             .tos = ecn,
+                             .peer = peer,
+                             .offset = offset,
+                             .size = total});
   }
   return Drop::kNone;
 }
@@ -190,7 +205,8 @@ Drop Forwarder::SendTo(Now now, PeerId peer, ByteView packet, Outbox& out) {
   const std::optional<InnerPacket> inner = ReadInner(packet);
   if (!inner) return Drop::kBadInner;
   if (packet.size() > kPacketMax) return Drop::kTooLong;
-  const Drop why = At(peer).staged.empty() ? Emit(now, peer, packet, inner->ecn, out) : Drop::kStaged;
+  const Drop why =
+      At(peer).staged.empty() ? Emit(now, peer, packet, inner->ecn, out) : Drop::kStaged;
   if (why == Drop::kStaged) {
     Stage(peer, packet);
     Note(peer, PeerFacts::kRekeyWanted);
@@ -204,7 +220,8 @@ void Forwarder::Flush(Now now, PeerId peer, Outbox& out) {
   std::deque<Bytes>& staged = At(peer).staged;
   while (!staged.empty()) {
     const std::optional<InnerPacket> inner = ReadInner(staged.front());
-    if (Emit(now, peer, staged.front(), inner ? inner->ecn : uint8_t{0}, out) == Drop::kStaged) return;
+    if (Emit(now, peer, staged.front(), inner ? inner->ecn : uint8_t{0}, out) == Drop::kStaged)
+      return;
     staged.pop_front();
   }
 }
@@ -232,10 +249,12 @@ Forwarder::Opened Forwarder::Open(Now now,
   Keypair* const k = FindSession(header.receiver_index);
   if (k == nullptr) return {.why = Drop::kUnknownIndex};
   if (At(k->peer).governed != (framing == Framing::kGoverned)) return {.why = Drop::kNotPlain};
-  if (!k->MayReceive(now.mono) || header.counter >= kRejectAfterMessages) return {.why = Drop::kSessionExpired};
+  if (!k->MayReceive(now.mono) || header.counter >= kRejectAfterMessages)
+    return {.why = Drop::kSessionExpired};
   // A look before the AEAD spares it for plain replays; what decides stands after it.
   if (k->replay.Seen(header.counter)) return {.why = Drop::kReplayed};
-  if (!k->receive.Open(header.counter, message.subspan(kTransportHeader), out.data())) return {.why = Drop::kBadSeal};
+  if (!k->receive.Open(header.counter, message.subspan(kTransportHeader), out.data()))
+    return {.why = Drop::kBadSeal};
   if (!k->replay.Accept(header.counter)) return {.why = Drop::kReplayed};
 
   const size_t plain_size = message.size() - kOverhead;
@@ -253,7 +272,8 @@ Forwarder::Opened Forwarder::Open(Now now,
   return opened;
 }
 
-void Forwarder::Heard(Now now, Keypair& k, size_t message_size, bool data, const Endpoint* from, const Source* at) {
+void Forwarder::Heard(
+    Now now, Keypair& k, size_t message_size, bool data, const Endpoint* from, const Source* at) {
   Peer& p = At(k.peer);
   p.stats.rx_bytes += message_size;
   uint32_t flags = PeerFacts::kPacketReceived;
@@ -283,7 +303,8 @@ Drop Forwarder::Receive(Now now, const InDatagram& in, Outbox& out) {
   if (in.bytes.size() < kTransportMin) return Drop::kBadSize;
   const size_t room = in.bytes.size() - kOverhead;
   const size_t offset = out.arena.Take(room);
-  const Opened opened = Open(now, in.bytes, out.arena.At(offset, room), Framing::kBare, &in.from, &in.at);
+  const Opened opened =
+      Open(now, in.bytes, out.arena.At(offset, room), Framing::kBare, &in.from, &in.at);
   Drop why = opened.why;
   if (why == Drop::kNone && !CombineEcn(in.tos, opened.packet)) why = Drop::kBadInner;
   if (why != Drop::kNone || opened.packet.empty()) {

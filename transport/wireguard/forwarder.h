@@ -1,10 +1,11 @@
-// The data half of a device: sessions, endpoints, staged packets and cryptokey routing. Seals and opens;
-// decides nothing about handshakes, but says what it saw.
+// The data half of a device: sessions, endpoints, staged packets and cryptokey routing. Seals and
+// opens; decides nothing about handshakes, but says what it saw.
 // Spec:   WireGuard paper §5.4.6, §6; spec/wire.md §1.6 to §1.9.
 // Bounds: kStagedMax packets a peer, oldest dropped; three sessions a peer by the control half's orders.
 // Thread: one owner. It meets the control half only through Order and PeerFacts values.
 // Errors: a Drop; the packet is gone (or staged), the state as before.
-// Cost:   Seal and Open: one AEAD, one hash look-up (open), no allocation, no copy beyond the caller's choice.
+// Cost:   Seal and Open: one AEAD, one hash look-up (open), no allocation, no copy beyond the
+// caller's choice.
 #ifndef AQMESH_TRANSPORT_WIREGUARD_FORWARDER_H_
 #define AQMESH_TRANSPORT_WIREGUARD_FORWARDER_H_
 
@@ -23,12 +24,12 @@ namespace aqmesh::wireguard {
 struct PeerFacts {
   enum Flag : uint32_t {
     kDataSent = 1 << 0,
-    kPacketSent = 1 << 1,      // data or keepalive
+    kPacketSent = 1 << 1,  // data or keepalive
     kDataReceived = 1 << 2,
     kPacketReceived = 1 << 3,
-    kConfirmed = 1 << 4,       // first packet under session `confirmed_index`
-    kRekeyWanted = 1 << 5,     // no session, or one that is getting old
-    kRoamed = 1 << 6,          // heard from `endpoint`
+    kConfirmed = 1 << 4,    // first packet under session `confirmed_index`
+    kRekeyWanted = 1 << 5,  // no session, or one that is getting old
+    kRoamed = 1 << 6,       // heard from `endpoint`
   };
   PeerId peer = kNoPeer;
   uint32_t flags = 0;
@@ -65,13 +66,13 @@ class Forwarder {
 
   // ---- the bare steps, in the caller's buffers ----
   struct Sealed {
-    Drop why = Drop::kNone;      // kStaged: no usable session; the caller may Stage()
-    size_t size = 0;             // of the WireGuard message, behind the headroom
-    uint32_t local_index = 0;    // of the session that was used
+    Drop why = Drop::kNone;    // kStaged: no usable session; the caller may Stage()
+    size_t size = 0;           // of the WireGuard message, behind the headroom
+    uint32_t local_index = 0;  // of the session that was used
     uint32_t remote_index = 0;
   };
-  // `buffer`: headroom, 16 bytes, the packet of `size` bytes, room for padding and tag (SealedSize()).
-  // Sealed where it lies. size 0: a keepalive.
+  // `buffer`: headroom, 16 bytes, the packet of `size` bytes, room for padding and tag
+  // (SealedSize()). Sealed where it lies. size 0: a keepalive.
   Sealed Seal(Now now, PeerId peer, MutableBytes buffer, size_t headroom, size_t size);
   // The same on one session, named by its local index, whatever slot it is in.
   Sealed SealOn(Now now, uint32_t local_index, MutableBytes buffer, size_t headroom, size_t size);
@@ -82,13 +83,19 @@ class Forwarder {
     Drop why = Drop::kNone;
     PeerId peer = kNoPeer;
     uint32_t local_index = 0;
-    MutableBytes packet{};    // trimmed, its source checked; empty: a keepalive
+    MutableBytes packet{};  // trimmed, its source checked; empty: a keepalive
   };
   enum class Framing : uint8_t { kBare, kGoverned };  // must be the peer's own
-  // Opens into `out`, at least message.size() - 32 bytes, which may be the message's own bytes from 16 on.
-  // from and at: where it came from, or nullptr if the peer's endpoint must stay (a node that owns paths).
-  // A packet that opened but may not be delivered (kBadInner, kBadSource) still counts as heard.
-  Opened Open(Now now, ByteView message, MutableBytes out, Framing framing, const Endpoint* from, const Source* at);
+  // Opens into `out`, at least message.size() - 32 bytes, which may be the message's own bytes from
+  // 16 on. from and at: where it came from, or nullptr if the peer's endpoint must stay (a node
+  // that owns paths). A packet that opened but may not be delivered (kBadInner, kBadSource) still
+  // counts as heard.
+  Opened Open(Now now,
+              ByteView message,
+              MutableBytes out,
+              Framing framing,
+              const Endpoint* from,
+              const Source* at);
 
   struct Stats {
     uint64_t rx_bytes = 0;
@@ -120,7 +127,8 @@ class Forwarder {
   Sealed SealWith(Now now, Keypair& k, MutableBytes buffer, size_t headroom, size_t size);
   Drop Emit(Now now, PeerId peer, ByteView packet, uint8_t ecn, Outbox& out);
   void Flush(Now now, PeerId peer, Outbox& out);
-  void Heard(Now now, Keypair& k, size_t message_size, bool data, const Endpoint* from, const Source* at);
+  void Heard(
+      Now now, Keypair& k, size_t message_size, bool data, const Endpoint* from, const Source* at);
   void RemoveSession(uint32_t local_index);
   void RemovePeer(PeerId peer);
   void Unreachable(ByteView packet, Outbox& out);

@@ -1,5 +1,5 @@
-// The handshake corridor: message in → mac1 → load, mac2, bucket → consume on copies → look-up → re-check →
-// commit → answer; and its mirror, want → gate → create → mac1, mac2 → out.
+// The handshake corridor: message in → mac1 → load, mac2, bucket → consume on copies → look-up →
+// re-check → commit → answer; and its mirror, want → gate → create → mac1, mac2 → out.
 #include "transport/wireguard/handshaker.h"
 
 #include <algorithm>
@@ -12,14 +12,10 @@ Drop Handshaker::OnMessage(Now now, const InDatagram& in, Outbox& out) {
   if (!up_) return Drop::kDown;
   if (us_.private_key.is_zero()) return Drop::kNoPrivateKey;
   switch (c.type) {
-    case MessageType::kInitiation:
-      return OnInitiation(now, in, out);
-    case MessageType::kResponse:
-      return OnResponse(now, in, out);
-    case MessageType::kCookieReply:
-      return OnCookieReply(now, in.bytes);
-    case MessageType::kTransport:
-      break;
+    case MessageType::kInitiation: return OnInitiation(now, in, out);
+    case MessageType::kResponse: return OnResponse(now, in, out);
+    case MessageType::kCookieReply: return OnCookieReply(now, in.bytes);
+    case MessageType::kTransport: break;
   }
   return Drop::kBadType;
 }
@@ -29,15 +25,16 @@ bool Handshaker::Mac1Good(ByteView message, size_t mac1_at) const {
 }
 
 // spec/wire.md §1.4: (a) mac1, (b) under load mac2 or a cookie reply, (c) under load the bucket.
-Drop Handshaker::Admit(Now now, const InDatagram& in, size_t mac1_at, uint32_t sender_index, Outbox& out) {
+Drop Handshaker::Admit(
+    Now now, const InDatagram& in, size_t mac1_at, uint32_t sender_index, Outbox& out) {
   const ByteView m = in.bytes;
   if (!Mac1Good(m, mac1_at)) return Drop::kBadMac1;
   if (!load_.OnHandshake(now.mono)) return Drop::kNone;
   const size_t mac2_at = mac1_at + kMac;
   if (!checker_.Mac2Ok(now.mono, m.first(mac2_at), m.subspan(mac2_at, kMac), in.from)) {
     const SealedCookie cookie = checker_.MakeReply(now.mono, m.subspan(mac1_at, kMac), in.from);
-    const auto reply =
-        Serialize(CookieReply{.receiver_index = sender_index, .nonce = cookie.nonce, .sealed_cookie = cookie.sealed});
+    const auto reply = Serialize(CookieReply{
+        .receiver_index = sender_index, .nonce = cookie.nonce, .sealed_cookie = cookie.sealed});
     out.AddDatagram(reply, in.from, in.at, kHandshakeTos, kNoPeer);
     return Drop::kCookieWanted;
   }
@@ -47,13 +44,16 @@ Drop Handshaker::Admit(Now now, const InDatagram& in, size_t mac1_at, uint32_t s
 Drop Handshaker::OnInitiation(Now now, const InDatagram& in, Outbox& out) {
   Initiation m;
   if (Drop why = Parse(in.bytes, m); why != Drop::kNone) return why;
-  if (Drop why = Admit(now, in, Initiation::kMac1At, m.sender_index, out); why != Drop::kNone) return why;
+  if (Drop why = Admit(now, in, Initiation::kMac1At, m.sender_index, out); why != Drop::kNone)
+    return why;
   std::optional<OpenedStatic> opened = OpenStatic(m, us_);
   if (!opened) return Drop::kBadHandshake;
   const std::optional<PeerId> peer = FindPeer(opened->peer);
   if (!peer) return Drop::kUnknownPeer;
-  if (At(*peer).governed) return Drop::kNotPlain;  // before any state: no floor moves, nothing is answered
-  const std::optional<ConsumedInitiation> consumed = OpenTimestamp(m, *std::move(opened), us_, &At(*peer).ss);
+  if (At(*peer).governed)
+    return Drop::kNotPlain;  // before any state: no floor moves, nothing is answered
+  const std::optional<ConsumedInitiation> consumed =
+      OpenTimestamp(m, *std::move(opened), us_, &At(*peer).ss);
   if (!consumed) return Drop::kBadHandshake;
   return Commit(now, *peer, *consumed, &in, out);
 }
@@ -74,7 +74,10 @@ Drop Handshaker::PeekInitiation(ByteView message, std::optional<PeekedInitiation
   return Drop::kNone;
 }
 
-Drop Handshaker::AcceptInitiation(Now now, PeerId peer, const ConsumedInitiation& initiation, Outbox& out) {
+Drop Handshaker::AcceptInitiation(Now now,
+                                  PeerId peer,
+                                  const ConsumedInitiation& initiation,
+                                  Outbox& out) {
   if (!up_) return Drop::kDown;
   if (!Live(peer) || At(peer).public_key != initiation.peer) return Drop::kUnknownPeer;
   if (!At(peer).governed) return Drop::kNotPlain;
@@ -82,7 +85,8 @@ Drop Handshaker::AcceptInitiation(Now now, PeerId peer, const ConsumedInitiation
 }
 
 // The only place where an initiation of theirs changes anything of ours.
-Drop Handshaker::Commit(Now now, PeerId peer, const ConsumedInitiation& initiation, const InDatagram* in, Outbox& out) {
+Drop Handshaker::Commit(
+    Now now, PeerId peer, const ConsumedInitiation& initiation, const InDatagram* in, Outbox& out) {
   Peer& p = At(peer);
   if (initiation.timestamp <= p.timestamp_floor) return Drop::kReplayedTimestamp;
   if (p.last_initiation_accepted && now.mono - *p.last_initiation_accepted < kInitiationSpacing) {
@@ -122,7 +126,8 @@ Drop Handshaker::Commit(Now now, PeerId peer, const ConsumedInitiation& initiati
 Drop Handshaker::OnResponse(Now now, const InDatagram& in, Outbox& out) {
   Response m;
   if (Drop why = Parse(in.bytes, m); why != Drop::kNone) return why;
-  if (Drop why = Admit(now, in, Response::kMac1At, m.sender_index, out); why != Drop::kNone) return why;
+  if (Drop why = Admit(now, in, Response::kMac1At, m.sender_index, out); why != Drop::kNone)
+    return why;
   std::optional<PeekedResponse> peeked;
   if (Drop why = PeekResponseOf(m, false, peeked); why != Drop::kNone) return why;
   return Commit(now, *peeked, &in, out);
@@ -137,7 +142,9 @@ Drop Handshaker::PeekResponse(ByteView message, std::optional<PeekedResponse>& p
   return PeekResponseOf(m, true, peeked);
 }
 
-Drop Handshaker::PeekResponseOf(const Response& m, bool governed, std::optional<PeekedResponse>& peeked) const {
+Drop Handshaker::PeekResponseOf(const Response& m,
+                                bool governed,
+                                std::optional<PeekedResponse>& peeked) const {
   const PeerId peer = indices_.Find(m.receiver_index);
   if (peer == kNoPeer) return Drop::kUnknownIndex;
   const Peer& p = At(peer);
@@ -145,7 +152,8 @@ Drop Handshaker::PeekResponseOf(const Response& m, bool governed, std::optional<
   if (!p.in_flight || p.in_flight->local_index != m.receiver_index) return Drop::kWrongState;
   std::optional<ConsumedResponse> consumed = ConsumeResponse(m, *p.in_flight, us_, p.psk);
   if (!consumed) return Drop::kBadHandshake;
-  peeked = PeekedResponse{.peer = peer, .local_index = m.receiver_index, .consumed = *std::move(consumed)};
+  peeked = PeekedResponse{
+      .peer = peer, .local_index = m.receiver_index, .consumed = *std::move(consumed)};
   return Drop::kNone;
 }
 
@@ -155,7 +163,10 @@ Drop Handshaker::AcceptResponse(Now now, const PeekedResponse& response, Outbox&
   return Commit(now, response, nullptr, out);
 }
 
-Drop Handshaker::Commit(Now now, const PeekedResponse& response, const InDatagram* in, Outbox& out) {
+Drop Handshaker::Commit(Now now,
+                        const PeekedResponse& response,
+                        const InDatagram* in,
+                        Outbox& out) {
   const PeerId peer = response.peer;
   Peer& p = At(peer);
   if (!p.in_flight || p.in_flight->local_index != response.local_index) return Drop::kWrongState;
@@ -175,7 +186,8 @@ Drop Handshaker::Commit(Now now, const PeekedResponse& response, const InDatagra
   Install(now, peer, Slot::kCurrent, *p.current, response.consumed.chain, out);
   out.orders.push_back(MakeCurrentOrder{peer, response.local_index});
   Complete(now, p);
-  out.orders.push_back(KeepaliveOrder{peer});  // what is staged, or the key confirmation that they wait for
+  out.orders.push_back(
+      KeepaliveOrder{peer});  // what is staged, or the key confirmation that they wait for
   Schedule(peer);
   return Drop::kNone;
 }
@@ -187,7 +199,8 @@ Drop Handshaker::OnCookieReply(Now now, ByteView message) {
   const PeerId peer = indices_.Find(m.receiver_index);
   if (peer == kNoPeer) return Drop::kUnknownIndex;
   if (At(peer).governed) return Drop::kNotPlain;
-  return At(peer).cookies.OnReply(now.mono, m.nonce, m.sealed_cookie) ? Drop::kNone : Drop::kBadCookie;
+  return At(peer).cookies.OnReply(now.mono, m.nonce, m.sealed_cookie) ? Drop::kNone
+                                                                      : Drop::kBadCookie;
 }
 
 // ---- sending ----
@@ -198,7 +211,8 @@ bool Handshaker::Initiate(Now now, PeerId peer, std::chrono::nanoseconds spacing
   return sent;
 }
 
-bool Handshaker::WantInitiation(Now now, PeerId peer, bool retry, std::chrono::nanoseconds spacing, Outbox& out) {
+bool Handshaker::WantInitiation(
+    Now now, PeerId peer, bool retry, std::chrono::nanoseconds spacing, Outbox& out) {
   Peer& p = At(peer);
   if (!retry) p.timers.OnFreshInitiation();
   if (!up_ || us_.private_key.is_zero() || !p.ss.ok) return false;
@@ -212,8 +226,8 @@ void Handshaker::SendInitiation(Now now, PeerId peer, Outbox& out) {
   Peer& p = At(peer);
   DropHandshake(p);
   const uint32_t local_index = indices_.New(rng_, peer);
-  std::optional<CreatedInitiation> created =
-      CreateInitiation(us_, p.public_key, p.ss, crypto::NewX25519(rng_), stamps_.Next(now.wall), local_index);
+  std::optional<CreatedInitiation> created = CreateInitiation(
+      us_, p.public_key, p.ss, crypto::NewX25519(rng_), stamps_.Next(now.wall), local_index);
   if (!created) {
     indices_.Free(local_index);
     return;
@@ -253,7 +267,8 @@ void Handshaker::SendHandshake(Now now, PeerId peer, GovernedHandshake entry, Ou
   out.AddDatagram(m, *p.endpoint, p.source, kHandshakeTos, peer);
 }
 
-void Handshaker::NoteReceived(Now now, PeerId peer, size_t size, const InDatagram* in, Outbox& out) {
+void Handshaker::NoteReceived(
+    Now now, PeerId peer, size_t size, const InDatagram* in, Outbox& out) {
   Peer& p = At(peer);
   p.stats.rx_bytes += size;
   p.timers.OnAuthenticatedReceived(now.mono);
@@ -265,7 +280,8 @@ void Handshaker::NoteReceived(Now now, PeerId peer, size_t size, const InDatagra
 
 // ---- sessions ----
 
-void Handshaker::Install(Now now, PeerId peer, Slot slot, const SlotEntry& e, const Chain& chain, Outbox& out) {
+void Handshaker::Install(
+    Now now, PeerId peer, Slot slot, const SlotEntry& e, const Chain& chain, Outbox& out) {
   TransportKeys keys = DeriveKeys(chain, e.initiator);
   out.orders.push_back(InstallOrder{.peer = peer,
                                     .local_index = e.local_index,

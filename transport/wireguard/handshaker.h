@@ -1,22 +1,24 @@
-// The control half of a device: identity, peers, handshakes, indices, cookies, timers, session slots.
+// The control half of a device: identity, peers, handshakes, indices, cookies, timers, session
+// slots.
 // Spec:   WireGuard paper §5, §6; spec/wire.md §1.3 to §1.7. Governed peers: spec/objects.md §4.
 // Bounds: Options::peers_max peers; four indices a peer; nothing is kept for strangers but a rate bucket
 //         (behind a valid mac2 only).
 // Thread: one owner. Speaks to the data half by out.orders, hears it by OnFacts.
 // Errors: a Drop; then no peer's state has changed and nothing was answered (under load: a cookie reply).
 //
-// Governed peers: a node wraps their handshakes, so initiations and responses lie in out.governed, and
-// theirs come by PeekInitiation → (the node's gate) → AcceptInitiation, and PeekResponse → (gate) →
-// AcceptResponse. A bare message of theirs is kNotPlain, found out before any state is touched. mac2,
-// cookies and load of the envelope are the node's (CookieChecker, RateLimiter, LoadMeter serve it too).
+// Governed peers: a node wraps their handshakes, so initiations and responses lie in out.governed,
+// and theirs come by PeekInitiation → (the node's gate) → AcceptInitiation, and PeekResponse →
+// (gate) → AcceptResponse. A bare message of theirs is kNotPlain, found out before any state is
+// touched. mac2, cookies and load of the envelope are the node's (CookieChecker, RateLimiter,
+// LoadMeter serve it too).
 #ifndef AQMESH_TRANSPORT_WIREGUARD_HANDSHAKER_H_
 #define AQMESH_TRANSPORT_WIREGUARD_HANDSHAKER_H_
+
+#include <absl/status/statusor.h>
 
 #include <memory>
 #include <queue>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 #include "transport/wireguard/cookie.h"
 #include "transport/wireguard/forwarder.h"
@@ -39,7 +41,9 @@ class Handshaker {
   std::optional<PeerId> FindPeer(const X25519Key& key) const;
   absl::StatusOr<PeerId> AddPeer(const X25519Key& key, bool governed, Outbox& out);
   void RemovePeer(PeerId peer, Outbox& out);
-  void SetGoverned(PeerId peer, bool governed, Outbox& out);  // ends the peer's sessions if it changes
+  void SetGoverned(PeerId peer,
+                   bool governed,
+                   Outbox& out);  // ends the peer's sessions if it changes
   void SetPresharedKey(PeerId peer, const Secret<32>& psk);
   void SetEndpoint(PeerId peer, const Endpoint& endpoint, Outbox& out);
   void SetPersistentKeepalive(Now now, PeerId peer, uint16_t seconds, Outbox& out);
@@ -52,7 +56,9 @@ class Handshaker {
   const Secret<32>& psk(PeerId peer) const { return At(peer).psk; }
   std::optional<Endpoint> endpoint(PeerId peer) const { return At(peer).endpoint; }
   WallTime last_handshake(PeerId peer) const { return At(peer).last_handshake; }
-  uint16_t persistent_keepalive(PeerId peer) const { return At(peer).timers.persistent_keepalive(); }
+  uint16_t persistent_keepalive(PeerId peer) const {
+    return At(peer).timers.persistent_keepalive();
+  }
   Forwarder::Stats stats(PeerId peer) const { return At(peer).stats; }  // handshake bytes only
   bool governed(PeerId peer) const { return At(peer).governed; }
 
@@ -68,19 +74,23 @@ class Handshaker {
     ConsumedInitiation consumed;
     std::optional<PeerId> peer;  // of that static key, governed or not
   };
-  // Steps 5 to 8 of spec/objects.md §4: size, type, mac1, zero mac2, es, static, ss, timestamp. Pure.
+  // Steps 5 to 8 of spec/objects.md §4: size, type, mac1, zero mac2, es, static, ss, timestamp.
+  // Pure.
   Drop PeekInitiation(ByteView message, std::optional<PeekedInitiation>& peeked) const;
-  // Re-checks timestamp floor and flood, raises the floor, and puts the response into out.governed. `peer` is
-  // governed and has the consumed static key. kUnknownPeer, kNotPlain, kReplayedTimestamp, kInitiationFlood,
-  // kBadHandshake: nothing changed.
+  // Re-checks timestamp floor and flood, raises the floor, and puts the response into out.governed.
+  // `peer` is governed and has the consumed static key. kUnknownPeer, kNotPlain,
+  // kReplayedTimestamp, kInitiationFlood, kBadHandshake: nothing changed.
   Drop AcceptInitiation(Now now, PeerId peer, const ConsumedInitiation& initiation, Outbox& out);
   struct PeekedResponse {
     PeerId peer = kNoPeer;
     uint32_t local_index = 0;
     ConsumedResponse consumed;
   };
-  Drop PeekResponse(ByteView message, std::optional<PeekedResponse>& peeked) const;  // pure, like PeekInitiation
-  Drop AcceptResponse(Now now, const PeekedResponse& response, Outbox& out);  // kWrongState: overtaken meanwhile
+  Drop PeekResponse(ByteView message,
+                    std::optional<PeekedResponse>& peeked) const;  // pure, like PeekInitiation
+  Drop AcceptResponse(Now now,
+                      const PeekedResponse& response,
+                      Outbox& out);  // kWrongState: overtaken meanwhile
   // Initiates afresh if our last handshake message to the peer is at least `spacing` old.
   bool Initiate(Now now, PeerId peer, std::chrono::nanoseconds spacing, Outbox& out);
   // The largest timestamp accepted from the peer, to persist and to restore (never lowers).
@@ -101,7 +111,8 @@ class Handshaker {
     Secret<32> psk;
     std::optional<Endpoint> endpoint;
     Source source;
-    std::optional<InitiatorState> in_flight;  // our initiation; an accepted one of theirs replaces it
+    std::optional<InitiatorState>
+        in_flight;  // our initiation; an accepted one of theirs replaces it
     std::optional<SlotEntry> previous, current, next;
     Tai64n timestamp_floor;
     std::optional<Instant> last_initiation_accepted;
@@ -121,19 +132,27 @@ class Handshaker {
   Drop OnInitiation(Now now, const InDatagram& in, Outbox& out);
   Drop OnResponse(Now now, const InDatagram& in, Outbox& out);
   Drop OnCookieReply(Now now, ByteView message);
-  Drop Commit(Now now, PeerId peer, const ConsumedInitiation& initiation, const InDatagram* in, Outbox& out);
+  Drop Commit(Now now,
+              PeerId peer,
+              const ConsumedInitiation& initiation,
+              const InDatagram* in,
+              Outbox& out);
   Drop Commit(Now now, const PeekedResponse& response, const InDatagram* in, Outbox& out);
-  Drop PeekResponseOf(const Response& message, bool governed, std::optional<PeekedResponse>& peeked) const;
+  Drop PeekResponseOf(const Response& message,
+                      bool governed,
+                      std::optional<PeekedResponse>& peeked) const;
   bool Mac1Good(ByteView message, size_t mac1_at) const;
 
   // Sending.
-  bool WantInitiation(Now now, PeerId peer, bool retry, std::chrono::nanoseconds spacing, Outbox& out);
+  bool WantInitiation(
+      Now now, PeerId peer, bool retry, std::chrono::nanoseconds spacing, Outbox& out);
   void SendInitiation(Now now, PeerId peer, Outbox& out);
   void SendHandshake(Now now, PeerId peer, GovernedHandshake entry, Outbox& out);
   void NoteReceived(Now now, PeerId peer, size_t size, const InDatagram* in, Outbox& out);
 
   // Sessions.
-  void Install(Now now, PeerId peer, Slot slot, const SlotEntry& entry, const Chain& chain, Outbox& out);
+  void Install(
+      Now now, PeerId peer, Slot slot, const SlotEntry& entry, const Chain& chain, Outbox& out);
   void Forget(PeerId peer, std::optional<SlotEntry>& slot, Outbox& out);
   void Promote(Now now, PeerId peer, Outbox& out);
   void DropHandshake(Peer& p);
@@ -155,7 +174,8 @@ class Handshaker {
   std::vector<PeerId> free_;                  // empty places in it
   absl::flat_hash_map<X25519Key, PeerId> by_key_;
   using WakeEntry = std::pair<Instant, PeerId>;
-  std::priority_queue<WakeEntry, std::vector<WakeEntry>, std::greater<>> wakes_;  // may be early, never late
+  std::priority_queue<WakeEntry, std::vector<WakeEntry>, std::greater<>>
+      wakes_;  // may be early, never late
   bool up_ = false;
 };
 

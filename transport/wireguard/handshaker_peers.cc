@@ -30,8 +30,10 @@ std::optional<PeerId> Handshaker::FindPeer(const X25519Key& key) const {
 
 absl::StatusOr<PeerId> Handshaker::AddPeer(const X25519Key& key, bool governed, Outbox& out) {
   if (const std::optional<PeerId> known = FindPeer(key)) return *known;
-  if (key.is_zero()) return InvalidArgument("peer: the public key is zero; give the peer's real key");
-  if (key == us_.public_key) return InvalidArgument("peer: that is this device's own public key; name another");
+  if (key.is_zero())
+    return InvalidArgument("peer: the public key is zero; give the peer's real key");
+  if (key == us_.public_key)
+    return InvalidArgument("peer: that is this device's own public key; name another");
   if (by_key_.size() >= peers_max_) {
     return ResourceExhausted("peer: the device holds ", peers_max_, " peers already; remove some");
   }
@@ -127,19 +129,21 @@ void Handshaker::OnFacts(Now now, const PeerFacts& facts, Outbox& out) {
     p.source = facts.source;
   }
   // Receive order of spec/wire.md §1.7: promotion, rekey, timers.
-  if ((facts.flags & PeerFacts::kConfirmed) && p.next && p.next->local_index == facts.confirmed_index) {
+  if ((facts.flags & PeerFacts::kConfirmed) && p.next &&
+      p.next->local_index == facts.confirmed_index) {
     Promote(now, facts.peer, out);
   }
   if (facts.flags & PeerFacts::kPacketReceived) p.timers.OnAuthenticatedReceived(now.mono);
   if (facts.flags & PeerFacts::kDataReceived) p.timers.OnDataReceived(now.mono);
   if (facts.flags & PeerFacts::kPacketSent) p.timers.OnAuthenticatedSent(now.mono);
   if (facts.flags & PeerFacts::kDataSent) p.timers.OnDataSent(now.mono, rng_);
-  if (facts.flags & PeerFacts::kRekeyWanted) WantInitiation(now, facts.peer, false, kRekeyTimeout, out);
+  if (facts.flags & PeerFacts::kRekeyWanted)
+    WantInitiation(now, facts.peer, false, kRekeyTimeout, out);
   Schedule(facts.peer);
 }
 
-// An entry is pushed only when the deadline came nearer; one that moved away is found out when it pops. So a
-// busy peer costs the heap nothing per packet.
+// An entry is pushed only when the deadline came nearer; one that moved away is found out when it
+// pops. So a busy peer costs the heap nothing per packet.
 void Handshaker::Schedule(PeerId peer) {
   Peer& p = At(peer);
   const Instant next = p.timers.NextDeadline();
@@ -171,15 +175,9 @@ void Handshaker::Act(Now now, PeerId peer, TimerAction action, Outbox& out) {
       out.orders.push_back(ForgetSourceOrder{peer});
       WantInitiation(now, peer, action == TimerAction::kRetryInitiation, kRekeyTimeout, out);
       return;
-    case TimerAction::kGiveUp:
-      out.orders.push_back(DropStagedOrder{peer});
-      return;
-    case TimerAction::kSendKeepalive:
-      out.orders.push_back(KeepaliveOrder{peer});
-      return;
-    case TimerAction::kZeroKeys:
-      Wipe(peer, out);
-      return;
+    case TimerAction::kGiveUp: out.orders.push_back(DropStagedOrder{peer}); return;
+    case TimerAction::kSendKeepalive: out.orders.push_back(KeepaliveOrder{peer}); return;
+    case TimerAction::kZeroKeys: Wipe(peer, out); return;
   }
 }
 

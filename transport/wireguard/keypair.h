@@ -14,7 +14,8 @@
 namespace aqmesh::wireguard {
 
 struct Keypair {
-  Keypair(const InstallOrder& o)  // NOLINT(google-explicit-constructor): the order is this value's plain form
+  Keypair(const InstallOrder&
+              o)  // NOLINT(google-explicit-constructor): the order is this value's plain form
       : peer(o.peer),
         local_index(o.local_index),
         remote_index(o.remote_index),
@@ -39,9 +40,9 @@ struct Keypair {
   const uint32_t local_index;
   const uint32_t remote_index;
   const bool initiator;
-  bool confirmed;             // a responder's: the initiator has used it
-  bool sendable = true;       // false once our private key changed
-  bool rekey_asked = false;   // the receive-side rekey, once per session
+  bool confirmed;            // a responder's: the initiator has used it
+  bool sendable = true;      // false once our private key changed
+  bool rekey_asked = false;  // the receive-side rekey, once per session
   const Instant birth;
   uint64_t send_counter = 0;
   crypto::AeadKey send;

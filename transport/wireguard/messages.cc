@@ -44,14 +44,14 @@ Classified Classify(ByteView message) {
       type = MessageType::kTransport;
       sized = message.size() >= kTransportMin;
       break;
-    default:
-      return {.why = Drop::kBadType};
+    default: return {.why = Drop::kBadType};
   }
   return {.why = sized ? Drop::kNone : Drop::kBadSize, .type = type};
 }
 
 Drop Parse(ByteView message, Initiation& out) {
-  if (Drop why = Expect(message, MessageType::kInitiation, Initiation::kSize); why != Drop::kNone) return why;
+  if (Drop why = Expect(message, MessageType::kInitiation, Initiation::kSize); why != Drop::kNone)
+    return why;
   const uint8_t* p = message.data();
   out.sender_index = LoadLe<uint32_t>(p + 4);
   Get(p + 8, out.ephemeral);
@@ -61,7 +61,8 @@ Drop Parse(ByteView message, Initiation& out) {
 }
 
 Drop Parse(ByteView message, Response& out) {
-  if (Drop why = Expect(message, MessageType::kResponse, Response::kSize); why != Drop::kNone) return why;
+  if (Drop why = Expect(message, MessageType::kResponse, Response::kSize); why != Drop::kNone)
+    return why;
   const uint8_t* p = message.data();
   out.sender_index = LoadLe<uint32_t>(p + 4);
   out.receiver_index = LoadLe<uint32_t>(p + 8);
@@ -71,7 +72,8 @@ Drop Parse(ByteView message, Response& out) {
 }
 
 Drop Parse(ByteView message, CookieReply& out) {
-  if (Drop why = Expect(message, MessageType::kCookieReply, CookieReply::kSize); why != Drop::kNone) return why;
+  if (Drop why = Expect(message, MessageType::kCookieReply, CookieReply::kSize); why != Drop::kNone)
+    return why;
   const uint8_t* p = message.data();
   out.receiver_index = LoadLe<uint32_t>(p + 4);
   Get(p + 8, out.nonce);

@@ -1,10 +1,11 @@
 // WireGuard's four messages: layouts, and total parsers and writers for the three handshake ones.
 // Spec:   WireGuard paper §5.4; spec/wire.md §1.2. All integers little endian; the first word is the type
 //         byte and three zero bytes, compared as one.
-// Wire:   initiation 148: @4 sender, @8 ephemeral 32, @40 static 48, @88 timestamp 28, @116 mac1, @132 mac2
-//         response 92:    @4 sender, @8 receiver, @12 ephemeral 32, @44 nothing 16, @60 mac1, @76 mac2
-//         cookie reply 64: @4 receiver, @8 nonce 24, @32 cookie 32
-//         transport 16 + padded + 16: @4 receiver, @8 counter LE64, @16 sealed packet
+// Wire:   initiation 148: @4 sender, @8 ephemeral 32, @40 static 48, @88 timestamp 28, @116 mac1,
+// @132 mac2
+//         response 92:    @4 sender, @8 receiver, @12 ephemeral 32, @44 nothing 16, @60 mac1, @76
+//         mac2 cookie reply 64: @4 receiver, @8 nonce 24, @32 cookie 32 transport 16 + padded + 16:
+//         @4 receiver, @8 counter LE64, @16 sealed packet
 // Errors: kBadSize, kBadType; a failed Parse leaves `out` untouched.
 // Thread: pure.
 #ifndef AQMESH_TRANSPORT_WIREGUARD_MESSAGES_H_
@@ -18,7 +19,12 @@
 
 namespace aqmesh::wireguard {
 
-enum class MessageType : uint32_t { kInitiation = 1, kResponse = 2, kCookieReply = 3, kTransport = 4 };
+enum class MessageType : uint32_t {
+  kInitiation = 1,
+  kResponse = 2,
+  kCookieReply = 3,
+  kTransport = 4
+};
 
 inline constexpr size_t kTag = 16;
 inline constexpr size_t kMac = 16;
@@ -33,7 +39,8 @@ struct Initiation {
   std::array<uint8_t, 12 + kTag> sealed_timestamp{};
 };
 static_assert(Initiation::kSize == 4 + 4 + 32 + (32 + kTag) + (12 + kTag) + kMac + kMac);
-static_assert(Initiation::kMac2At + kMac == Initiation::kSize && Initiation::kMac1At + kMac == Initiation::kMac2At);
+static_assert(Initiation::kMac2At + kMac == Initiation::kSize &&
+              Initiation::kMac1At + kMac == Initiation::kMac2At);
 
 struct Response {
   static constexpr size_t kSize = 92;
@@ -45,7 +52,8 @@ struct Response {
   std::array<uint8_t, kTag> sealed_nothing{};
 };
 static_assert(Response::kSize == 4 + 4 + 4 + 32 + kTag + kMac + kMac);
-static_assert(Response::kMac2At + kMac == Response::kSize && Response::kMac1At + kMac == Response::kMac2At);
+static_assert(Response::kMac2At + kMac == Response::kSize &&
+              Response::kMac1At + kMac == Response::kMac2At);
 
 struct CookieReply {
   static constexpr size_t kSize = 64;

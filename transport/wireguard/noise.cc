@@ -88,8 +88,11 @@ StaticStatic Precompute(const Identity& us, const X25519Key& peer) {
   return ss;
 }
 
-std::optional<CreatedInitiation> CreateInitiation(const Identity& us, const X25519Key& peer, const StaticStatic& ss,
-                                                  crypto::X25519Private ephemeral, const Tai64n& timestamp,
+std::optional<CreatedInitiation> CreateInitiation(const Identity& us,
+                                                  const X25519Key& peer,
+                                                  const StaticStatic& ss,
+                                                  crypto::X25519Private ephemeral,
+                                                  const Tai64n& timestamp,
                                                   uint32_t local_index) {
   if (!ss.ok) return std::nullopt;
   CreatedInitiation out;
@@ -106,22 +109,29 @@ std::optional<CreatedInitiation> CreateInitiation(const Identity& us, const X255
   /* ss */ k = MixKey(c, ss.shared);
   /* t  */ SealAndMix(c, k, timestamp, m.sealed_timestamp);
 
-  out.state = {.local_index = local_index, .peer = peer, .ephemeral = std::move(ephemeral), .chain = std::move(c)};
+  out.state = {.local_index = local_index,
+               .peer = peer,
+               .ephemeral = std::move(ephemeral),
+               .chain = std::move(c)};
   return out;
 }
 
 std::optional<OpenedStatic> OpenStatic(const Initiation& message, const Identity& us) {
   Secret<32> es;
-  if (us.private_key.is_zero() || !crypto::X25519(us.private_key, message.ephemeral, es)) return std::nullopt;
+  if (us.private_key.is_zero() || !crypto::X25519(us.private_key, message.ephemeral, es))
+    return std::nullopt;
   OpenedStatic out;
   out.chain = Start(us.public_key);
   /* e  */ MixEphemeral(out.chain, message.ephemeral);
   /* es */ const Secret<32> k = MixKey(out.chain, es);
-  /* s  */ if (!OpenAndMix(out.chain, k, message.sealed_static, out.peer.bytes)) return std::nullopt;
+  /* s  */ if (!OpenAndMix(out.chain, k, message.sealed_static, out.peer.bytes))
+    return std::nullopt;
   return out;
 }
 
-std::optional<ConsumedInitiation> OpenTimestamp(const Initiation& message, OpenedStatic opened, const Identity& us,
+std::optional<ConsumedInitiation> OpenTimestamp(const Initiation& message,
+                                                OpenedStatic opened,
+                                                const Identity& us,
                                                 const StaticStatic* ss) {
   const StaticStatic fresh = ss == nullptr ? Precompute(us, opened.peer) : StaticStatic{};
   if (ss == nullptr) ss = &fresh;
@@ -132,7 +142,8 @@ std::optional<ConsumedInitiation> OpenTimestamp(const Initiation& message, Opene
                          .ephemeral = message.ephemeral,
                          .chain = std::move(opened.chain)};
   /* ss */ const Secret<32> k = MixKey(out.chain, ss->shared);
-  /* t  */ if (!OpenAndMix(out.chain, k, message.sealed_timestamp, out.timestamp.bytes)) return std::nullopt;
+  /* t  */ if (!OpenAndMix(out.chain, k, message.sealed_timestamp, out.timestamp.bytes))
+    return std::nullopt;
   return out;
 }
 
@@ -142,8 +153,10 @@ std::optional<ConsumedInitiation> ConsumeInitiation(const Initiation& message, c
   return OpenTimestamp(message, *std::move(opened), us, nullptr);
 }
 
-std::optional<CreatedResponse> CreateResponse(const ConsumedInitiation& initiation, const Secret<32>& psk,
-                                              const crypto::X25519Private& ephemeral, uint32_t local_index) {
+std::optional<CreatedResponse> CreateResponse(const ConsumedInitiation& initiation,
+                                              const Secret<32>& psk,
+                                              const crypto::X25519Private& ephemeral,
+                                              uint32_t local_index) {
   CreatedResponse out;
   out.chain = initiation.chain.Clone();
   Chain& c = out.chain;
@@ -152,24 +165,31 @@ std::optional<CreatedResponse> CreateResponse(const ConsumedInitiation& initiati
   m.receiver_index = initiation.sender_index;
   m.ephemeral = crypto::X25519Public(ephemeral);
   /* e   */ MixEphemeral(c, m.ephemeral);
-  /* ee  */ if (!MixDh(c, ephemeral, initiation.ephemeral)) return std::nullopt;
-  /* se  */ if (!MixDh(c, ephemeral, initiation.peer)) return std::nullopt;
+  /* ee  */ if (!MixDh(c, ephemeral, initiation.ephemeral))
+    return std::nullopt;
+  /* se  */ if (!MixDh(c, ephemeral, initiation.peer))
+    return std::nullopt;
   /* psk */ const Secret<32> k = MixPsk(c, psk);
   /* {}  */ SealAndMix(c, k, {}, m.sealed_nothing);
   return out;
 }
 
-std::optional<ConsumedResponse> ConsumeResponse(const Response& message, const InitiatorState& state,
-                                                const Identity& us, const Secret<32>& psk) {
+std::optional<ConsumedResponse> ConsumeResponse(const Response& message,
+                                                const InitiatorState& state,
+                                                const Identity& us,
+                                                const Secret<32>& psk) {
   ConsumedResponse out;
   out.remote_index = message.sender_index;
   out.chain = state.chain.Clone();
   Chain& c = out.chain;
   /* e   */ MixEphemeral(c, message.ephemeral);
-  /* ee  */ if (!MixDh(c, state.ephemeral, message.ephemeral)) return std::nullopt;
-  /* se  */ if (!MixDh(c, us.private_key, message.ephemeral)) return std::nullopt;
+  /* ee  */ if (!MixDh(c, state.ephemeral, message.ephemeral))
+    return std::nullopt;
+  /* se  */ if (!MixDh(c, us.private_key, message.ephemeral))
+    return std::nullopt;
   /* psk */ const Secret<32> k = MixPsk(c, psk);
-  /* {}  */ if (!OpenAndMix(c, k, message.sealed_nothing, {})) return std::nullopt;
+  /* {}  */ if (!OpenAndMix(c, k, message.sealed_nothing, {}))
+    return std::nullopt;
   return out;
 }
 

@@ -1,6 +1,8 @@
-// The handshake Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s as WireGuard speaks it, step by step on values.
+// The handshake Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s as WireGuard speaks it, step by step on
+// values.
 // Spec:   WireGuard paper §5.4; spec/wire.md §1.1, §1.3 (the step numbers in the comments are its).
-// Thread: pure. Nothing here knows a peer: consuming works on copies, and what a result may change is
+// Thread: pure. Nothing here knows a peer: consuming works on copies, and what a result may change
+// is
 //         its caller's decision. Ephemerals, stamps and indices are arguments.
 // Errors: nullopt: a Diffie-Hellman was all zero, or a field did not open. Nothing is left behind.
 // Cost:   one X25519 (about 30 us) per es, ss, ee, se; ss is free where it is precomputed.
@@ -33,7 +35,8 @@ struct Identity {
 };
 Identity MakeIdentity(const crypto::X25519Private& private_key);  // clamps; zero stays none
 
-// The static-static secret of a pair; ok is false when it is zero, and then no handshake may be tried.
+// The static-static secret of a pair; ok is false when it is zero, and then no handshake may be
+// tried.
 struct StaticStatic {
   Secret<32> shared;
   bool ok = false;
@@ -51,8 +54,11 @@ struct CreatedInitiation {
   Initiation message;
   InitiatorState state;
 };
-std::optional<CreatedInitiation> CreateInitiation(const Identity& us, const X25519Key& peer, const StaticStatic& ss,
-                                                  crypto::X25519Private ephemeral, const Tai64n& timestamp,
+std::optional<CreatedInitiation> CreateInitiation(const Identity& us,
+                                                  const X25519Key& peer,
+                                                  const StaticStatic& ss,
+                                                  crypto::X25519Private ephemeral,
+                                                  const Tai64n& timestamp,
                                                   uint32_t local_index);
 
 // ---- responder: the same steps in two halves, so that a gate may stand between them ----
@@ -69,7 +75,9 @@ struct ConsumedInitiation {  // after ss: it really is that peer
 };
 std::optional<OpenedStatic> OpenStatic(const Initiation& message, const Identity& us);
 // ss: that pair's precomputed secret, or nullptr to compute it.
-std::optional<ConsumedInitiation> OpenTimestamp(const Initiation& message, OpenedStatic opened, const Identity& us,
+std::optional<ConsumedInitiation> OpenTimestamp(const Initiation& message,
+                                                OpenedStatic opened,
+                                                const Identity& us,
                                                 const StaticStatic* ss);
 std::optional<ConsumedInitiation> ConsumeInitiation(const Initiation& message, const Identity& us);
 
@@ -78,16 +86,20 @@ struct CreatedResponse {
   Response message;
   Chain chain;  // ck after psk, final h
 };
-std::optional<CreatedResponse> CreateResponse(const ConsumedInitiation& initiation, const Secret<32>& psk,
-                                              const crypto::X25519Private& ephemeral, uint32_t local_index);
+std::optional<CreatedResponse> CreateResponse(const ConsumedInitiation& initiation,
+                                              const Secret<32>& psk,
+                                              const crypto::X25519Private& ephemeral,
+                                              uint32_t local_index);
 
 // ---- initiator again ----
 struct ConsumedResponse {
   uint32_t remote_index = 0;
   Chain chain;  // ck after psk, final h
 };
-std::optional<ConsumedResponse> ConsumeResponse(const Response& message, const InitiatorState& state,
-                                                const Identity& us, const Secret<32>& psk);
+std::optional<ConsumedResponse> ConsumeResponse(const Response& message,
+                                                const InitiatorState& state,
+                                                const Identity& us,
+                                                const Secret<32>& psk);
 
 // ---- transport keys ----
 struct TransportKeys {

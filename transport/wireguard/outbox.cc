@@ -17,10 +17,12 @@ size_t Arena::Take(size_t n) {
   return offset;
 }
 
-void Outbox::AddDatagram(ByteView message, const Endpoint& to, const Source& from, uint8_t tos, PeerId peer) {
+void Outbox::AddDatagram(
+    ByteView message, const Endpoint& to, const Source& from, uint8_t tos, PeerId peer) {
   const size_t offset = arena.Take(message.size());
   std::memcpy(arena.At(offset, message.size()).data(), message.data(), message.size());
-  datagrams.push_back({.to = to, .from = from, .tos = tos, .peer = peer, .offset = offset, .size = message.size()});
+  datagrams.push_back(
+      {.to = to, .from = from, .tos = tos, .peer = peer, .offset = offset, .size = message.size()});
 }
 
 void Outbox::Clear() {

@@ -28,29 +28,29 @@ inline constexpr PeerId kNoPeer = UINT32_MAX;
 // Why a packet went no further. Counted per reason, never answered.
 enum class Drop : uint8_t {
   kNone,
-  kBadType,          // unknown first word, or reserved bytes not zero
-  kBadSize,          // wrong length for its type
+  kBadType,  // unknown first word, or reserved bytes not zero
+  kBadSize,  // wrong length for its type
   kBadMac1,
-  kCookieWanted,     // under load and mac2 missing or stale: a cookie reply went out
-  kRateLimited,      // under load and the source's bucket is empty
-  kNoPrivateKey,     // this device has no identity yet
-  kBadHandshake,     // a Diffie-Hellman was zero or a field did not open
+  kCookieWanted,  // under load and mac2 missing or stale: a cookie reply went out
+  kRateLimited,   // under load and the source's bucket is empty
+  kNoPrivateKey,  // this device has no identity yet
+  kBadHandshake,  // a Diffie-Hellman was zero or a field did not open
   kUnknownPeer,
-  kNotPlain,         // a bare message for a governed peer or session, or the reverse
+  kNotPlain,  // a bare message for a governed peer or session, or the reverse
   kReplayedTimestamp,
   kInitiationFlood,  // less than 20 ms after the last one accepted
   kUnknownIndex,
-  kWrongState,       // a response to a handshake that is no longer in flight
+  kWrongState,  // a response to a handshake that is no longer in flight
   kBadCookie,
-  kSessionExpired,   // too old, or the counter reached its limit
+  kSessionExpired,  // too old, or the counter reached its limit
   kBadSeal,
-  kReplayed,         // outside the window, or seen before
-  kBadInner,         // not IPv4 or IPv6, or a length that does not fit
-  kBadSource,        // the inner source is not routed to that peer
-  kNoRoute,          // no allowed ip covers the destination
+  kReplayed,   // outside the window, or seen before
+  kBadInner,   // not IPv4 or IPv6, or a length that does not fit
+  kBadSource,  // the inner source is not routed to that peer
+  kNoRoute,    // no allowed ip covers the destination
   kNoEndpoint,
-  kTooLong,          // more than a buffer holds
-  kStaged,           // not a loss: waits for a session
+  kTooLong,  // more than a buffer holds
+  kStaged,   // not a loss: waits for a session
   kDown,
   kCount,
 };
@@ -88,15 +88,15 @@ class Arena {
 
 struct OutDatagram {
   Endpoint to;
-  Source from;       // known: send from there; else let the kernel choose
-  uint8_t tos = 0;   // 0x88 on handshakes; the inner packet's ECN bits on data
+  Source from;      // known: send from there; else let the kernel choose
+  uint8_t tos = 0;  // 0x88 on handshakes; the inner packet's ECN bits on data
   PeerId peer = kNoPeer;
   size_t offset = 0;  // in Outbox::arena
   size_t size = 0;
 };
 
-// A data frame of a governed peer: `headroom` blank bytes, then the WireGuard message sealed on the session
-// local_index. The node fills the front, chooses the path and sends.
+// A data frame of a governed peer: `headroom` blank bytes, then the WireGuard message sealed on the
+// session local_index. The node fills the front, chooses the path and sends.
 struct OutFrame {
   PeerId peer = kNoPeer;
   uint32_t local_index = 0;
@@ -107,7 +107,8 @@ struct OutFrame {
   size_t size = 0;  // headroom included
 };
 
-// A packet for the TUN. peer == kNoPeer: an ICMP error of ours to a sender whose packet had no way out.
+// A packet for the TUN. peer == kNoPeer: an ICMP error of ours to a sender whose packet had no way
+// out.
 struct OutPacket {
   PeerId peer = kNoPeer;
   size_t offset = 0;
@@ -115,8 +116,8 @@ struct OutPacket {
 };
 
 // A handshake message of a governed peer: the node wraps it and finds its way.
-// message has its mac1 and a zero mac2; ck is the chaining key after ss (initiation) or psk (response),
-// h the hash after the timestamp (initiation) or the final one (response).
+// message has its mac1 and a zero mac2; ck is the chaining key after ss (initiation) or psk
+// (response), h the hash after the timestamp (initiation) or the final one (response).
 struct GovernedHandshake {
   enum class Kind : uint8_t { kInitiation, kResponse };
   Kind kind = Kind::kInitiation;
@@ -145,8 +146,13 @@ struct SessionEvent {
 };
 
 // Orders from the control half to the data half, applied in order.
-struct AddPeerOrder { PeerId peer; bool governed; };
-struct RemovePeerOrder { PeerId peer; };                          // after orders to remove its sessions
+struct AddPeerOrder {
+  PeerId peer;
+  bool governed;
+};
+struct RemovePeerOrder {
+  PeerId peer;
+};  // after orders to remove its sessions
 struct InstallOrder {
   PeerId peer;
   uint32_t local_index;
@@ -156,35 +162,62 @@ struct InstallOrder {
   Secret<32> send_key;
   Secret<32> receive_key;
 };
-struct MakeCurrentOrder { PeerId peer; uint32_t local_index; };  // the session that sending uses
-struct RemoveSessionOrder { PeerId peer; uint32_t local_index; };
-struct StopSendingOrder {};                                       // every session of now only opens
-struct EndpointOrder { PeerId peer; Endpoint endpoint; Source source; };
-struct ForgetSourceOrder { PeerId peer; };
-struct KeepaliveOrder { PeerId peer; };                           // staged packets go instead, if any
-struct FlushOrder { PeerId peer; };
-struct DropStagedOrder { PeerId peer; };
-using Order = std::variant<AddPeerOrder, RemovePeerOrder, InstallOrder, MakeCurrentOrder, RemoveSessionOrder,
-                           StopSendingOrder, EndpointOrder, ForgetSourceOrder, KeepaliveOrder, FlushOrder,
+struct MakeCurrentOrder {
+  PeerId peer;
+  uint32_t local_index;
+};  // the session that sending uses
+struct RemoveSessionOrder {
+  PeerId peer;
+  uint32_t local_index;
+};
+struct StopSendingOrder {};  // every session of now only opens
+struct EndpointOrder {
+  PeerId peer;
+  Endpoint endpoint;
+  Source source;
+};
+struct ForgetSourceOrder {
+  PeerId peer;
+};
+struct KeepaliveOrder {
+  PeerId peer;
+};  // staged packets go instead, if any
+struct FlushOrder {
+  PeerId peer;
+};
+struct DropStagedOrder {
+  PeerId peer;
+};
+using Order = std::variant<AddPeerOrder,
+                           RemovePeerOrder,
+                           InstallOrder,
+                           MakeCurrentOrder,
+                           RemoveSessionOrder,
+                           StopSendingOrder,
+                           EndpointOrder,
+                           ForgetSourceOrder,
+                           KeepaliveOrder,
+                           FlushOrder,
                            DropStagedOrder>;
 
 struct Outbox {
   Arena arena;
-  std::vector<OutDatagram> datagrams;       // in sending order
-  std::vector<OutFrame> frames;             // of governed peers; not to be sent as they are
-  std::vector<OutPacket> tun;               // in delivery order
+  std::vector<OutDatagram> datagrams;  // in sending order
+  std::vector<OutFrame> frames;        // of governed peers; not to be sent as they are
+  std::vector<OutPacket> tun;          // in delivery order
   std::vector<GovernedHandshake> governed;
   std::vector<SessionEvent> sessions;
-  std::vector<Order> orders;                // internal to Device; a node that splits the halves forwards them
-  std::optional<uint16_t> listen_port;      // set: bind the UDP sockets to it now, 0 = any
-  std::optional<uint32_t> fwmark;           // set: put it on the sockets now
+  std::vector<Order> orders;  // internal to Device; a node that splits the halves forwards them
+  std::optional<uint16_t> listen_port;  // set: bind the UDP sockets to it now, 0 = any
+  std::optional<uint32_t> fwmark;       // set: put it on the sockets now
 
   ByteView bytes(const OutDatagram& d) const { return arena.At(d.offset, d.size); }
   ByteView bytes(const OutPacket& p) const { return arena.At(p.offset, p.size); }
   MutableBytes bytes(const OutFrame& f) { return arena.At(f.offset, f.size); }
   MutableBytes bytes(const OutDatagram& d) { return arena.At(d.offset, d.size); }
   MutableBytes bytes(const OutPacket& p) { return arena.At(p.offset, p.size); }
-  void AddDatagram(ByteView message, const Endpoint& to, const Source& from, uint8_t tos, PeerId peer);
+  void AddDatagram(
+      ByteView message, const Endpoint& to, const Source& from, uint8_t tos, PeerId peer);
   void Clear();
 };
 

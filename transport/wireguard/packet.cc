@@ -34,7 +34,9 @@ size_t WriteUnreachable4(ByteView packet, std::span<uint8_t, kUnreachableMax> ou
   const size_t header = size_t{packet[0] & 0x0fu} * 4;
   if (header < kV4Header || packet.size() < header) return 0;
   if ((LoadBe<uint16_t>(packet.data() + 6) & 0x1fff) != 0) return 0;
-  if (packet[9] == kIcmp && (packet.size() <= header || (packet[header] != 8 && packet[header] != 0))) return 0;
+  if (packet[9] == kIcmp &&
+      (packet.size() <= header || (packet[header] != 8 && packet[header] != 0)))
+    return 0;
   const size_t quoted = std::min(packet.size(), size_t{548});  // RFC 1812: at most 576 in all
   const size_t size = kV4Header + 8 + quoted;
   std::fill_n(out.begin(), kV4Header + 8, uint8_t{0});
@@ -101,8 +103,7 @@ std::optional<InnerPacket> ReadInner(ByteView packet) {
       out.destination = *IpAddress::From(packet.subspan(24, 16));
       out.ecn = (packet[1] >> 4) & kEcnMask;
       return out;
-    default:
-      return std::nullopt;
+    default: return std::nullopt;
   }
 }
 

@@ -1,5 +1,5 @@
-// What the data path must know of the IP packets inside: addresses, true length, padding, ECN, and the
-// ICMP error for a packet that has no way out.
+// What the data path must know of the IP packets inside: addresses, true length, padding, ECN, and
+// the ICMP error for a packet that has no way out.
 // Spec:   spec/wire.md §1.9; RFC 6040 (ECN in tunnels); RFC 792, RFC 4443 (unreachable).
 // Errors: nullopt for what is not one whole IPv4 or IPv6 packet. Thread: pure.
 #ifndef AQMESH_TRANSPORT_WIREGUARD_PACKET_H_
@@ -18,19 +18,21 @@ size_t PaddingFor(size_t size, size_t mtu_bytes);
 struct InnerPacket {
   IpAddress source;
   IpAddress destination;
-  size_t size = 0;   // what the IP header says; at most what was given
+  size_t size = 0;  // what the IP header says; at most what was given
   uint8_t ecn = 0;
 };
 // Of a whole packet that may be followed by padding.
 std::optional<InnerPacket> ReadInner(ByteView packet);
 
-// Carries a congestion mark of the outer header inward, mending the IPv4 checksum. False: the packet must
-// be dropped, because the mark came on one whose sender cannot hear it.
+// Carries a congestion mark of the outer header inward, mending the IPv4 checksum. False: the
+// packet must be dropped, because the mark came on one whose sender cannot hear it.
 [[nodiscard]] bool CombineEcn(uint8_t outer_tos, MutableBytes packet);
 
-inline constexpr size_t kUnreachableMax = 40 + 8 + 1232;  // an ICMPv6 error fits the least MTU of 1280
-// Writes "host unreachable" (v4) or "address unreachable" (v6) for `packet` to out, from its destination to
-// its source. 0: none may be sent (an ICMP error itself, a multicast or unspecified address, a later fragment).
+inline constexpr size_t kUnreachableMax =
+    40 + 8 + 1232;  // an ICMPv6 error fits the least MTU of 1280
+// Writes "host unreachable" (v4) or "address unreachable" (v6) for `packet` to out, from its
+// destination to its source. 0: none may be sent (an ICMP error itself, a multicast or unspecified
+// address, a later fragment).
 size_t WriteUnreachable(ByteView packet, std::span<uint8_t, kUnreachableMax> out);
 
 }  // namespace aqmesh::wireguard

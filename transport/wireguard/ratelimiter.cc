@@ -16,7 +16,8 @@ constexpr nanoseconds kService = nanoseconds(seconds(1)) / LoadMeter::kServedPer
 RateLimiter::Key RateLimiter::KeyOf(const IpAddress& source) {
   Key key;
   key.data()[0] = source.is_v6() ? 6 : 4;
-  std::memcpy(key.data() + 1, source.bytes().data(), source.is_v6() ? 8 : 4);  // a v6 customer owns a /64
+  std::memcpy(
+      key.data() + 1, source.bytes().data(), source.is_v6() ? 8 : 4);  // a v6 customer owns a /64
   return key;
 }
 

@@ -1,6 +1,7 @@
 // How many handshakes one source, and all together, may cost us.
 // Spec:   spec/wire.md §1.4: 20 initiations a second, burst 5, per IPv4 address or IPv6 /64; entries
-//         collected after 1 s idle. Used only behind a valid MAC, or a spoofer could lock out his victim.
+//         collected after 1 s idle. Used only behind a valid MAC, or a spoofer could lock out his
+//         victim.
 // Bounds: kEntriesMax sources; a new one beyond that is refused until the sweep, at most 1 s later.
 // Thread: one owner. Cost: O(1), a sweep a second.
 #ifndef AQMESH_TRANSPORT_WIREGUARD_RATELIMITER_H_
@@ -35,8 +36,9 @@ class RateLimiter {
   Instant swept_{};
 };
 
-// Under load: as if handshakes waited in a queue that drains at kServedPerSecond; deep is kDeep entries, an
-// eighth of wireguard-go's queue, and the state lasts 1 s after. Data never queues behind it.
+// Under load: as if handshakes waited in a queue that drains at kServedPerSecond; deep is kDeep
+// entries, an eighth of wireguard-go's queue, and the state lasts 1 s after. Data never queues
+// behind it.
 class LoadMeter {
  public:
   static constexpr int kServedPerSecond = 1000;

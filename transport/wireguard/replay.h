@@ -22,7 +22,8 @@ class ReplayWindow {
   static constexpr uint64_t kWordBits = 64;
   static constexpr uint64_t kWindow = kBits - kWordBits;
 
-  // Call only after the packet opened. False: too old, seen before, or at the reject limit; nothing changes.
+  // Call only after the packet opened. False: too old, seen before, or at the reject limit; nothing
+  // changes.
   bool Accept(uint64_t counter);
   // A look without effect: true if Accept would refuse. Drops replays before they cost an AEAD.
   bool Seen(uint64_t counter) const;

@@ -20,8 +20,10 @@ Tai64n ToTai64n(WallTime wall) {
 
 Tai64n Tai64nClock::Next(WallTime wall) {
   int64_t nanos = std::max<int64_t>(wall.nanos, 0);
-  // A step of a whole whitening unit is always seen, also where the step crosses into the next second.
-  if (last_nanos_ >= 0 && ToTai64n({nanos}) <= ToTai64n({last_nanos_})) nanos = last_nanos_ + kWhitener + 1;
+  // A step of a whole whitening unit is always seen, also where the step crosses into the next
+  // second.
+  if (last_nanos_ >= 0 && ToTai64n({nanos}) <= ToTai64n({last_nanos_}))
+    nanos = last_nanos_ + kWhitener + 1;
   last_nanos_ = nanos;
   return ToTai64n({nanos});
 }

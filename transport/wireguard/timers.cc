@@ -14,7 +14,8 @@ std::chrono::nanoseconds Jitter(Rng& rng) {
 }  // namespace
 
 void PeerTimers::OnDataSent(Instant now, Rng& rng) {
-  if (!IsSet(PeerTimer::kNewHandshake)) Set(PeerTimer::kNewHandshake, now + kNewHandshakeTime + Jitter(rng));
+  if (!IsSet(PeerTimer::kNewHandshake))
+    Set(PeerTimer::kNewHandshake, now + kNewHandshakeTime + Jitter(rng));
 }
 
 void PeerTimers::OnDataReceived(Instant now) {
@@ -66,7 +67,9 @@ void PeerTimers::RearmPersistent(Instant now) {
   }
 }
 
-Instant PeerTimers::NextDeadline() const { return *std::min_element(deadlines_.begin(), deadlines_.end()); }
+Instant PeerTimers::NextDeadline() const {
+  return *std::min_element(deadlines_.begin(), deadlines_.end());
+}
 
 std::optional<TimerAction> PeerTimers::PopDue(Instant now) {
   const auto first = std::min_element(deadlines_.begin(), deadlines_.end());
@@ -93,13 +96,10 @@ TimerAction PeerTimers::Expire(PeerTimer t, Instant now) {
         Set(PeerTimer::kSendKeepalive, now + kKeepaliveTimeout);
       }
       return TimerAction::kSendKeepalive;
-    case PeerTimer::kNewHandshake:
-      return TimerAction::kInitiate;
-    case PeerTimer::kZeroKeys:
-      return TimerAction::kZeroKeys;
+    case PeerTimer::kNewHandshake: return TimerAction::kInitiate;
+    case PeerTimer::kZeroKeys: return TimerAction::kZeroKeys;
     case PeerTimer::kPersistentKeepalive:
-    case PeerTimer::kCount:
-      break;
+    case PeerTimer::kCount: break;
   }
   return TimerAction::kSendKeepalive;
 }

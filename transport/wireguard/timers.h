@@ -20,19 +20,29 @@ inline constexpr std::chrono::seconds kKeepaliveTimeout{10};
 inline constexpr std::chrono::milliseconds kRekeyJitterMax{333};
 inline constexpr std::chrono::seconds kNewHandshakeTime = kKeepaliveTimeout + kRekeyTimeout;
 inline constexpr std::chrono::seconds kZeroKeysTime = 3 * kRejectAfterTime;
-inline constexpr std::chrono::seconds kReceiveRekeyTime = kRejectAfterTime - kKeepaliveTimeout - kRekeyTimeout;
-inline constexpr std::chrono::milliseconds kInitiationSpacing{20};  // what a responder accepts from one peer
+inline constexpr std::chrono::seconds kReceiveRekeyTime =
+    kRejectAfterTime - kKeepaliveTimeout - kRekeyTimeout;
+inline constexpr std::chrono::milliseconds kInitiationSpacing{
+    20};  // what a responder accepts from one peer
 inline constexpr int kAttemptsMax = kRekeyAttemptTime / kRekeyTimeout;
-static_assert(kAttemptsMax == 18 && kZeroKeysTime.count() == 540 && kReceiveRekeyTime.count() == 165);
+static_assert(kAttemptsMax == 18 && kZeroKeysTime.count() == 540 &&
+              kReceiveRekeyTime.count() == 165);
 
-enum class PeerTimer : uint8_t { kRetransmit, kSendKeepalive, kNewHandshake, kZeroKeys, kPersistentKeepalive, kCount };
+enum class PeerTimer : uint8_t {
+  kRetransmit,
+  kSendKeepalive,
+  kNewHandshake,
+  kZeroKeys,
+  kPersistentKeepalive,
+  kCount
+};
 
 enum class TimerAction : uint8_t {
   kRetryInitiation,  // forget the sticky source, initiate as a retry
   kGiveUp,           // drop what is staged
   kSendKeepalive,
-  kInitiate,         // forget the sticky source, initiate afresh
-  kZeroKeys,         // wipe all sessions and the handshake
+  kInitiate,  // forget the sticky source, initiate afresh
+  kZeroKeys,  // wipe all sessions and the handshake
 };
 
 class PeerTimers {
@@ -40,12 +50,14 @@ class PeerTimers {
   // ---- facts ----
   void OnDataSent(Instant now, Rng& rng);
   void OnDataReceived(Instant now);
-  void OnAuthenticatedSent(Instant now);      // any of data, keepalive, initiation, response
+  void OnAuthenticatedSent(Instant now);  // any of data, keepalive, initiation, response
   void OnAuthenticatedReceived(Instant now);
   void OnInitiationSent(Instant now, Rng& rng);
   void OnHandshakeComplete();
   void OnSessionDerived(Instant now);
-  void OnFreshInitiation() { attempts_ = 0; }  // wanted, not a retry; also when the 5 s gate holds it back
+  void OnFreshInitiation() {
+    attempts_ = 0;
+  }  // wanted, not a retry; also when the 5 s gate holds it back
   void SetPersistentKeepalive(uint16_t seconds);
   void Stop();  // all timers off, as if new; the persistent interval stays set
 

@@ -30,7 +30,9 @@ bool ParseKey(std::string_view text, MutableBytes out32) {
 void Line(std::string& out, std::string_view key, std::string_view value) {
   out.append(key).append("=").append(value).append("\n");
 }
-void Line(std::string& out, std::string_view key, uint64_t value) { Line(out, key, std::to_string(value)); }
+void Line(std::string& out, std::string_view key, uint64_t value) {
+  Line(out, key, std::to_string(value));
+}
 void SecretLine(std::string& out, std::string_view key, ByteView secret) {
   std::string hex = ToHex(secret);
   Line(out, key, hex);
@@ -44,7 +46,9 @@ void FormatPeer(const PeerConfig& p, std::string& out) {
   Line(out, "protocol_version", 1u);
   if (p.endpoint) Line(out, "endpoint", p.endpoint->ToString());
   Line(out, "last_handshake_time_sec", p.last_handshake.seconds());
-  Line(out, "last_handshake_time_nsec", static_cast<uint64_t>(p.last_handshake.nanos % kNanosPerSecond));
+  Line(out,
+       "last_handshake_time_nsec",
+       static_cast<uint64_t>(p.last_handshake.nanos % kNanosPerSecond));
   Line(out, "tx_bytes", p.tx_bytes);
   Line(out, "rx_bytes", p.rx_bytes);
   Line(out, "persistent_keepalive_interval", p.persistent_keepalive);
@@ -60,7 +64,8 @@ void AppendErrno(std::string& reply, int number) {
 // spec: wire#2 get: device lines first, zero private key and zero fwmark left out
 std::string FormatUapi(const DeviceConfig& config) {
   std::string out;
-  out.reserve(256 + config.peers.size() * 768);  // so that growth leaves few copies of secrets behind
+  out.reserve(256 +
+              config.peers.size() * 768);  // so that growth leaves few copies of secrets behind
   if (!config.private_key.is_zero()) SecretLine(out, "private_key", config.private_key.view());
   if (config.listen_port != 0) Line(out, "listen_port", config.listen_port);
   if (config.fwmark != 0) Line(out, "fwmark", config.fwmark);
@@ -174,7 +179,8 @@ int UapiSession::BeginPeer(Now, std::string_view value) {
     ignored_ = true;
     return kUapiInvalid;
   }
-  // spec: wire#2 the section of our own key is silently ignored (as is the zero key, which is nobody's).
+  // spec: wire#2 the section of our own key is silently ignored (as is the zero key, which is
+  // nobody's).
   ignored_ = key_.is_zero() || key_ == device_.public_key();
   if (!ignored_) peer_ = device_.FindPeer(key_);
   return 0;
@@ -208,7 +214,8 @@ int UapiSession::EndPeer(Now now) {
   return error;
 }
 
-// Normally right after public_key, when nothing is made yet; later it undoes what this section made.
+// Normally right after public_key, when nothing is made yet; later it undoes what this section
+// made.
 int UapiSession::OnUpdateOnly(Now now) {
   if (ignored_ || (peer_ && !created_)) return 0;
   ignored_ = true;
@@ -243,7 +250,8 @@ int UapiSession::OnPeerKey(Now now, std::string_view key, std::string_view value
   if (key == "persistent_keepalive_interval") {
     const auto seconds = ParseDecimal<uint16_t>(value);
     if (!seconds) return kUapiInvalid;
-    if (const auto peer = Peer(now, error)) device_.SetPersistentKeepalive(now, *peer, *seconds, out_);
+    if (const auto peer = Peer(now, error))
+      device_.SetPersistentKeepalive(now, *peer, *seconds, out_);
     return error != 0 ? error : Settle();
   }
   if (key == "replace_allowed_ips") {

@@ -1,10 +1,13 @@
-// The text protocol by which `wg` configures a userspace device: requests in, Device calls and replies out.
+// The text protocol by which `wg` configures a userspace device: requests in, Device calls and
+// replies out.
 // Spec:   spec/wire.md §2 (WireGuard's cross-platform userspace interface).
-// Wire:   "get=1\n\n" → key=value lines, "errno=N\n\n". "set=1\n", key=value lines, "\n" → "errno=N\n\n".
+// Wire:   "get=1\n\n" → key=value lines, "errno=N\n\n". "set=1\n", key=value lines, "\n" →
+// "errno=N\n\n".
 //         errno is negative in answers to set and would be positive to get: `wg` reads them so.
 //         Several requests may follow each other on one connection.
 // Bounds: a line has at most kUapiLineMax bytes, else the connection ends.
-// Thread: one owner, the Device's. Errors: in the reply; lines before a failing one stay applied, those
+// Thread: one owner, the Device's. Errors: in the reply; lines before a failing one stay applied,
+// those
 //         after it are skipped up to the blank line.
 #ifndef AQMESH_TRANSPORT_WIREGUARD_UAPI_H_
 #define AQMESH_TRANSPORT_WIREGUARD_UAPI_H_
@@ -33,8 +36,9 @@ std::string FormatUapi(const DeviceConfig& config);
 // One connection.
 class UapiSession {
  public:
-  // `apply` puts an Outbox into effect and clears it: datagrams, TUN packets, and above all listen_port and fwmark.
-  // It answers 0 or the magnitude of an errno (98: the port is taken). `device` must outlive the session.
+  // `apply` puts an Outbox into effect and clears it: datagrams, TUN packets, and above all
+  // listen_port and fwmark. It answers 0 or the magnitude of an errno (98: the port is taken).
+  // `device` must outlive the session.
   using Apply = std::function<int(Outbox&)>;
   UapiSession(Device& device, Apply apply) : device_(device), apply_(std::move(apply)) {}
   ~UapiSession();
@@ -44,7 +48,12 @@ class UapiSession {
   bool OnBytes(Now now, ByteView bytes, std::string& reply);
 
  private:
-  enum class State : uint8_t { kOperation, kGet, kSet, kSkip };  // kSkip: an error was met, its reply waits
+  enum class State : uint8_t {
+    kOperation,
+    kGet,
+    kSet,
+    kSkip
+  };  // kSkip: an error was met, its reply waits
 
   bool OnLine(Now now, std::string_view line, std::string& reply);
   int OnSetLine(Now now, std::string_view line);

@@ -21,7 +21,8 @@ TEST(AddressTest, AddressesOfTheVectorsAreDerived) {  // spec: objects#8
 }
 
 TEST(AddressTest, CandidatesStayInThePoolAndOutOfTheSkippedRanges) {
-  const Prefix service1 = *Prefix::Parse("100.100.0.0/16"), service2 = *Prefix::Parse("100.115.92.0/23");
+  const Prefix service1 = *Prefix::Parse("100.100.0.0/16"),
+               service2 = *Prefix::Parse("100.115.92.0/23");
   size_t skipped = 0;
   for (uint32_t n = 0; n < 2000; ++n) {
     Kid kid;

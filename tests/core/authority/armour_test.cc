@@ -49,14 +49,20 @@ TEST(ArmourTest, RefusesWithTheLine) {
     std::string_view says;
   };
   const Case cases[] = {
-      {"another word", Replaced(Replaced(good, "BEGIN AQMESH GRANT", "BEGIN AQMESH REVOKE"), "END AQMESH GRANT", "END AQMESH REVOKE"), "holds a grant"},
+      {"another word",
+       Replaced(Replaced(good, "BEGIN AQMESH GRANT", "BEGIN AQMESH REVOKE"),
+                "END AQMESH GRANT",
+                "END AQMESH REVOKE"),
+       "holds a grant"},
       {"unknown word", Replaced(good, "BEGIN AQMESH GRANT", "BEGIN AQMESH GIFT"), "line 2"},
       {"small letters", Replaced(good, "BEGIN AQMESH GRANT", "BEGIN AQMESH grant"), "line 2"},
       {"another end", Replaced(good, "END AQMESH GRANT", "END AQMESH REVOKE"), "another object"},
       {"no end", good.substr(0, good.find("-----END")), "without its END"},
       {"an inner blank line", Replaced(good, first + "\n", first + "\n\n"), "line 4"},
       {"a leading blank", Replaced(good, first, " " + first), "line 3"},
-      {"a short inner line", Replaced(good, first, first.substr(0, 60) + "\n" + first.substr(60)), "line 4"},
+      {"a short inner line",
+       Replaced(good, first, first.substr(0, 60) + "\n" + first.substr(60)),
+       "line 4"},
       {"a strange character", Replaced(good, first.substr(0, 4), "C*AB"), "encodes differently"},
       {"a lone end", "-----END AQMESH GRANT-----\n", "line 1"},
       {"nothing", "hello\n", "no line"},

@@ -11,7 +11,8 @@ using namespace testing;  // NOLINT(google-build-using-namespace): the vocabular
 
 constexpr uint8_t kRoot = 1, kAtlas = 2, kBorealis = 3;
 
-// The vectors' mesh: root, E = ENROLLER of atlas, N = NODE of borealis by atlas, F = the default fragment.
+// The vectors' mesh: root, E = ENROLLER of atlas, N = NODE of borealis by atlas, F = the default
+// fragment.
 struct Home : World {
   Home() {
     Grant e_body = EnrollerBody(kAtlas, 1, 3, charters[0].oid());
@@ -53,7 +54,8 @@ struct Home : World {
 
 TEST(ChainTest, TheVectorsComeOutByteForByte) {  // spec/objects.md §8
   Home w;
-  EXPECT_EQ(ToHex(w.charters[0].oid()), "5e571f570eb7be173e123b875f881ccb45dfb3d1c3197bc06d3347542fee884f");
+  EXPECT_EQ(ToHex(w.charters[0].oid()),
+            "5e571f570eb7be173e123b875f881ccb45dfb3d1c3197bc06d3347542fee884f");
   EXPECT_EQ(ToHex(w.scope), "2abc01708384f11380887549ea517255");
   EXPECT_EQ(ToHex(w.e.oid()), "24aab131c26200253da32323c0e1bde3eb3fd8b00914ca8696b30ce110c55266");
   EXPECT_EQ(ToHex(w.n.oid()), "ddf1763a0b97d1bfe43eb81e865174b8e4354c2316bcdda092fecdd1fcc54a0c");
@@ -94,7 +96,11 @@ TEST(ChainTest, AWarmCacheLeavesThePresentersSignatureAlone) {
 
 TEST(ChainTest, TimeDecidesAtEachEdge) {  // spec/objects.md §1: in date
   Home w;
-  struct Case { const char* name; uint64_t now; const char* want; };
+  struct Case {
+    const char* name;
+    uint64_t now;
+    const char* want;
+  };
   const Case kCases[] = {
       {"121 s early", kT - 121, "DEFER: clock off"},
       {"120 s early", kT - 120, "ADMIT"},
@@ -111,7 +117,11 @@ TEST(ChainTest, TimeDecidesAtEachEdge) {  // spec/objects.md §1: in date
 
 TEST(ChainTest, AStrangerCostsNoSignature) {
   Home w;
-  World other([] { Charter c = HomeCharter(); c.name = "away"; return c; }());
+  World other([] {
+    Charter c = HomeCharter();
+    c.name = "away";
+    return c;
+  }());
   const auto e = other.Enroller(kRoot, kAtlas, 1, 3, other.charters[0].oid());
   EXPECT_EQ(w.Says({other.Node(kAtlas, kBorealis, 1, e.oid()).envelope, e.envelope}), "stranger");
   EXPECT_EQ(w.report.signature_checks, 0u);
@@ -119,7 +129,8 @@ TEST(ChainTest, AStrangerCostsNoSignature) {
   const auto fake = w.Enroller(40, 41, 1, 3, Oid{});
   EXPECT_EQ(w.Says({w.Node(41, kBorealis, 1, fake.oid()).envelope, fake.envelope}), "stranger");
   EXPECT_EQ(w.report.signature_checks, 0u);
-  EXPECT_EQ(w.Says({w.Node(40, kBorealis, 1, w.charters[0].oid()).envelope}), "stranger");  // no voter
+  EXPECT_EQ(w.Says({w.Node(40, kBorealis, 1, w.charters[0].oid()).envelope}),
+            "stranger");  // no voter
   EXPECT_EQ(w.Says({}), "stranger");
 }
 
@@ -156,7 +167,11 @@ TEST(ChainTest, LeafMustJoinAndNotIssue) {
 
 TEST(ChainTest, EachSignatureCountsAndTheFirstWrongOneStops) {
   Home w;
-  struct Case { const char* name; size_t broken; size_t checks; };
+  struct Case {
+    const char* name;
+    size_t broken;
+    size_t checks;
+  };
   for (const Case& c : {Case{"issuer's grant", 1, 1}, Case{"leaf", 0, 2}}) {
     SCOPED_TRACE(c.name);
     std::vector<SignedPtr> items = {w.n.envelope, w.e.envelope};
@@ -211,21 +226,53 @@ TEST(ChainTest, BadVerdictsCostWhatTheCallerAllows) {
 
 TEST(ChainTest, RevocationsBindOnlyThroughTheirRevoker) {  // threat rows 10, 34
   const Kid atlas = KidOfSeed(kAtlas), borealis = KidOfSeed(kBorealis);
-  struct Case { const char* name; RevokeType type; std::optional<Kid> kid; uint64_t bound; int oid; uint8_t by; const char* want; };
+  struct Case {
+    const char* name;
+    RevokeType type;
+    std::optional<Kid> kid;
+    uint64_t bound;
+    int oid;
+    uint8_t by;
+    const char* want;
+  };
   const Case kCases[] = {
       {"leaf floored by its issuer", RevokeType::kFloor, borealis, 2, 0, kAtlas, "REFUSE: revoked"},
       {"leaf floored by the root", RevokeType::kFloor, borealis, 2, 0, kRoot, "REFUSE: revoked"},
       {"leaf floored by itself", RevokeType::kFloor, borealis, 2, 0, kBorealis, "REFUSE: revoked"},
       {"leaf floored by another member", RevokeType::kFloor, borealis, 2, 0, 6, "ADMIT"},
       {"floor at its generation", RevokeType::kFloor, borealis, 1, 0, kAtlas, "ADMIT"},
-      {"intermediate floored by the root", RevokeType::kFloor, atlas, 2, 0, kRoot, "REFUSE: revoked"},
-      {"intermediate floored by its own subject's child", RevokeType::kFloor, atlas, 2, 0, kBorealis, "ADMIT"},
+      {"intermediate floored by the root",
+       RevokeType::kFloor,
+       atlas,
+       2,
+       0,
+       kRoot,
+       "REFUSE: revoked"},
+      {"intermediate floored by its own subject's child",
+       RevokeType::kFloor,
+       atlas,
+       2,
+       0,
+       kBorealis,
+       "ADMIT"},
       {"intermediate's oid by the root", RevokeType::kOid, {}, 0, 1, kRoot, "REFUSE: revoked"},
       {"leaf's oid by its issuer", RevokeType::kOid, {}, 0, 2, kAtlas, "REFUSE: revoked"},
       {"leaf's oid by another", RevokeType::kOid, {}, 0, 2, 6, "ADMIT"},
-      {"issuer cut below this number", RevokeType::kIssuerFrom, atlas, 1, 0, kRoot, "REFUSE: revoked"},
+      {"issuer cut below this number",
+       RevokeType::kIssuerFrom,
+       atlas,
+       1,
+       0,
+       kRoot,
+       "REFUSE: revoked"},
       {"issuer cut by another", RevokeType::kIssuerFrom, atlas, 1, 0, 6, "ADMIT"},
-      {"issuer cut above, leaf not held before", RevokeType::kIssuerFrom, atlas, 50, 0, kRoot, "REFUSE: revoked"},
+      {"issuer cut above, leaf not held before",
+       RevokeType::kIssuerFrom,
+       atlas,
+       50,
+       0,
+       kRoot,
+       "REFUSE: revoked"},
       {"leaf's key by itself", RevokeType::kKey, borealis, 0, 0, kBorealis, "REFUSE: revoked"},
       {"leaf's key by its issuer, no quorum", RevokeType::kKey, borealis, 0, 0, kAtlas, "ADMIT"},
       {"leaf's key by the quorum", RevokeType::kKey, borealis, 0, 0, kRoot, "REFUSE: revoked"},
@@ -260,12 +307,14 @@ TEST(ChainTest, FourGrantsDeepIsAdmittedAndFiveAreNot) {
   EXPECT_EQ(w.Says(w.D()), "ADMIT") << w.report.why;
   const auto d = w.Enroller(Team::kC, Team::kD, 2, 0, w.c.oid());
   const auto deeper = w.Node(Team::kD, 20, 1, d.oid());
-  EXPECT_EQ(w.Says({deeper.envelope, d.envelope, w.c.envelope, w.b.envelope, w.a.envelope}), "stranger");
+  EXPECT_EQ(w.Says({deeper.envelope, d.envelope, w.c.envelope, w.b.envelope, w.a.envelope}),
+            "stranger");
 }
 
 TEST(ChainTest, AStolenIssuersFloorKillsItsOwnChildrenAndARegrantElsewhereLives) {
   Team w;
-  ASSERT_TRUE(w.Apply(w.Say(1, RevokeType::kFloor, KidOfSeed(Team::kD), UINT32_MAX), Team::kC).ok());
+  ASSERT_TRUE(
+      w.Apply(w.Say(1, RevokeType::kFloor, KidOfSeed(Team::kD), UINT32_MAX), Team::kC).ok());
   EXPECT_EQ(w.Says(w.D()), "REFUSE: revoked");
   const auto renewed = w.Node(Team::kE, Team::kD, 1, w.e.oid());
   const std::vector<SignedPtr> through_e = {renewed.envelope, w.e.envelope, w.a.envelope};
@@ -296,9 +345,9 @@ TEST(ChainTest, AfterACutOnlyWhatWasHeldBelowItLives) {
   Team w;
   ASSERT_EQ(w.Says(w.B()), "ADMIT");
   ASSERT_TRUE(w.Apply(w.Say(1, RevokeType::kIssuerFrom, KidOfSeed(Team::kA), 4), kRoot).ok());
-  EXPECT_EQ(w.Says(w.B()), "ADMIT") << w.report.why;                    // 3, held
-  EXPECT_EQ(w.Says(w.E()), "REFUSE: revoked");                          // 4, at the cut
-  const auto under = w.Node(Team::kA, 20, 2, w.a.oid());                // 2, unused number, minted later
+  EXPECT_EQ(w.Says(w.B()), "ADMIT") << w.report.why;      // 3, held
+  EXPECT_EQ(w.Says(w.E()), "REFUSE: revoked");            // 4, at the cut
+  const auto under = w.Node(Team::kA, 20, 2, w.a.oid());  // 2, unused number, minted later
   EXPECT_EQ(w.Says({under.envelope, w.a.envelope}), "REFUSE: revoked");
 }
 
@@ -315,7 +364,8 @@ TEST(ChainTest, TwoGrantsUnderOneNumberCollapseTheirIssuer) {
 TEST(ChainTest, AVoterThatEquivocatedIsClearedByItsRotation) {  // threat row 41
   Home w;
   ASSERT_EQ(w.Says({w.n.envelope, w.e.envelope}), "ADMIT");
-  const auto x = w.Node(kRoot, 20, 7, w.charters[0].oid()), y = w.Node(kRoot, 21, 7, w.charters[0].oid());
+  const auto x = w.Node(kRoot, 20, 7, w.charters[0].oid()),
+             y = w.Node(kRoot, 21, 7, w.charters[0].oid());
   w.Says({x.envelope});
   w.Says({y.envelope});
   EXPECT_EQ(w.Says({w.n.envelope, w.e.envelope}), "REFUSE: equivocation");
@@ -343,38 +393,48 @@ TEST(ChainTest, FragmentsStandOnTheirSignersGrantAndOnTheirParent) {
   s.tags = {"shop.*"};
   const Held<Grant> segment = Make(s, kRoot);
   const Held<Grant> leaf = w.Node(30, 31, 1, segment.oid());
-  const auto fragment = [&](uint64_t seq, const std::string& dst, std::optional<Oid> parent, uint8_t via) {
-    Fragment f;
-    f.scope = w.scope;
-    f.seq = seq;
-    f.not_before = kT;
-    f.ttl = 1000;
-    f.authority = parent ? w.charters[0].oid() : segment.oid();
-    f.parent = parent;
-    f.charter_version = 1;
-    Rule r;
-    r.dst.kind = Selector::Kind::kTag;
-    r.dst.tag = dst;
-    r.protos = {6};
-    r.ports = {{443, 443}};
-    r.via = via;
-    f.rules = {r};
-    if (!parent) f.delegate = KidOfSeed(kRoot);
-    return f;
-  };
+  const auto fragment =
+      [&](uint64_t seq, const std::string& dst, std::optional<Oid> parent, uint8_t via) {
+        Fragment f;
+        f.scope = w.scope;
+        f.seq = seq;
+        f.not_before = kT;
+        f.ttl = 1000;
+        f.authority = parent ? w.charters[0].oid() : segment.oid();
+        f.parent = parent;
+        f.charter_version = 1;
+        Rule r;
+        r.dst.kind = Selector::Kind::kTag;
+        r.dst.tag = dst;
+        r.protos = {6};
+        r.ports = {{443, 443}};
+        r.via = via;
+        f.rules = {r};
+        if (!parent) f.delegate = KidOfSeed(kRoot);
+        return f;
+      };
   const auto root_f = Make(fragment(2, "shop.web", {}, 0), 30);
   const std::vector<SignedPtr> chain = {leaf.envelope, segment.envelope};
-  const auto with = [&](const Held<Fragment>& f) { auto items = chain; items.push_back(f.envelope); return items; };
+  const auto with = [&](const Held<Fragment>& f) {
+    auto items = chain;
+    items.push_back(f.envelope);
+    return items;
+  };
   EXPECT_EQ(w.Says(with(root_f)), "ADMIT") << w.report.why;
   EXPECT_EQ(w.report.rules.rules.size(), 1u);
-  EXPECT_EQ(w.Says(with(Make(fragment(3, "home.web", {}, 0), 30))), "REFUSE: wider than its parent");
-  EXPECT_EQ(w.Says(with(Make(fragment(4, "shop.web", {}, 0), 31))), "REFUSE: wider than its parent");  // not the grant's subject
+  EXPECT_EQ(w.Says(with(Make(fragment(3, "home.web", {}, 0), 30))),
+            "REFUSE: wider than its parent");
+  EXPECT_EQ(w.Says(with(Make(fragment(4, "shop.web", {}, 0), 31))),
+            "REFUSE: wider than its parent");  // not the grant's subject
   w.store.Put(root_f.envelope);
-  EXPECT_EQ(w.Says(with(Make(fragment(5, "shop.web", root_f.oid(), 1), kRoot))), "ADMIT") << w.report.why;
+  EXPECT_EQ(w.Says(with(Make(fragment(5, "shop.web", root_f.oid(), 1), kRoot))), "ADMIT")
+      << w.report.why;
   ASSERT_EQ(w.report.rules.rules.size(), 1u);
   EXPECT_EQ(w.report.rules.rules[0].size(), 2u);  // a packet must match both levels
-  EXPECT_EQ(w.Says(with(Make(fragment(6, "shop.db", root_f.oid(), 1), kRoot))), "REFUSE: wider than its parent");
-  EXPECT_EQ(w.Says(with(Make(fragment(7, "shop.web", root_f.oid(), 2), kRoot))), "REFUSE: wider than its parent");
+  EXPECT_EQ(w.Says(with(Make(fragment(6, "shop.db", root_f.oid(), 1), kRoot))),
+            "REFUSE: wider than its parent");
+  EXPECT_EQ(w.Says(with(Make(fragment(7, "shop.web", root_f.oid(), 2), kRoot))),
+            "REFUSE: wider than its parent");
   // A lapsed one is left out, without staining who cites it.
   EXPECT_EQ(w.Says(with(root_f), kT + 2000), "ADMIT");
   EXPECT_TRUE(w.report.rules.rules.empty());
@@ -392,7 +452,8 @@ TEST(CharterTest, GenesisIsItsOwnVotersAndSuccessorsNeedTheOldQuorum) {
   next.prev = w.charters[0].oid();
   next.name = "house";
   EXPECT_TRUE(VerifyCharter(Make(next, 1), &w.charters[0], {}, nullptr).ok());
-  Charter thief = next;  // a stolen root evicts its owner: refused, the one voter does not count against itself
+  Charter thief =
+      next;  // a stolen root evicts its owner: refused, the one voter does not count against itself
   thief.voters[0].key = KeyOf(66);
   const Held<Charter> stolen = Make(thief, 1);
   Cosign c;
@@ -411,7 +472,9 @@ TEST(CharterTest, GenesisIsItsOwnVotersAndSuccessorsNeedTheOldQuorum) {
 
 TEST(CharterTest, DoubledSignaturesCountOnce) {
   Charter c = HomeCharter();
-  c.voters = {{Suite::kEd25519, KeyOf(1), 1, "a", {}}, {Suite::kEd25519, KeyOf(2), 1, "b", {}}, {Suite::kEd25519, KeyOf(3), 1, "c", {}}};
+  c.voters = {{Suite::kEd25519, KeyOf(1), 1, "a", {}},
+              {Suite::kEd25519, KeyOf(2), 1, "b", {}},
+              {Suite::kEd25519, KeyOf(3), 1, "c", {}}};
   std::ranges::sort(c.voters, {}, &Voter::key);
   c.q_reg = c.q_sens = 3;
   World w(c);
@@ -433,13 +496,19 @@ TEST(CharterTest, DoubledSignaturesCountOnce) {
 TEST(StandaloneTest, SaysWhatItCheckedAndWhatItCouldNot) {
   Home w;
   const std::vector<SignedPtr> objects = {w.e.envelope};
-  const StandaloneReport ok = VerifyStandalone(w.n.envelope->bytes(), w.charters[0], objects, WallTime::FromSeconds(kT));
+  const StandaloneReport ok =
+      VerifyStandalone(w.n.envelope->bytes(), w.charters[0], objects, WallTime::FromSeconds(kT));
   EXPECT_TRUE(ok.status.ok()) << ok.status;
   EXPECT_EQ(ok.made.size(), 5u);
   EXPECT_FALSE(ok.not_made.empty());
-  EXPECT_FALSE(VerifyStandalone(w.n.envelope->bytes(), w.charters[0], {}, WallTime::FromSeconds(kT)).status.ok());
-  EXPECT_TRUE(VerifyStandalone(w.f.envelope->bytes(), w.charters[0], {}, WallTime::FromSeconds(kT)).status.ok());
-  EXPECT_FALSE(VerifyStandalone(w.n.envelope->bytes(), w.charters[0], objects, WallTime::FromSeconds(kT + 31 * kDay)).status.ok());
+  EXPECT_FALSE(VerifyStandalone(w.n.envelope->bytes(), w.charters[0], {}, WallTime::FromSeconds(kT))
+                   .status.ok());
+  EXPECT_TRUE(VerifyStandalone(w.f.envelope->bytes(), w.charters[0], {}, WallTime::FromSeconds(kT))
+                  .status.ok());
+  EXPECT_FALSE(
+      VerifyStandalone(
+          w.n.envelope->bytes(), w.charters[0], objects, WallTime::FromSeconds(kT + 31 * kDay))
+          .status.ok());
 }
 
 }  // namespace

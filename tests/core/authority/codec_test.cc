@@ -13,8 +13,19 @@ using namespace vectors;  // NOLINT(google-build-using-namespace)
 
 template <class T>
 class EveryObjectTest : public testing::Test {};
-using Objects = testing::Types<Charter, Grant, Fragment, Keybind, Rotate, Revoke, Cosign, Observe, Presentation, Invite,
-                               Request, Approve, Announce>;
+using Objects = testing::Types<Charter,
+                               Grant,
+                               Fragment,
+                               Keybind,
+                               Rotate,
+                               Revoke,
+                               Cosign,
+                               Observe,
+                               Presentation,
+                               Invite,
+                               Request,
+                               Approve,
+                               Announce>;
 TYPED_TEST_SUITE(EveryObjectTest, Objects);
 
 TYPED_TEST(EveryObjectTest, RandomObjectsReadBackAndEncodeTheSame) {
@@ -54,7 +65,8 @@ TYPED_TEST(EveryObjectTest, EveryFlippedBitIsRefusedOrIsAnotherObject) {
 TEST(SignedTest, EveryTruncationAndEveryFlippedBitOfTheVectorsFails) {
   for (const Signed& s : All()) {
     for (size_t n = 0; n < s.bytes().size(); ++n) {
-      EXPECT_FALSE(Signed::Parse(ByteView(s.bytes()).first(n)).ok()) << CtxName(s.ctx()) << " at " << n;
+      EXPECT_FALSE(Signed::Parse(ByteView(s.bytes()).first(n)).ok())
+          << CtxName(s.ctx()) << " at " << n;
     }
     for (size_t bit = 0; bit < s.bytes().size() * 8; ++bit) {
       Bytes flipped = s.bytes();
@@ -73,9 +85,11 @@ TEST(SignedTest, EveryTruncationAndEveryFlippedBitOfTheVectorsFails) {
 
 TEST(SignedTest, BodiesCutShortAreRefused) {
   const Bytes charter = *FromHex(kCharterBody);
-  for (size_t n = 0; n < charter.size(); ++n) EXPECT_FALSE(ParseBody<Charter>(ByteView(charter).first(n)).ok()) << n;
+  for (size_t n = 0; n < charter.size(); ++n)
+    EXPECT_FALSE(ParseBody<Charter>(ByteView(charter).first(n)).ok()) << n;
   const Bytes fragment = *FromHex(kFragmentBody);
-  for (size_t n = 0; n < fragment.size(); ++n) EXPECT_FALSE(ParseBody<Fragment>(ByteView(fragment).first(n)).ok()) << n;
+  for (size_t n = 0; n < fragment.size(); ++n)
+    EXPECT_FALSE(ParseBody<Fragment>(ByteView(fragment).first(n)).ok()) << n;
 }
 
 TEST(SignedTest, AnObjectOfAnotherKindIsRefused) {
@@ -85,18 +99,21 @@ TEST(SignedTest, AnObjectOfAnotherKindIsRefused) {
 }
 
 TEST(SignedTest, RulesThatJoinBodyAndEnvelope) {
-  EXPECT_FALSE(ParseObject<Grant>(SignObject(Node(), Seed(kBorealis))).ok());             // the subject's own key
-  EXPECT_FALSE(ParseObject<Charter>(SignObject(CharterObject(), Seed(kAtlas))).ok());     // no voter
+  EXPECT_FALSE(
+      ParseObject<Grant>(SignObject(Node(), Seed(kBorealis))).ok());  // the subject's own key
+  EXPECT_FALSE(ParseObject<Charter>(SignObject(CharterObject(), Seed(kAtlas))).ok());  // no voter
   Revoke last = FloorRevoke();
   last.seq = kTerminalSeq;
   last.type = RevokeType::kKey;
   last.floor = 0;
   EXPECT_TRUE(ParseObject<Revoke>(SignObject(last, Seed(kBorealis))).ok());
-  EXPECT_FALSE(ParseObject<Revoke>(SignObject(last, Seed(kAtlas))).ok());                 // not oneself
+  EXPECT_FALSE(ParseObject<Revoke>(SignObject(last, Seed(kAtlas))).ok());  // not oneself
   Grant large = Node();
   large.caps |= kCapIssueAcl;
   large.prefixes.clear();
-  for (uint8_t i = 0; i < 8; ++i) large.tags.push_back(std::string(1, static_cast<char>('a' + i)) + std::string(31, 'x') + "." + std::string(31, 'y'));
+  for (uint8_t i = 0; i < 8; ++i)
+    large.tags.push_back(std::string(1, static_cast<char>('a' + i)) + std::string(31, 'x') + "." +
+                         std::string(31, 'y'));
   large.tags.erase(large.tags.begin());
   SortLists(large);
   const Bytes body = EncodeBody(large);
@@ -139,7 +156,12 @@ TEST(CodecTest, TheStrictRulesNameTheirByte) {
       {"out of order", replaced("20043001", "30012004"), "required, but absent", 54},
       {"unknown field", n + "a00101", "unknown field", n.size() / 2},
       {"unknown bit", replaced("5027", "50a78001"), "unknown bit 0x4000", 71},
-      {"wrong wire type", replaced("20043001", "220104" "3001"), "bytes where a number belongs", 54},
+      {"wrong wire type",
+       replaced("20043001",
+                "220104"
+                "3001"),
+       "bytes where a number belongs",
+       54},
       {"class out of range", replaced("20043001", "20113001"), "not in 2..16", 54},
       {"length past the end", n.substr(0, n.size() - 2), "past the end", 180},
   };
@@ -156,8 +178,12 @@ TEST(CodecTest, TheStrictRulesNameTheirByte) {
 TEST(CodecTest, ARefusalReadsAsASentence) {
   const std::string hex = std::string(kNodeBody);
   const size_t at = hex.find("502762");
-  const auto read = ParseBody<Grant>(*FromHex(hex.substr(0, at + 4) + "588001" + hex.substr(at + 4)));
-  EXPECT_EQ(Text(read.status()), Join("grant: field 11 obligations at byte ", at / 2 + 2, ": unknown bit 0x0080 (spec/objects.md §2)"));
+  const auto read =
+      ParseBody<Grant>(*FromHex(hex.substr(0, at + 4) + "588001" + hex.substr(at + 4)));
+  EXPECT_EQ(Text(read.status()),
+            Join("grant: field 11 obligations at byte ",
+                 at / 2 + 2,
+                 ": unknown bit 0x0080 (spec/objects.md §2)"));
 }
 
 template <class T>
@@ -176,17 +202,55 @@ void ExpectRule(const char* name, T object, Change change, std::string_view says
 TEST(CodecTest, CharterRules) {
   const Charter c = CharterObject();
   const Voter second{Suite::kEd25519, KeyOf(kAtlas), 2, "home", {}};
-  ExpectRule("scope in genesis", c, [](Charter& o) { o.scope.emplace(); }, "only allowed in versions after 1");
+  ExpectRule(
+      "scope in genesis",
+      c,
+      [](Charter& o) { o.scope.emplace(); },
+      "only allowed in versions after 1");
   ExpectRule("no salt", c, [](Charter& o) { o.salt.reset(); }, "required in version 1");
-  ExpectRule("version 2 without prev", c, [](Charter& o) { o.version = 2; o.scope.emplace(); o.salt.reset(); }, "prev");
-  ExpectRule("quorum too low", c, [&](Charter& o) { o.voters.push_back(second); SortLists(o); o.q_sens = 3; o.q_reg = 2; }, "q_reg");
+  ExpectRule(
+      "version 2 without prev",
+      c,
+      [](Charter& o) {
+        o.version = 2;
+        o.scope.emplace();
+        o.salt.reset();
+      },
+      "prev");
+  ExpectRule(
+      "quorum too low",
+      c,
+      [&](Charter& o) {
+        o.voters.push_back(second);
+        SortLists(o);
+        o.q_sens = 3;
+        o.q_reg = 2;
+      },
+      "q_reg");
   ExpectRule("quorum too high", c, [](Charter& o) { o.q_sens = 2; }, "q_sens");
-  ExpectRule("key twice", c, [](Charter& o) { o.voters.push_back(o.voters[0]); o.voters[1].group = "work"; o.q_reg = o.q_sens = 2; SortLists(o); }, "a key stands twice");
+  ExpectRule(
+      "key twice",
+      c,
+      [](Charter& o) {
+        o.voters.push_back(o.voters[0]);
+        o.voters[1].group = "work";
+        o.q_reg = o.q_sens = 2;
+        SortLists(o);
+      },
+      "a key stands twice");
   ExpectRule("q_wit without witnesses", c, [](Charter& o) { o.q_wit = 1; }, "with witnesses");
   ExpectRule("suite not listed", c, [](Charter& o) { o.suites = {65281}; }, "does not list");
-  ExpectRule("suites descend", c, [](Charter& o) { o.suites = {65281, 1}; }, "suites do not ascend");
-  ExpectRule("pool too small", c, [](Charter& o) { o.pool4 = Prefix::Parse("10.0.0.0/25"); }, "/8../24");
-  ExpectRule("prefix in prefix", c, [](Charter& o) { o.prefixes = {*Prefix::Parse("10.0.0.0/8"), *Prefix::Parse("10.1.0.0/16")}; }, "inside another");
+  ExpectRule(
+      "suites descend", c, [](Charter& o) { o.suites = {65281, 1}; }, "suites do not ascend");
+  ExpectRule(
+      "pool too small", c, [](Charter& o) { o.pool4 = Prefix::Parse("10.0.0.0/25"); }, "/8../24");
+  ExpectRule(
+      "prefix in prefix",
+      c,
+      [](Charter& o) {
+        o.prefixes = {*Prefix::Parse("10.0.0.0/8"), *Prefix::Parse("10.1.0.0/16")};
+      },
+      "inside another");
   ExpectRule("name", c, [](Charter& o) { o.name = "-home"; }, "not a label");
   ExpectRule("unsorted tags", c, [](Charter& o) { o.tags = {"b", "a"}; }, "strictly ascend");
 }
@@ -195,11 +259,23 @@ TEST(CodecTest, GrantRules) {
   const Grant g = Node();
   ExpectRule("wildcard in a leaf", g, [](Grant& o) { o.tags = {"home.*"}; }, "wildcard");
   ExpectRule("depth in a leaf", g, [](Grant& o) { o.depth_left = 1; }, "depth_left");
-  ExpectRule("plain without suite 16", g, [](Grant& o) { o.cls = Class::kPlain; }, "if and only if suite 16");
-  ExpectRule("suite 16 without plain", g, [](Grant& o) { o.suite = Suite::kX25519Static; }, "if and only if suite 16");
+  ExpectRule(
+      "plain without suite 16",
+      g,
+      [](Grant& o) { o.cls = Class::kPlain; },
+      "if and only if suite 16");
+  ExpectRule(
+      "suite 16 without plain",
+      g,
+      [](Grant& o) { o.suite = Suite::kX25519Static; },
+      "if and only if suite 16");
   ExpectRule("suite 2 is reserved", g, [](Grant& o) { o.suite = Suite::kRistretto; }, "suite");
   ExpectRule("an empty routing", g, [](Grant& o) { o.routing.emplace(); }, "no encoding");
-  ExpectRule("host bits", g, [](Grant& o) { o.prefixes = {{*IpAddress::Parse("10.0.0.1"), 8}}; }, "host bits");
+  ExpectRule(
+      "host bits",
+      g,
+      [](Grant& o) { o.prefixes = {{*IpAddress::Parse("10.0.0.1"), 8}}; },
+      "host bits");
   ExpectRule("seq of 2^63", g, [](Grant& o) { o.seq = uint64_t{1} << 63; }, "seq");
   ExpectRule("obligation", g, [](Grant& o) { o.obligations = 0x0840; }, "unknown bit 0x0040");
 }
@@ -210,11 +286,25 @@ TEST(CodecTest, FragmentRules) {
   ExpectRule("ports without protocol", f, [](Fragment& o) { o.rules[0].protos = {1}; }, "ports");
   ExpectRule("protocol without ports", f, [](Fragment& o) { o.rules[0].ports.clear(); }, "ports");
   ExpectRule("any with another", f, [](Fragment& o) { o.rules[0].protos = {6, 255}; }, "alone");
-  ExpectRule("adjacent ports", f, [](Fragment& o) { o.rules[0].ports = {{1, 2}, {3, 4}}; }, "adjacent");
-  ExpectRule("ports past 65535", f, [](Fragment& o) { o.rules[0].ports = {{1, 65535}, {0, 4}}; }, "ascending");
-  ExpectRule("touching hours", f, [](Fragment& o) { o.rules[0].hours = {{1, 2}, {2, 4}}; }, "touching");
-  ExpectRule("hours past the week", f, [](Fragment& o) { o.rules[0].hours = {{1, 10'081}}; }, "10080");
-  ExpectRule("until before since", f, [](Fragment& o) { o.rules[0].since = 9; o.rules[0].until = 9; }, "until");
+  ExpectRule(
+      "adjacent ports", f, [](Fragment& o) { o.rules[0].ports = {{1, 2}, {3, 4}}; }, "adjacent");
+  ExpectRule(
+      "ports past 65535",
+      f,
+      [](Fragment& o) { o.rules[0].ports = {{1, 65535}, {0, 4}}; },
+      "ascending");
+  ExpectRule(
+      "touching hours", f, [](Fragment& o) { o.rules[0].hours = {{1, 2}, {2, 4}}; }, "touching");
+  ExpectRule(
+      "hours past the week", f, [](Fragment& o) { o.rules[0].hours = {{1, 10'081}}; }, "10080");
+  ExpectRule(
+      "until before since",
+      f,
+      [](Fragment& o) {
+        o.rules[0].since = 9;
+        o.rules[0].until = 9;
+      },
+      "until");
   ExpectRule("via without parent", f, [](Fragment& o) { o.rules[0].via = 1; }, "via");
   ExpectRule("parent without via", f, [](Fragment& o) { o.parent.emplace(); }, "via");
 }
@@ -225,7 +315,15 @@ TEST(CodecTest, RulesOfTheOthers) {
   ExpectRule("no prev at seq 2", r, [](Revoke& o) { o.seq = 2; }, "prev");
   ExpectRule("floor with another type", r, [](Revoke& o) { o.type = RevokeType::kKey; }, "floor");
   ExpectRule("terminal of another type", r, [](Revoke& o) { o.seq = kTerminalSeq; }, "terminal");
-  ExpectRule("oid with kid", r, [](Revoke& o) { o.type = RevokeType::kOid; o.floor = 0; o.oid.emplace(); }, "kid");
+  ExpectRule(
+      "oid with kid",
+      r,
+      [](Revoke& o) {
+        o.type = RevokeType::kOid;
+        o.floor = 0;
+        o.oid.emplace();
+      },
+      "kid");
   const Presentation p = InitiatorPresentation();
   ExpectRule("answers of an initiator", p, [](Presentation& o) { o.answers.emplace(); }, "answers");
   ExpectRule("a ref twice", p, [](Presentation& o) { o.refs.push_back(o.refs[0]); }, "twice");
@@ -233,7 +331,11 @@ TEST(CodecTest, RulesOfTheOthers) {
   const Invite i = AtlasInvite();
   ExpectRule("a wildcard asked for", i, [](Invite& o) { o.tags = {"home.*"}; }, "not a tag");
   ExpectRule("port 0", i, [](Invite& o) { o.members[0].endpoints[0].port = 0; }, "port 0");
-  ExpectRule("a zone", i, [](Invite& o) { o.members[0].endpoints = {*Endpoint::Parse("[fe80::1%3]:7")}; }, "no encoding");
+  ExpectRule(
+      "a zone",
+      i,
+      [](Invite& o) { o.members[0].endpoints = {*Endpoint::Parse("[fe80::1%3]:7")}; },
+      "no encoding");
   Observe o;
   o.kind = RecordKind::kDecided;
   o.log = KidOfSeed(kAtlas);

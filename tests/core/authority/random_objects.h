@@ -33,7 +33,8 @@ class RandomFields {
     if (!Present(mark)) return;
     const uint64_t width = ~uint64_t{0} >> (64 - 8 * sizeof(T));
     const uint64_t span = std::min({form.hi, width, ~uint64_t{0} - 1}) - form.lo + 1;
-    v = static_cast<T>(form.lo + rng_.Below(rng_.Below(2) == 0 ? std::min<uint64_t>(span, 200) : span));
+    v = static_cast<T>(form.lo +
+                       rng_.Below(rng_.Below(2) == 0 ? std::min<uint64_t>(span, 200) : span));
   }
   template <class T>
   void Bits(uint32_t, std::string_view, Mark mark, T& v, const BitsForm& form) {
@@ -64,11 +65,13 @@ class RandomFields {
  private:
   bool Present(Mark mark) { return mark == Mark::kMust || rng_.Below(2) == 0; }
   uint64_t Count(ListMark mark) {
-    return mark.mark == Mark::kMust ? 1 + rng_.Below(std::min<size_t>(mark.max, 3)) : rng_.Below(std::min<size_t>(mark.max, 3) + 1);
+    return mark.mark == Mark::kMust ? 1 + rng_.Below(std::min<size_t>(mark.max, 3))
+                                    : rng_.Below(std::min<size_t>(mark.max, 3) + 1);
   }
   std::string Make(const LabForm&) {
     std::string s;
-    for (uint64_t n = 6 + rng_.Below(6); n > 0; --n) s += "abcdefghijklmnopqrstuvwxyz0123456789"[rng_.Below(36)];
+    for (uint64_t n = 6 + rng_.Below(6); n > 0; --n)
+      s += "abcdefghijklmnopqrstuvwxyz0123456789"[rng_.Below(36)];
     return s;
   }
   std::string Make(const TagForm&) {
@@ -87,7 +90,9 @@ class RandomFields {
     const IpAddress a = Address();
     return *Prefix::Make(a, static_cast<unsigned>(a.bits() - rng_.Below(6)));
   }
-  Endpoint Make(const EndpointForm&) { return {Address(), static_cast<uint16_t>(1 + rng_.Below(65'535)), 0}; }
+  Endpoint Make(const EndpointForm&) {
+    return {Address(), static_cast<uint16_t>(1 + rng_.Below(65'535)), 0};
+  }
   Selector Make(const SelectorForm&) {
     Selector s;
     switch (rng_.Below(4)) {
@@ -117,7 +122,9 @@ class RandomFields {
     }
     return out;
   }
-  std::vector<uint16_t> Make(const SuitesForm&) { return rng_.Below(2) == 0 ? std::vector<uint16_t>{1} : std::vector<uint16_t>{1, 65281}; }
+  std::vector<uint16_t> Make(const SuitesForm&) {
+    return rng_.Below(2) == 0 ? std::vector<uint16_t>{1} : std::vector<uint16_t>{1, 65281};
+  }
   std::vector<Ref16> Make(const RefsForm&) {
     std::vector<Ref16> out;
     for (uint64_t n = 1 + rng_.Below(12); n > 0; --n) out.push_back(Ref16{rng_.Array<16>()});
@@ -129,7 +136,9 @@ class RandomFields {
     return g;
   }
   template <class Fixed>
-  Fixed Make(const FixedForm<Fixed>&) { return Fixed{rng_.Array<Fixed::kSize>()}; }
+  Fixed Make(const FixedForm<Fixed>&) {
+    return Fixed{rng_.Array<Fixed::kSize>()};
+  }
 
   Rng& rng_;
 };
@@ -202,12 +211,16 @@ inline void Mend(Cosign& c) {
 inline void Mend(Observe& o) {
   Keep(o.prev, o.seq != 0);
   if (o.kind != RecordKind::kFlow) o.flow.reset();
-  if (o.kind == RecordKind::kFlow && !o.flow) o.flow.emplace(FlowSummary{.frames = 1, .bytes = 2, .tags = Digest{}, .presentations = {}});
+  if (o.kind == RecordKind::kFlow && !o.flow)
+    o.flow.emplace(FlowSummary{.frames = 1, .bytes = 2, .tags = Digest{}, .presentations = {}});
   if (o.kind != RecordKind::kDrops) o.drops.clear();
   if (o.kind == RecordKind::kDrops && o.drops.empty()) o.drops = {{1, 2}};
 }
 inline void Mend(Presentation& p) { Keep(p.answers, p.role == 2); }
-inline void Mend(Invite& i) { i.suite = Suite::kEd25519; i.tags.resize(std::min<size_t>(i.tags.size(), 1)); }
+inline void Mend(Invite& i) {
+  i.suite = Suite::kEd25519;
+  i.tags.resize(std::min<size_t>(i.tags.size(), 1));
+}
 inline void Mend(Request& r) {
   r.suite = Suite::kEd25519;
   r.tags.clear();

@@ -24,14 +24,20 @@ TEST(RenderTest, AGrantReadsAsLabelledLines) {
 
 TEST(RenderTest, JsonNamesEveryFieldAsTheSpecDoes) {
   const std::string json = RenderJson(SignObject(TcpFragment(), Seed(kRoot)));
-  EXPECT_EQ(json, R"({"schema":"aqmesh.inspect/1","ctx":"fragment","oid":")" + std::string(kFragmentOid) + R"(","kid":")" +
-                      std::string(kRootKid) + R"(","suite":1,"size":201,"scope":")" + std::string(kScope) +
-                      R"(","seq":4,"not_before":1700000000,"ttl":86400,"authority":")" + std::string(kCharterOid) +
-                      R"(","charter_version":1,"rules":[{"src":"tag:member","dst":"node:)" + std::string(kBorealisKid) +
-                      R"(","protos":[6],"ports":["22","443"],"do":2}]})");
-  EXPECT_THAT(RenderJson(SignObject(AtlasInvite(), Seed(kAtlas))), HasSubstr(R"("static":")" + std::string(kAtlasStatic)));
-  EXPECT_THAT(RenderJson(SignObject(AtlasInvite(), Seed(kAtlas))), HasSubstr(R"("endpoints":["192.168.1.10:41641"])"));
-  EXPECT_THAT(RenderJson(SignObject(ResponderPresentation(), Seed(kAtlas))), HasSubstr(R"("restrict":"5d8f1ba4fede53395a486e839921b7f7")"));
+  EXPECT_EQ(json,
+            R"({"schema":"aqmesh.inspect/1","ctx":"fragment","oid":")" + std::string(kFragmentOid) +
+                R"(","kid":")" + std::string(kRootKid) + R"(","suite":1,"size":201,"scope":")" +
+                std::string(kScope) +
+                R"(","seq":4,"not_before":1700000000,"ttl":86400,"authority":")" +
+                std::string(kCharterOid) +
+                R"(","charter_version":1,"rules":[{"src":"tag:member","dst":"node:)" +
+                std::string(kBorealisKid) + R"(","protos":[6],"ports":["22","443"],"do":2}]})");
+  EXPECT_THAT(RenderJson(SignObject(AtlasInvite(), Seed(kAtlas))),
+              HasSubstr(R"("static":")" + std::string(kAtlasStatic)));
+  EXPECT_THAT(RenderJson(SignObject(AtlasInvite(), Seed(kAtlas))),
+              HasSubstr(R"("endpoints":["192.168.1.10:41641"])"));
+  EXPECT_THAT(RenderJson(SignObject(ResponderPresentation(), Seed(kAtlas))),
+              HasSubstr(R"("restrict":"5d8f1ba4fede53395a486e839921b7f7")"));
 }
 
 TEST(RenderTest, FieldsNamedLikeTheEnvelopesKeepApart) {
@@ -45,7 +51,8 @@ TEST(RenderTest, ABodyThatDoesNotParseShowsItsRefusal) {
   const Signed s = Sign(Ctx::kGrant, Bytes{0x08, 0x01}, Seed(kRoot));
   EXPECT_THAT(RenderJson(s), HasSubstr(R"("byte":0)"));
   EXPECT_THAT(Render(s), HasSubstr("refused:"));
-  EXPECT_THAT(RenderJson(Sign(Ctx::kPolicy, Bytes{0x08, 0x01}, Seed(kRoot))), HasSubstr(R"("body":"0801")"));
+  EXPECT_THAT(RenderJson(Sign(Ctx::kPolicy, Bytes{0x08, 0x01}, Seed(kRoot))),
+              HasSubstr(R"("body":"0801")"));
 }
 
 }  // namespace

@@ -15,7 +15,10 @@ using namespace testing;  // NOLINT(google-build-using-namespace): the vocabular
 constexpr uint8_t kAtlas = 2, kBorealis = 3;
 
 // A stream of floors by one signer, linked.
-std::vector<Held<Revoke>> Stream(const World& w, uint8_t by, uint64_t count, uint8_t subject = kBorealis) {
+std::vector<Held<Revoke>> Stream(const World& w,
+                                 uint8_t by,
+                                 uint64_t count,
+                                 uint8_t subject = kBorealis) {
   std::vector<Held<Revoke>> out;
   for (uint64_t seq = 1; seq <= count; ++seq) {
     std::optional<Oid> prev;
@@ -30,7 +33,8 @@ TEST(RestrictionsTest, TheVectorsRootComesOut) {  // spec/objects.md §8
   const Held<Revoke> r = Make(w.Say(1, RevokeType::kFloor, KidOfSeed(kBorealis), 2), kAtlas);
   EXPECT_EQ(ToHex(r.oid()), "c65261b6ebccf2c277bf4cba275a049bbda01b68784484615fa53dffcb287386");
   ASSERT_TRUE(w.restrictions.Add(r, KeyOf(kAtlas), w.expansions).ok());
-  EXPECT_EQ(ToHex(w.restrictions.Root()), "5d8f1ba4fede53395a486e839921b7f7323dd126bb537a290597842b3cbd9357");
+  EXPECT_EQ(ToHex(w.restrictions.Root()),
+            "5d8f1ba4fede53395a486e839921b7f7323dd126bb537a290597842b3cbd9357");
   const Restrictions::Row row = w.restrictions.Rows()[0];
   EXPECT_EQ(Restrictions::Row::Parse(row.Encode()), row);
   EXPECT_EQ(Restrictions::Row::Parse(ByteView(row.Encode()).first(55)), std::nullopt);
@@ -57,7 +61,8 @@ TEST(RestrictionsTest, AnyOrderAndAnyRepetitionGiveOneState) {  // a join-semila
   for (const uint8_t by : std::initializer_list<uint8_t>{2, 3, 4}) {
     for (Held<Revoke>& r : Stream(home, by, 5)) all.push_back(std::move(r));
   }
-  all.push_back(Make(home.Say(3, RevokeType::kFloor, KidOfSeed(9), 7, all[1].oid()), 2));  // signer 2 forks at 3
+  all.push_back(Make(home.Say(3, RevokeType::kFloor, KidOfSeed(9), 7, all[1].oid()),
+                     2));  // signer 2 forks at 3
   all.push_back(Make(home.Say(kTerminalSeq, RevokeType::kKey, KidOfSeed(4)), 4));
   std::optional<Digest> root;
   std::optional<std::vector<std::string>> judged;
@@ -104,7 +109,8 @@ TEST(RestrictionsTest, AGapActsAtOnceButIsNoHead) {
 
 TEST(RestrictionsTest, WhoLacksAStatementDoesNotCoverTheRow) {  // threat row 36
   World a, b;
-  for (const Held<Revoke>& r : Stream(a, kAtlas, 3)) ASSERT_TRUE(a.restrictions.Add(r, KeyOf(kAtlas), a.expansions).ok());
+  for (const Held<Revoke>& r : Stream(a, kAtlas, 3))
+    ASSERT_TRUE(a.restrictions.Add(r, KeyOf(kAtlas), a.expansions).ok());
   ASSERT_TRUE(b.restrictions.Add(Stream(b, kAtlas, 1)[0], KeyOf(kAtlas), b.expansions).ok());
   EXPECT_TRUE(a.restrictions.Covers(b.restrictions.Rows()));  // being ahead is fine
   EXPECT_FALSE(b.restrictions.Covers(a.restrictions.Rows()));
@@ -153,8 +159,10 @@ TEST(RestrictionsTest, TwoStatementsUnderOneNumberAreAProofAndBothRestrict) {  /
 
 TEST(RestrictionsTest, AQuorumOfThreeNeedsItsVotesAndNeverCountsItsTarget) {
   Charter c = HomeCharter();
-  c.voters = {{Suite::kEd25519, KeyOf(1), 1, "a", {}}, {Suite::kEd25519, KeyOf(20), 1, "b", {}},
-              {Suite::kEd25519, KeyOf(21), 1, "c", {}}, {Suite::kEd25519, KeyOf(22), 1, "d", {}}};
+  c.voters = {{Suite::kEd25519, KeyOf(1), 1, "a", {}},
+              {Suite::kEd25519, KeyOf(20), 1, "b", {}},
+              {Suite::kEd25519, KeyOf(21), 1, "c", {}},
+              {Suite::kEd25519, KeyOf(22), 1, "d", {}}};
   std::ranges::sort(c.voters, {}, &Voter::key);
   c.q_reg = c.q_sens = 3;
   World w(c);
@@ -207,13 +215,16 @@ TEST(RestrictionsTest, RotationsFormALineageOfCommittedKeys) {
 
 TEST(RestrictionsTest, BoundsHold) {
   World w;
-  const Held<Revoke> far = Make(w.Say(Restrictions::kAheadMax + 1, RevokeType::kFloor, KidOfSeed(9), 1, Oid{}), kAtlas);
-  EXPECT_EQ(w.restrictions.Add(far, KeyOf(kAtlas), w.expansions).code(), absl::StatusCode::kResourceExhausted);
+  const Held<Revoke> far =
+      Make(w.Say(Restrictions::kAheadMax + 1, RevokeType::kFloor, KidOfSeed(9), 1, Oid{}), kAtlas);
+  EXPECT_EQ(w.restrictions.Add(far, KeyOf(kAtlas), w.expansions).code(),
+            absl::StatusCode::kResourceExhausted);
 }
 
 TEST(ExpansionsTest, KnowsWhatWasHeldBeforeWhat) {
   World w;
-  const auto a = w.Node(kAtlas, 5, 1, Oid{}), b = w.Node(kAtlas, 6, 2, Oid{}), twin = w.Node(kAtlas, 7, 2, Oid{});
+  const auto a = w.Node(kAtlas, 5, 1, Oid{}), b = w.Node(kAtlas, 6, 2, Oid{}),
+             twin = w.Node(kAtlas, 7, 2, Oid{});
   EXPECT_FALSE(w.expansions.Add(a.envelope, 1).has_value());
   const uint64_t cut = w.expansions.count();
   EXPECT_FALSE(w.expansions.Add(b.envelope, 2).has_value());

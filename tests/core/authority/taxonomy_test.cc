@@ -9,7 +9,8 @@ TEST(TaxonomyTest, SmallMeshPriorsComeOutAsTheSpecPrintsThem) {  // spec/trust.m
   const Taxonomy t = Taxonomy::OfProfile(Profile::kSmallMesh);
   const ClassRule &enroller = *t.Find(Class::kEnroller), &node = *t.Find(Class::kNode);
   const uint32_t root = t.Root().prior;
-  const uint32_t e1 = PriorUnder(enroller, root), e2 = PriorUnder(enroller, e1), e3 = PriorUnder(enroller, e2);
+  const uint32_t e1 = PriorUnder(enroller, root), e2 = PriorUnder(enroller, e1),
+                 e3 = PriorUnder(enroller, e2);
   EXPECT_EQ(root, 62259u);
   EXPECT_EQ(e1, 60390u);
   EXPECT_EQ(e2, 58577u);
@@ -29,7 +30,11 @@ TEST(TaxonomyTest, StandardPriorsOfTheRootsAreAbsolute) {
 }
 
 TEST(TaxonomyTest, ClassesIssueWhatTheTableSays) {
-  struct Case { const char* name; Class issuer, child; bool may; };
+  struct Case {
+    const char* name;
+    Class issuer, child;
+    bool may;
+  };
   constexpr Case kCases[] = {
       {"root issues regions", Class::kRoot, Class::kRegion, true},
       {"nobody issues roots", Class::kRoot, Class::kRoot, false},
@@ -56,7 +61,14 @@ TEST(TaxonomyTest, ClassesIssueWhatTheTableSays) {
 TEST(TaxonomyTest, ACharterRowReplacesTheProfilesRow) {
   Charter c;
   c.profile = Profile::kSmallMesh;
-  c.classes = {{.id = 4, .may_issue = 0, .caps = kCapJoin, .max_ttl = 60, .max_depth = 0, .prior = 100, .relative = 0, .certificate = 1}};
+  c.classes = {{.id = 4,
+                .may_issue = 0,
+                .caps = kCapJoin,
+                .max_ttl = 60,
+                .max_depth = 0,
+                .prior = 100,
+                .relative = 0,
+                .certificate = 1}};
   const Taxonomy t = Taxonomy::Of(c);
   EXPECT_EQ(t.Find(Class::kNode)->caps, kCapJoin);
   EXPECT_EQ(PriorUnder(*t.Find(Class::kNode), 65536), 100u);
@@ -65,9 +77,11 @@ TEST(TaxonomyTest, ACharterRowReplacesTheProfilesRow) {
 }
 
 TEST(TaxonomyTest, EnrollersLiveTenYearsInTheSmallMeshAlone) {
-  EXPECT_EQ(Taxonomy::OfProfile(Profile::kSmallMesh).Find(Class::kEnroller)->max_ttl, 3650u * 86'400);
+  EXPECT_EQ(Taxonomy::OfProfile(Profile::kSmallMesh).Find(Class::kEnroller)->max_ttl,
+            3650u * 86'400);
   EXPECT_EQ(Taxonomy::OfProfile(Profile::kStandard).Find(Class::kEnroller)->max_ttl, 400u * 86'400);
-  EXPECT_EQ(Taxonomy::OfProfile(Profile::kSmallMesh).Find(Class::kEnroller)->caps, 0x24a7u);  // the vector's
+  EXPECT_EQ(Taxonomy::OfProfile(Profile::kSmallMesh).Find(Class::kEnroller)->caps,
+            0x24a7u);  // the vector's
 }
 
 }  // namespace

@@ -27,7 +27,8 @@ TEST(VectorsTest, CharterBodySignatureOidAndScope) {
   EXPECT_EQ(Hex(s.oid()), kCharterOid);
   EXPECT_EQ(Hex(s.kid()), kRootKid);
   EXPECT_EQ(Hex(ScopeOf(s.body())), kScope);
-  EXPECT_EQ(Hex(crypto::Sha256({Pae("aqmesh/1/charter", s.suite(), s.kid(), s.body())})), kCharterPaeSha256);
+  EXPECT_EQ(Hex(crypto::Sha256({Pae("aqmesh/1/charter", s.suite(), s.kid(), s.body())})),
+            kCharterPaeSha256);
   EXPECT_EQ(s.bytes().size(), 217u);  // §3
   EXPECT_TRUE(VerifySignature(s, KeyOf(kRoot)));
   EXPECT_FALSE(VerifySignature(s, KeyOf(kAtlas)));
@@ -60,7 +61,8 @@ TEST(VectorsTest, RevocationAndItsRestrictionRoot) {
   Bytes row = Concat({r.kid()});
   AppendBe(row, uint64_t{1});
   Append(row, r.oid());
-  EXPECT_EQ(Hex(crypto::MerkleRoot(std::vector<crypto::Hash32>{crypto::MerkleLeaf(row)})), kRestrictRoot);
+  EXPECT_EQ(Hex(crypto::MerkleRoot(std::vector<crypto::Hash32>{crypto::MerkleLeaf(row)})),
+            kRestrictRoot);
 }
 
 TEST(VectorsTest, Presentations) {

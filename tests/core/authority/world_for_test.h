@@ -1,4 +1,5 @@
-// A small mesh to tell stories with: seeds are 32 equal bytes, as in the vectors of spec/objects.md §8.
+// A small mesh to tell stories with: seeds are 32 equal bytes, as in the vectors of spec/objects.md
+// §8.
 #ifndef AQMESH_TESTS_CORE_AUTHORITY_WORLD_FOR_TEST_H_
 #define AQMESH_TESTS_CORE_AUTHORITY_WORLD_FOR_TEST_H_
 
@@ -42,7 +43,8 @@ inline Charter HomeCharter() {
 class World {
  public:
   World() : World(HomeCharter()) {}
-  explicit World(const Charter& c) : charters{Make(c, 1)}, scope(ScopeIdOf(charters[0])), restrictions(scope) {}
+  explicit World(const Charter& c)
+      : charters{Make(c, 1)}, scope(ScopeIdOf(charters[0])), restrictions(scope) {}
 
   Grant Base(uint8_t subject, Class cls, const Oid& parent) const {
     Grant g;
@@ -67,20 +69,27 @@ class World {
     g.caps = kEnrollerCaps;
     return g;
   }
-  Held<Grant> Enroller(uint8_t by, uint8_t subject, uint64_t seq, uint8_t depth, const Oid& parent) const {
+  Held<Grant> Enroller(
+      uint8_t by, uint8_t subject, uint64_t seq, uint8_t depth, const Oid& parent) const {
     return Make(EnrollerBody(subject, seq, depth, parent), by);
   }
   Grant NodeBody(uint8_t subject, uint64_t seq, const Oid& parent, uint32_t generation = 1) const {
     Grant g = Base(subject, Class::kNode, parent);
     g.seq = seq;
     g.generation = generation;
-    g.prefixes = {Prefix::Host(Ip4Candidates(scope, KidOfSeed(subject))[0]), Prefix::Host(DerivedIp6(scope, KidOfSeed(subject)))};
+    g.prefixes = {Prefix::Host(Ip4Candidates(scope, KidOfSeed(subject))[0]),
+                  Prefix::Host(DerivedIp6(scope, KidOfSeed(subject)))};
     return g;
   }
-  Held<Grant> Node(uint8_t by, uint8_t subject, uint64_t seq, const Oid& parent, uint32_t generation = 1) const {
+  Held<Grant> Node(
+      uint8_t by, uint8_t subject, uint64_t seq, const Oid& parent, uint32_t generation = 1) const {
     return Make(NodeBody(subject, seq, parent, generation), by);
   }
-  Revoke Say(uint64_t seq, RevokeType type, std::optional<Kid> kid, uint64_t bound = 0, std::optional<Oid> prev = {}) const {
+  Revoke Say(uint64_t seq,
+             RevokeType type,
+             std::optional<Kid> kid,
+             uint64_t bound = 0,
+             std::optional<Oid> prev = {}) const {
     Revoke r;
     r.scope = scope;
     r.seq = seq;
@@ -93,13 +102,20 @@ class World {
     if (type == RevokeType::kIssuerFrom) r.from = bound;
     return r;
   }
-  absl::Status Apply(const Revoke& r, uint8_t by) { return restrictions.Add(Make(r, by), KeyOf(by), expansions); }
+  absl::Status Apply(const Revoke& r, uint8_t by) {
+    return restrictions.Add(Make(r, by), KeyOf(by), expansions);
+  }
 
   std::optional<Verified> Auth(std::vector<SignedPtr> items, uint64_t now = kT + 60) {
     report = {};
     const ScopeHeld held{charters, scope, &restrictions, &expansions, 1};
-    AuthInput in{.scopes = {&held, 1}, .presentation = presentation, .items = items, .store = &store, .cache = cache,
-                 .now = WallTime::FromSeconds(now), .signatures_if_bad = signatures_if_bad};
+    AuthInput in{.scopes = {&held, 1},
+                 .presentation = presentation,
+                 .items = items,
+                 .store = &store,
+                 .cache = cache,
+                 .now = WallTime::FromSeconds(now),
+                 .signatures_if_bad = signatures_if_bad};
     std::optional<Verified> v = Authenticate(in, report);
     for (const auto& [object, seq] : report.statements) {
       if (auto e = expansions.Add(object, seq)) restrictions.Collapse(*e);

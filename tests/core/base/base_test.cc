@@ -30,7 +30,8 @@ TEST(NetTest, EndpointsRoundTrip) {
     ASSERT_TRUE(e) << text;
     EXPECT_EQ(e->ToString(), text);
   }
-  for (const char* bad : {"1.2.3.4", "1.2.3.4:", "1.2.3.4:65536", "fd00::1:5", "[1.2.3.4]:5", "[::1]", ""}) {
+  for (const char* bad :
+       {"1.2.3.4", "1.2.3.4:", "1.2.3.4:65536", "fd00::1:5", "[1.2.3.4]:5", "[::1]", ""}) {
     EXPECT_FALSE(Endpoint::Parse(bad)) << bad;
   }
 }

@@ -32,7 +32,8 @@ TEST(HashTest, MerkleRootOfSevenLeavesIsRfc6962s) {
   const auto left = MerkleNode(MerkleNode(leaves[0], leaves[1]), MerkleNode(leaves[2], leaves[3]));
   const auto right = MerkleNode(MerkleNode(leaves[4], leaves[5]), leaves[6]);
   EXPECT_EQ(MerkleRoot(leaves), MerkleNode(left, right));
-  EXPECT_EQ(Hex(MerkleRoot({})), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  EXPECT_EQ(Hex(MerkleRoot({})),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 
 TEST(AeadTest, KeptContextAgreesWithTheOneShotAtEveryLength) {

@@ -10,7 +10,8 @@ namespace aqmesh::wire {
 namespace {
 
 TEST(ReaderTest, ReadsWhatTheWriterWrote) {
-  for (uint64_t value : {uint64_t{1}, uint64_t{127}, uint64_t{128}, uint64_t{16'384}, ~uint64_t{0}}) {
+  for (uint64_t value :
+       {uint64_t{1}, uint64_t{127}, uint64_t{128}, uint64_t{16'384}, ~uint64_t{0}}) {
     Writer w;
     w.Number(1, value);
     w.String(31, Bytes(3, 7));
@@ -37,7 +38,8 @@ TEST(ReaderTest, ZeroAndEmptyAreWrittenByAbsence) {
 
 // spec: objects#1 rules 2 and 3.
 TEST(ReaderTest, RefusesNumbersWithASecondEncoding) {
-  for (const char* hex : {"00", "8000", "8100", "ff", "", "ffffffffffffffffff02", "ffffffffffffffffffff01"}) {
+  for (const char* hex :
+       {"00", "8000", "8100", "ff", "", "ffffffffffffffffff02", "ffffffffffffffffffff01"}) {
     const Bytes bytes = *FromHex(hex);
     Reader r(bytes);
     EXPECT_TRUE(std::holds_alternative<Reader::Fault>(r.Number())) << hex;
@@ -59,7 +61,8 @@ TEST(ReaderTest, RefusesLengthsPastTheEndAndStrangeTags) {
 
 TEST(RefusalTest, KeepsItsByteThroughAnnotation) {
   const Refusal refusal{"grant", "field 2 suite", 17, "wrong", 2};
-  EXPECT_EQ(Text(refusal.ToStatus()), "grant: field 2 suite at byte 17: wrong (spec/objects.md §2)");
+  EXPECT_EQ(Text(refusal.ToStatus()),
+            "grant: field 2 suite at byte 17: wrong (spec/objects.md §2)");
   EXPECT_EQ(RefusedByte(Annotate(refusal.ToStatus(), "reading a.grant")), 17u);
   EXPECT_EQ(RefusedByte(absl::OkStatus()), std::nullopt);
   EXPECT_EQ(RefusedByte(InvalidArgument("no such flag")), std::nullopt);
@@ -67,9 +70,21 @@ TEST(RefusalTest, KeepsItsByteThroughAnnotation) {
 
 TEST(JsonWriterTest, PutsCommasAndEscapes) {
   JsonWriter w;
-  w.Object().Field("a", 1).Field("b", "q\"\\\n\x01\x7f").Key("c").Array().Value(true).Null().Value(-1.5).Object().End().End();
+  w.Object()
+      .Field("a", 1)
+      .Field("b", "q\"\\\n\x01\x7f")
+      .Key("c")
+      .Array()
+      .Value(true)
+      .Null()
+      .Value(-1.5)
+      .Object()
+      .End()
+      .End();
   w.Field("n", ~uint64_t{0}).End();
-  EXPECT_EQ(w.Take(), R"({"a":1,"b":"q\"\\\n\u0001\u007f","c":[true,null,-1.5,{}],"n":18446744073709551615})");
+  EXPECT_EQ(
+      w.Take(),
+      R"({"a":1,"b":"q\"\\\n\u0001\u007f","c":[true,null,-1.5,{}],"n":18446744073709551615})");
   w.Array().End();
   EXPECT_EQ(w.Take(), "[]");
 }
@@ -77,7 +92,9 @@ TEST(JsonWriterTest, PutsCommasAndEscapes) {
 TEST(JsonWriterTest, BytesThatAreNotUtf8AreReplaced) {
   JsonWriter w;
   w.Value(std::string_view("\xc3\xa9\xff\xc0\x80\xed\xa0\x80\xf0\x9f\x98\x80"));
-  EXPECT_EQ(w.Take(), "\"\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xf0\x9f\x98\x80\"");
+  EXPECT_EQ(w.Take(),
+            "\"\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xf0"
+            "\x9f\x98\x80\"");
 }
 
 TEST(JsonWriterDeathTest, AValueWithoutItsKeyIsOurMistake) {

@@ -22,7 +22,16 @@ std::vector<std::string> KeysOf(const std::string& text) {
 
 struct Meshed : World {
   Meshed() {
-    init = Run({"--state", A(), "init", "home", "--no-passphrase", "--machine", "atlas", "--endpoint", "192.0.2.1:41641", "--json"});
+    init = Run({"--state",
+                A(),
+                "init",
+                "home",
+                "--no-passphrase",
+                "--machine",
+                "atlas",
+                "--endpoint",
+                "192.0.2.1:41641",
+                "--json"});
     EXPECT_EQ(init.exit, 0) << init.err;
   }
   std::string A() const { return Path("a"); }
@@ -35,7 +44,8 @@ struct Meshed : World {
   }
   void Granted() {
     EXPECT_EQ(OnA({"authority", "export", "-o", Path("home.charter")}).exit, 0);
-    Ran r = OnB({"request", "--name", "borealis", "--mesh", Path("home.charter"), "-o", Path("b.request")});
+    Ran r = OnB(
+        {"request", "--name", "borealis", "--mesh", Path("home.charter"), "-o", Path("b.request")});
     EXPECT_EQ(r.exit, 0) << r.err;
     r = OnA({"sign", Path("b.request"), "-o", Path("b.grant")});
     EXPECT_EQ(r.exit, 0) << r.err;
@@ -45,8 +55,17 @@ struct Meshed : World {
 
 TEST(CliJourneyTest, InitSaysWhoWeAreAndKeepsTheKeysPrivate) {
   Meshed w;
-  EXPECT_THAT(KeysOf(w.init.out), ElementsAreArray({"schema", "mesh", "scope", "name", "kid", "root", "root_sealed", "enroller",
-                                                    "state", "addresses"}));
+  EXPECT_THAT(KeysOf(w.init.out),
+              ElementsAreArray({"schema",
+                                "mesh",
+                                "scope",
+                                "name",
+                                "kid",
+                                "root",
+                                "root_sealed",
+                                "enroller",
+                                "state",
+                                "addresses"}));
   EXPECT_EQ(TextIn(ReadObject(w.init.out), "schema"), "aqmesh.init/1");
   EXPECT_THAT(TextsIn(ReadObject(w.init.out), "addresses")[0], StartsWith("100."));
   EXPECT_EQ(std::filesystem::status(w.A() + "/keys/root.key").permissions(),
@@ -66,12 +85,14 @@ TEST(CliJourneyTest, RequestSignImportVerifyByFileAlone) {
   EXPECT_EQ(import.exit, 0) << import.err;
   EXPECT_THAT(import.out, HasSubstr("You are borealis, 100."));
   const Ran again = w.OnB({"import", w.Path("b.grant"), "--json"});
-  EXPECT_THAT(KeysOf(again.out), ElementsAreArray({"schema", "mesh", "imported", "known", "granted", "addresses"}));
+  EXPECT_THAT(KeysOf(again.out),
+              ElementsAreArray({"schema", "mesh", "imported", "known", "granted", "addresses"}));
   EXPECT_EQ(NumberIn(ReadObject(again.out), "known") > 0, true);
   const Ran inspect = w.Run({"inspect", w.Path("b.grant"), "--json"});
   EXPECT_EQ(inspect.exit, 0);
   EXPECT_THAT(inspect.out, HasSubstr("\"schema\":\"aqmesh.inspect/1\",\"ctx\":\"grant\""));
-  EXPECT_EQ(w.OnB({"lineage", "query", "--json"}).out, "{\"schema\":\"aqmesh.lineage/1\",\"size\":0,\"records\":[]}\n");
+  EXPECT_EQ(w.OnB({"lineage", "query", "--json"}).out,
+            "{\"schema\":\"aqmesh.lineage/1\",\"size\":0,\"records\":[]}\n");
 }
 
 TEST(CliJourneyTest, BadFilesAreRefusedInOneLine) {
@@ -105,10 +126,15 @@ TEST(CliJourneyTest, TheRootSealsDelegatesRulesAndRevokes) {
     args.insert(args.begin(), {"--state", state});
     return w.Run(std::move(args));
   };
-  ASSERT_EQ(run({"init", "home", "--passphrase-file", w.Path("pass"), "--machine", "atlas"}).exit, 0);
+  ASSERT_EQ(run({"init", "home", "--passphrase-file", w.Path("pass"), "--machine", "atlas"}).exit,
+            0);
   const std::string rule = "tag:member -> tag:member tcp:443";
-  EXPECT_EQ(run({"fragment", "create", "--rule", rule, "--root", "--passphrase-file", w.Path("wrong")}).exit, 1);
-  const Ran made = run({"fragment", "create", "--rule", rule, "--root", "--passphrase-file", w.Path("pass")});
+  EXPECT_EQ(
+      run({"fragment", "create", "--rule", rule, "--root", "--passphrase-file", w.Path("wrong")})
+          .exit,
+      1);
+  const Ran made =
+      run({"fragment", "create", "--rule", rule, "--root", "--passphrase-file", w.Path("pass")});
   EXPECT_EQ(made.exit, 0) << made.err;
   EXPECT_THAT(run({"fragment", "show"}).out, HasSubstr(rule));
   const Ran paper = run({"authority", "paper", "root", "--passphrase-file", w.Path("pass")});
@@ -118,13 +144,29 @@ TEST(CliJourneyTest, TheRootSealsDelegatesRulesAndRevokes) {
 
   const Ran key = run({"authority", "create", "prod", "--no-passphrase", "--json"});
   ASSERT_EQ(key.exit, 0) << key.err;
-  const Ran grant = run({"authority", "delegate", TextIn(ReadObject(key.out), "key"), "--name", "prod", "--root", "--passphrase-file",
-                         w.Path("pass"), "-o", w.Path("prod.grant")});
+  const Ran grant = run({"authority",
+                         "delegate",
+                         TextIn(ReadObject(key.out), "key"),
+                         "--name",
+                         "prod",
+                         "--root",
+                         "--passphrase-file",
+                         w.Path("pass"),
+                         "-o",
+                         w.Path("prod.grant")});
   EXPECT_EQ(grant.exit, 0) << grant.err;
   const Ran list = run({"authority", "list", "--json"});
-  EXPECT_THAT(KeysOf(list.out), ElementsAreArray({"schema", "mesh", "scope", "charter_version", "authorities"}));
+  EXPECT_THAT(KeysOf(list.out),
+              ElementsAreArray({"schema", "mesh", "scope", "charter_version", "authorities"}));
   EXPECT_EQ(ObjectsIn(ReadObject(list.out), "authorities").size(), 3u);
-  const Ran revoke = run({"revoke", "--name", "prod", "--root", "--passphrase-file", w.Path("pass"), "-o", w.Path("prod.revoke")});
+  const Ran revoke = run({"revoke",
+                          "--name",
+                          "prod",
+                          "--root",
+                          "--passphrase-file",
+                          w.Path("pass"),
+                          "-o",
+                          w.Path("prod.revoke")});
   EXPECT_EQ(revoke.exit, 0) << revoke.err;
   EXPECT_EQ(w.Run({"inspect", w.Path("prod.revoke")}).exit, 0);
 }
@@ -137,11 +179,12 @@ TEST(CliLiveTest, StatusIsATableAndItsJsonIsTheDaemons) {
       R"("rtt_us":640,"last_handshake":1799999999,"rx_bytes":1288490189,"tx_bytes":0,"grant_end":1802505600}]})";
   w.answers["status"] = {{.json = answer}};
   const Ran ran = w.Run({"status"});
-  EXPECT_EQ(ran.out,
-            "atlas  100.79.3.1  mesh home  up 3 d  lineage 42 records\n"
-            "NAME      ADDRESS     RUNG       PATH                       RTT     LAST  IN       GRANT\n"
-            "borealis  100.79.3.2  CONSTRAIN  direct 192.168.1.20:41641  0.6 ms  now   1.2 GiB  29 d\n"
-            "Warnings: borealis is held at CONSTRAIN: stale  -> aqmesh explain borealis\n");
+  EXPECT_EQ(
+      ran.out,
+      "atlas  100.79.3.1  mesh home  up 3 d  lineage 42 records\n"
+      "NAME      ADDRESS     RUNG       PATH                       RTT     LAST  IN       GRANT\n"
+      "borealis  100.79.3.2  CONSTRAIN  direct 192.168.1.20:41641  0.6 ms  now   1.2 GiB  29 d\n"
+      "Warnings: borealis is held at CONSTRAIN: stale  -> aqmesh explain borealis\n");
   EXPECT_EQ(w.Run({"status", "--json"}).out, answer + "\n");
 }
 
@@ -152,7 +195,8 @@ TEST(CliLiveTest, WithoutADaemonTheMendIsNamed) {
   EXPECT_THAT(ran.err, HasSubstr("aqmesh up"));
   Env env;
   const auto real = SocketClient(w.Path("none.sock"))->Call({.verb = "status"});
-  EXPECT_THAT(std::string(real.status().message().data(), real.status().message().size()), HasSubstr("start it: aqmesh up"));
+  EXPECT_THAT(std::string(real.status().message().data(), real.status().message().size()),
+              HasSubstr("start it: aqmesh up"));
 }
 
 TEST(CliLiveTest, CanAnswersByExitCode) {
@@ -166,10 +210,11 @@ TEST(CliLiveTest, CanAnswersByExitCode) {
 
 TEST(CliLiveTest, ExplainNamesGateRuleAndMend) {
   World w;
-  w.answers["explain"] = {{.json =
-      R"({"allowed":false,"verdict":"REFUSE","src":{"name":"laptop","address":"100.79.3.7"},"dst":{"name":"db"},"proto":"tcp","port":22,)"
-      R"("gates":[{"gate":"crypto","rung":"ADMIT"},{"gate":"local policy","rung":"REFUSE","reason":"local policy"}],)"
-      R"("reason":"no rule","mend":"Ask for a rule.","record":"9f3a00112233"})"}};
+  w.answers["explain"] = {
+      {.json =
+           R"({"allowed":false,"verdict":"REFUSE","src":{"name":"laptop","address":"100.79.3.7"},"dst":{"name":"db"},"proto":"tcp","port":22,)"
+           R"("gates":[{"gate":"crypto","rung":"ADMIT"},{"gate":"local policy","rung":"REFUSE","reason":"local policy"}],)"
+           R"("reason":"no rule","mend":"Ask for a rule.","record":"9f3a00112233"})"}};
   EXPECT_EQ(w.Run({"explain", "laptop", "db:22"}).out,
             "REFUSE  tcp  laptop 100.79.3.7 -> db:22\n"
             "  crypto ok  local policy REFUSE (local policy)\n"
@@ -179,10 +224,12 @@ TEST(CliLiveTest, ExplainNamesGateRuleAndMend) {
 
 TEST(CliLiveTest, AnInvitationWaitsComparesWordsAndReportsTheJoin) {
   World w;
-  w.answers["invite"] = {{.json = R"({"schema":"aqmesh.invite/1","line":"aq1-7H3KQ","expires":1,"uses":1})"}};
+  w.answers["invite"] = {
+      {.json = R"({"schema":"aqmesh.invite/1","line":"aq1-7H3KQ","expires":1,"uses":1})"}};
   w.answers["follow"] = {
       {.json = R"({"event":"ask","kid":"aa","name":"borealis","words":"maple rocket seven"})"},
-      {.json = R"({"event":"joined","name":"borealis","addresses":["100.79.3.2"],"rung":"ADMIT","grant_end":1802592000})"},
+      {.json =
+           R"({"event":"joined","name":"borealis","addresses":["100.79.3.2"],"rung":"ADMIT","grant_end":1802592000})"},
       {}};
   w.answers["answer"] = {{}};
   const Ran ran = w.Run({"invite", "--wait", "--yes"});
@@ -196,7 +243,15 @@ TEST(CliLiveTest, InitInviteStartsTheDaemonFirst) {
   World w;
   w.answers["invite"] = {{.json = R"({"line":"aq1-X"})"}};
   w.answers["follow"] = {{}};
-  const Ran ran = w.Run({"--state", w.Path("s"), "init", "home", "--no-passphrase", "--machine", "atlas", "--invite", "--yes"});
+  const Ran ran = w.Run({"--state",
+                         w.Path("s"),
+                         "init",
+                         "home",
+                         "--no-passphrase",
+                         "--machine",
+                         "atlas",
+                         "--invite",
+                         "--yes"});
   EXPECT_EQ(ran.exit, 0) << ran.err;
   EXPECT_EQ(w.starts, 1);
   EXPECT_THAT(ran.out, HasSubstr("aq1-X"));

@@ -1,4 +1,5 @@
-// The client over a real socket, against a server that answers from a script; and joining by a real line.
+// The client over a real socket, against a server that answers from a script; and joining by a real
+// line.
 #include <gmock/gmock.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -62,10 +63,12 @@ TEST(CliSocketTest, AStreamIsHandedOnEventByEventAndEndsWithTheAnswer) {
   Append(script, EncodeReply({.answer = {.json = "end", .exit = 1}}));
   ScriptedServer server(w.Path("s"), script);
   std::string events;
-  const auto answer = SocketClient(w.Path("s"))->Call({.verb = "ping", .json = "{}", .payload = "p"}, [&](const LiveAnswer& e) {
-    events += e.json;
-    return true;
-  });
+  const auto answer =
+      SocketClient(w.Path("s"))
+          ->Call({.verb = "ping", .json = "{}", .payload = "p"}, [&](const LiveAnswer& e) {
+            events += e.json;
+            return true;
+          });
   ASSERT_TRUE(answer.ok()) << answer.status();
   EXPECT_EQ(events, "12");
   EXPECT_EQ(answer->json, "end");
@@ -82,7 +85,8 @@ TEST(CliSocketTest, ARefusalIsItsTextAndADaemonThatDiesIsSaid) {
     EXPECT_EQ(Text(SocketClient(w.Path("s"))->Call({.verb = "ping"}).status()), "no peer `x`");
   }
   ScriptedServer server(w.Path("t"), Bytes{0, 0, 0, 9, 1});
-  EXPECT_THAT(Text(SocketClient(w.Path("t"))->Call({.verb = "ping"}).status()), HasSubstr("in the middle of its answer"));
+  EXPECT_THAT(Text(SocketClient(w.Path("t"))->Call({.verb = "ping"}).status()),
+              HasSubstr("in the middle of its answer"));
 }
 
 std::string ALine(uint64_t now) {
@@ -96,7 +100,8 @@ std::string ALine(uint64_t now) {
   member.static_key = crypto::X25519Public(crypto::NewX25519(rng));
   member.endpoints = {*Endpoint::Parse("192.0.2.1:41641")};
   issuing::InviteTerms terms{.one_time_key = crypto::Ed25519Public(once), .members = {member}};
-  const auto invite = issuing::MakeInvite({.signer = signer, .charter = charter}, std::move(terms), now);
+  const auto invite =
+      issuing::MakeInvite({.signer = signer, .charter = charter}, std::move(terms), now);
   EXPECT_TRUE(invite.ok()) << invite.status();
   return issuing::LineOf(*invite, once);
 }
@@ -104,9 +109,10 @@ std::string ALine(uint64_t now) {
 TEST(CliJoinTest, ALineBecomesKeysConfigAndARunningDaemon) {
   World w;
   w.input = ALine(w.now) + "\n";
-  w.answers["follow"] = {{.json = R"({"event":"words","words":"maple rocket seven"})"},
-                         {.json = R"({"event":"joined","mesh":"home","name":"borealis","addresses":["100.79.3.2"]})"},
-                         {}};
+  w.answers["follow"] = {
+      {.json = R"({"event":"words","words":"maple rocket seven"})"},
+      {.json = R"({"event":"joined","mesh":"home","name":"borealis","addresses":["100.79.3.2"]})"},
+      {}};
   const Ran ran = w.Run({"--state", w.Path("b"), "join", "-", "--name", "borealis"});
   EXPECT_EQ(ran.exit, 0) << ran.err;
   EXPECT_EQ(ran.out, "Joined mesh \"home\". You are borealis, 100.79.3.2\n");
@@ -121,7 +127,9 @@ TEST(CliJoinTest, ALineBecomesKeysConfigAndARunningDaemon) {
 
 TEST(CliJoinTest, AJoinQuickerThanTheQuestionIsSeenAllTheSame) {
   World w;
-  w.answers["whoami"] = {{.json = R"({"mesh":"home","name":"borealis","addresses":["100.79.3.2"],"grant_end":1802592000})"}};
+  w.answers["whoami"] = {
+      {.json =
+           R"({"mesh":"home","name":"borealis","addresses":["100.79.3.2"],"grant_end":1802592000})"}};
   EXPECT_EQ(w.Run({"--state", w.Path("b"), "join", ALine(w.now), "--name", "borealis"}).out,
             "Joined mesh \"home\". You are borealis, 100.79.3.2\n");
 }
@@ -140,10 +148,12 @@ TEST(CliJoinTest, AnEndedOrMistypedLineStartsNothing) {
   World w;
   const std::string line = ALine(w.now);
   w.now += 2 * 3'600;
-  EXPECT_THAT(w.Run({"--state", w.Path("b"), "join", line}).err, HasSubstr("the invitation ended at "));
+  EXPECT_THAT(w.Run({"--state", w.Path("b"), "join", line}).err,
+              HasSubstr("the invitation ended at "));
   std::string wrong = line;
   wrong[20] = wrong[20] == '7' ? '8' : '7';
-  EXPECT_THAT(w.Run({"--state", w.Path("b"), "join", wrong}).err, HasSubstr("this is no invitation: "));
+  EXPECT_THAT(w.Run({"--state", w.Path("b"), "join", wrong}).err,
+              HasSubstr("this is no invitation: "));
   EXPECT_EQ(w.starts, 0);
 }
 

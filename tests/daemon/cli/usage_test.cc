@@ -15,22 +15,54 @@ TEST(CliUsageTest, AMistypedCommandNamesTheOneThatWasMeant) {
   World w;
   EXPECT_EQ(w.Run({"statsu"}).err, "no command `statsu`; did you mean `status`?\n");
   EXPECT_EQ(w.Run({"statsu"}).exit, 2);
-  EXPECT_EQ(w.Run({"--state", "/x", "lineage", "qurey"}).err, "no command `lineage qurey`; did you mean `lineage query`?\n");
+  EXPECT_EQ(w.Run({"--state", "/x", "lineage", "qurey"}).err,
+            "no command `lineage qurey`; did you mean `lineage query`?\n");
   EXPECT_EQ(w.Run({"zzzzzz"}).err, "no command `zzzzzz`; see: aqmesh --help\n");
 }
 
 TEST(CliUsageTest, EveryMistakeOfTheTypistIsOneLineAndExitTwo) {
   const std::vector<std::vector<std::string>> cases = {
-      {"init"}, {"init", "Not A Lab"}, {"init", "home", "--port", "0"}, {"init", "home", "--endpoint", "nowhere"},
+      {"init"},
+      {"init", "Not A Lab"},
+      {"init", "home", "--port", "0"},
+      {"init", "home", "--endpoint", "nowhere"},
       {"init", "home"},  // no terminal for the passphrase
-      {"invite", "--ttl", "soon"}, {"join"}, {"up", "now"}, {"down", "now"}, {"request", "--name", "b"},
-      {"request", "--name", "B!", "--mesh", "00"}, {"sign"}, {"sign", "x", "--ttl", "x"}, {"import"}, {"status", "--jsno"},
-      {"peers", "x"}, {"ping"}, {"ping", "a", "-c", "0"}, {"whois"}, {"whoami", "x"}, {"ip", "a", "b"},
-      {"wait", "--timeout", "x"}, {"explain"}, {"explain", "a", "b:99999"}, {"can", "a"}, {"can", "a", "b:22/xyz"},
-      {"authority", "create"}, {"authority", "create", "root"}, {"authority", "delegate"}, {"authority", "paper", "identity"},
-      {"grant", "create", "xyz"}, {"grant", "create", "00", "--class", "KING"}, {"fragment", "create", "--what"},
-      {"revoke"}, {"revoke", "--reason", "-1", "a"}, {"inspect"}, {"verify", "x"}, {"lineage", "show"},
-      {"completion", "fish"}, {"help", "nothing"}, {"version", "x"}};
+      {"invite", "--ttl", "soon"},
+      {"join"},
+      {"up", "now"},
+      {"down", "now"},
+      {"request", "--name", "b"},
+      {"request", "--name", "B!", "--mesh", "00"},
+      {"sign"},
+      {"sign", "x", "--ttl", "x"},
+      {"import"},
+      {"status", "--jsno"},
+      {"peers", "x"},
+      {"ping"},
+      {"ping", "a", "-c", "0"},
+      {"whois"},
+      {"whoami", "x"},
+      {"ip", "a", "b"},
+      {"wait", "--timeout", "x"},
+      {"explain"},
+      {"explain", "a", "b:99999"},
+      {"can", "a"},
+      {"can", "a", "b:22/xyz"},
+      {"authority", "create"},
+      {"authority", "create", "root"},
+      {"authority", "delegate"},
+      {"authority", "paper", "identity"},
+      {"grant", "create", "xyz"},
+      {"grant", "create", "00", "--class", "KING"},
+      {"fragment", "create", "--what"},
+      {"revoke"},
+      {"revoke", "--reason", "-1", "a"},
+      {"inspect"},
+      {"verify", "x"},
+      {"lineage", "show"},
+      {"completion", "fish"},
+      {"help", "nothing"},
+      {"version", "x"}};
   for (const auto& args : cases) {
     World w;
     std::vector<std::string> full = {"--state", w.Path("s")};
@@ -45,17 +77,48 @@ TEST(CliUsageTest, EveryMistakeOfTheTypistIsOneLineAndExitTwo) {
 
 TEST(CliUsageTest, AMistypedOptionNamesTheOneThatWasMeant) {
   World w;
-  EXPECT_THAT(w.Run({"status", "--jsno"}).err, HasSubstr("no option `--jsno` here; did you mean `--json`?"));
+  EXPECT_THAT(w.Run({"status", "--jsno"}).err,
+              HasSubstr("no option `--jsno` here; did you mean `--json`?"));
 }
 
 TEST(CliUsageTest, HelpGoesToStdoutAndEveryCommandHasAnExample) {
   World w;
-  const std::vector<std::vector<std::string>> commands = {
-      {"init"}, {"invite"}, {"join"}, {"up"}, {"down"}, {"request"}, {"sign"}, {"import"}, {"status"}, {"peers"}, {"ping"},
-      {"whois"}, {"whoami"}, {"ip"}, {"wait"}, {"explain"}, {"can"}, {"authority", "create"}, {"authority", "delegate"},
-      {"authority", "list"}, {"authority", "show"}, {"authority", "export"}, {"authority", "paper"}, {"grant", "create"},
-      {"grant", "show"}, {"fragment", "create"}, {"fragment", "show"}, {"revoke"}, {"inspect"}, {"verify"},
-      {"lineage", "query"}, {"lineage", "show"}, {"lineage", "verify"}, {"version"}, {"completion"}, {"help"}};
+  const std::vector<std::vector<std::string>> commands = {{"init"},
+                                                          {"invite"},
+                                                          {"join"},
+                                                          {"up"},
+                                                          {"down"},
+                                                          {"request"},
+                                                          {"sign"},
+                                                          {"import"},
+                                                          {"status"},
+                                                          {"peers"},
+                                                          {"ping"},
+                                                          {"whois"},
+                                                          {"whoami"},
+                                                          {"ip"},
+                                                          {"wait"},
+                                                          {"explain"},
+                                                          {"can"},
+                                                          {"authority", "create"},
+                                                          {"authority", "delegate"},
+                                                          {"authority", "list"},
+                                                          {"authority", "show"},
+                                                          {"authority", "export"},
+                                                          {"authority", "paper"},
+                                                          {"grant", "create"},
+                                                          {"grant", "show"},
+                                                          {"fragment", "create"},
+                                                          {"fragment", "show"},
+                                                          {"revoke"},
+                                                          {"inspect"},
+                                                          {"verify"},
+                                                          {"lineage", "query"},
+                                                          {"lineage", "show"},
+                                                          {"lineage", "verify"},
+                                                          {"version"},
+                                                          {"completion"},
+                                                          {"help"}};
   for (auto args : commands) {
     args.push_back("--help");
     const Ran ran = w.Run(args);
@@ -97,15 +160,20 @@ TEST(LocalPolicyFileTest, TheDefaultAllowsWhatTheMeshGrants) {
 
 TEST(LocalPolicyFileTest, DenialsAreReadAndErrorsHaveAPlace) {
   const auto p = ParseLocalPolicy(
-      "default_rung = \"CONSTRAIN\"\n[[deny]]\nsrc = \"tag:guest\"\nservice = \"tcp:22,80-90\"\nnote = \"no\"\n", "p");
+      "default_rung = \"CONSTRAIN\"\n[[deny]]\nsrc = \"tag:guest\"\nservice = "
+      "\"tcp:22,80-90\"\nnote = \"no\"\n",
+      "p");
   ASSERT_TRUE(p.ok()) << p.status();
   ASSERT_EQ(p->denials.size(), 1u);
   EXPECT_EQ(p->denials[0].src.tag, "guest");
   EXPECT_EQ(p->denials[0].ports.size(), 2u);
   EXPECT_EQ(p->denials[0].protos, Bytes{6});
-  const auto message = [](std::string_view text) { return Text(ParseLocalPolicy(text, "p").status()); };
+  const auto message = [](std::string_view text) {
+    return Text(ParseLocalPolicy(text, "p").status());
+  };
   EXPECT_THAT(message("a = \n"), HasSubstr("p:1:"));
-  EXPECT_THAT(message("\ndefault_rung = \"MAYBE\"\n"), HasSubstr("p:2:16: default_rung: wants REFUSE"));
+  EXPECT_THAT(message("\ndefault_rung = \"MAYBE\"\n"),
+              HasSubstr("p:2:16: default_rung: wants REFUSE"));
   EXPECT_THAT(message("[[deny]]\nsrv = \"any\"\n"), HasSubstr("p:2:1: no setting `srv` here"));
   EXPECT_THAT(message("[[deny]]\nsrc = \"guest\"\n"), HasSubstr("p:2:7: src: "));
 }
@@ -121,7 +189,11 @@ TEST(LocalPolicyFileTest, WithoutAFileNothingIsAllowed) {
 }
 
 TEST(ConfigTest, WhatIsPrintedIsReadBack) {
-  Config c{.name = "atlas", .mesh = ScopeId{}, .listen_port = 7, .endpoints = {*Endpoint::Parse("192.0.2.1:7")}, .mtu = 1'400};
+  Config c{.name = "atlas",
+           .mesh = ScopeId{},
+           .listen_port = 7,
+           .endpoints = {*Endpoint::Parse("192.0.2.1:7")},
+           .mtu = 1'400};
   EXPECT_EQ(*ParseConfig(PrintConfig(c), "f"), c);
   EXPECT_FALSE(ParseConfig("listen_port = 70000\n", "f").ok());
   EXPECT_FALSE(ParseConfig("mesh = \"12\"\n", "f").ok());

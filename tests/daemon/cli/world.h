@@ -21,12 +21,14 @@ struct Ran {
 
 class CannedDaemon final : public LiveClient {
  public:
-  CannedDaemon(const std::map<std::string, std::vector<LiveAnswer>>& answers, std::vector<LiveRequest>& asked)
+  CannedDaemon(const std::map<std::string, std::vector<LiveAnswer>>& answers,
+               std::vector<LiveRequest>& asked)
       : answers_(answers), asked_(asked) {}
   absl::StatusOr<LiveAnswer> Call(const LiveRequest& request, const LiveEvent& on_event) override {
     asked_.push_back(request);
     const auto it = answers_.find(request.verb);
-    if (it == answers_.end()) return absl::FailedPreconditionError("the daemon is not running; start it: aqmesh up");
+    if (it == answers_.end())
+      return absl::FailedPreconditionError("the daemon is not running; start it: aqmesh up");
     for (size_t i = 0; i + 1 < it->second.size(); ++i) {
       if (!on_event(it->second[i])) return LiveAnswer{};
     }
@@ -49,7 +51,9 @@ class World {
   World& operator=(const World&) = delete;
 
   std::string Path(const std::string& name) const { return (dir_ / name).string(); }
-  void Write(const std::string& name, const std::string& text) const { std::ofstream(Path(name)) << text; }
+  void Write(const std::string& name, const std::string& text) const {
+    std::ofstream(Path(name)) << text;
+  }
   std::string Read(const std::string& name) const {
     std::ifstream in(Path(name));
     std::stringstream text;
@@ -71,7 +75,9 @@ class World {
     Rng::Seed seed{};
     seed[0] = ++runs_;
     env.rng.emplace(seed);
-    env.connect = [this](const std::string&) { return std::make_unique<CannedDaemon>(answers, asked); };
+    env.connect = [this](const std::string&) {
+      return std::make_unique<CannedDaemon>(answers, asked);
+    };
     env.start_daemon = [this](const std::string&, const std::string&) -> absl::StatusOr<bool> {
       ++starts;
       return true;

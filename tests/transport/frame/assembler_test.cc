@@ -44,7 +44,8 @@ TEST(ObjectAssemblerTest, AnyOrderGivesTheObject) {
         ASSERT_FALSE(done);
         ASSERT_EQ(a.Add(At(0), Peer(1), PieceOf(1, object, offsets[i], piece), done), Drop::kNone);
         if (i + 1 == offsets.size()) break;
-        ASSERT_EQ(a.Add(At(0), Peer(1), PieceOf(1, object, offsets[i], piece), done), Drop::kNone) << "repeated";
+        ASSERT_EQ(a.Add(At(0), Peer(1), PieceOf(1, object, offsets[i], piece), done), Drop::kNone)
+            << "repeated";
       }
       ASSERT_TRUE(done);
       EXPECT_EQ(*done, object);
@@ -81,14 +82,18 @@ TEST(ObjectAssemblerTest, BudgetsCountWhatWasAnnounced) {
   const Bytes big(16'384, 1);
   std::optional<Bytes> done;
   ObjectAssembler a({});
-  for (uint8_t ref = 0; ref < 4; ++ref) EXPECT_EQ(a.Add(At(0), Peer(1), PieceOf(ref, big, 0), done), Drop::kNone);
-  EXPECT_EQ(a.Add(At(0), Peer(1), PieceOf(4, big, 0), done), Drop::kFragmentBudget) << "64 KiB a peer";
+  for (uint8_t ref = 0; ref < 4; ++ref)
+    EXPECT_EQ(a.Add(At(0), Peer(1), PieceOf(ref, big, 0), done), Drop::kNone);
+  EXPECT_EQ(a.Add(At(0), Peer(1), PieceOf(4, big, 0), done), Drop::kFragmentBudget)
+      << "64 KiB a peer";
   EXPECT_EQ(a.Add(At(0), Peer(2), PieceOf(4, big, 0), done), Drop::kNone);
   a.Forget(Peer(1));
   EXPECT_EQ(a.unfinished(), 1u);
   EXPECT_EQ(a.bytes(), big.size());
-  for (uint8_t peer = 3; peer < 66; ++peer) EXPECT_EQ(a.Add(At(0), Peer(peer), PieceOf(0, big, 0), done), Drop::kNone);
-  EXPECT_EQ(a.Add(At(0), Peer(99), PieceOf(0, big, 0), done), Drop::kFragmentBudget) << "1 MiB in all";
+  for (uint8_t peer = 3; peer < 66; ++peer)
+    EXPECT_EQ(a.Add(At(0), Peer(peer), PieceOf(0, big, 0), done), Drop::kNone);
+  EXPECT_EQ(a.Add(At(0), Peer(99), PieceOf(0, big, 0), done), Drop::kFragmentBudget)
+      << "1 MiB in all";
 
   ObjectAssembler few({.objects_max = 2});
   const Bytes small(1300, 1);
@@ -149,7 +154,8 @@ TEST(VectorAssemblerTest, ContradictionsAreNamed) {
   VectorAssembler v;
   EXPECT_EQ(v.Add(7, PartOf(ManyRows(30, 1), 1)), Drop::kNone);
   EXPECT_EQ(v.Add(7, PartOf(ManyRows(30, 2), 1)), Drop::kFragmentConflict);
-  VectorPart low = PartOf(ManyRows(30, 1), 1);  // the rows of the second part once more, as the first
+  VectorPart low =
+      PartOf(ManyRows(30, 1), 1);  // the rows of the second part once more, as the first
   low.part = 0;
   EXPECT_EQ(v.Add(7, low), Drop::kFragmentConflict);
 }

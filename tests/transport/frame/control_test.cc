@@ -56,7 +56,8 @@ TEST(ControlVectorTest, RestrictionRootOfR) {  // spec: objects#8
   const Mesh m;
   EXPECT_EQ(ToHex(m.r.oid()), "c65261b6ebccf2c277bf4cba275a049bbda01b68784484615fa53dffcb287386");
   const Row rows[] = {{.kid = m.atlas_kid, .seq = 1, .oid = m.r.oid()}};
-  EXPECT_EQ(ToHex(RowsRoot(rows)), "5d8f1ba4fede53395a486e839921b7f7323dd126bb537a290597842b3cbd9357");
+  EXPECT_EQ(ToHex(RowsRoot(rows)),
+            "5d8f1ba4fede53395a486e839921b7f7323dd126bb537a290597842b3cbd9357");
 }
 
 TEST(PacketTest, GivesBackItsMessagesInOrder) {
@@ -91,10 +92,10 @@ TEST(PacketTest, EachFlippedBitIsDropped) {  // an Internet checksum sees every 
     bad[bit / 8] ^= static_cast<uint8_t>(1u << (bit % 8));
     Messages m;
     const size_t at = bit / 8;
-    const Drop want = at < 8                  ? Drop::kControlHeader
-                      : at < 40               ? Drop::kControlAddress
-                      : at < 46               ? Drop::kControlHeader
-                                              : Drop::kControlChecksum;
+    const Drop want = at < 8    ? Drop::kControlHeader
+                      : at < 40 ? Drop::kControlAddress
+                      : at < 46 ? Drop::kControlHeader
+                                : Drop::kControlChecksum;
     EXPECT_EQ(ParsePacket(bad, kBorealis, kControl, m), want) << bit;
     EXPECT_EQ(m.count, 0u);
   }
@@ -115,7 +116,8 @@ TEST(PacketTest, OnlyFromThePeersOwnAddress) {
   Messages m;
   EXPECT_EQ(ParsePacket(PullOfF(), kAtlas, kControl, m), Drop::kControlAddress);
   EXPECT_EQ(ParsePacket(PullOfF(), kBorealis, kAtlas, m), Drop::kControlAddress);
-  EXPECT_EQ(ParsePacket(PullOfF(), *IpAddress::Parse("10.0.0.1"), kControl, m), Drop::kControlAddress);
+  EXPECT_EQ(ParsePacket(PullOfF(), *IpAddress::Parse("10.0.0.1"), kControl, m),
+            Drop::kControlAddress);
 }
 
 TEST(PacketTest, AMissingChecksumIsDropped) {
@@ -148,7 +150,11 @@ TEST(MessagesTest, StrictButSkipsUnknownKinds) {
   } cases[] = {
       {"empty", "", Drop::kControlMessage, 0, 0},
       {"one without body", "0600000001000000", Drop::kNone, 1, 0},
-      {"unknown between", "06000000010000002a00020001000000ffff0600000002000000", Drop::kNone, 2, 1},
+      {"unknown between",
+       "06000000010000002a00020001000000ffff0600000002000000",
+       Drop::kNone,
+       2,
+       1},
       {"kind 0", "0000000001000000", Drop::kNone, 0, 1},
       {"kind 9", "0900000001000000", Drop::kNone, 0, 1},
       {"second byte", "0601000001000000", Drop::kControlMessage, 0, 0},
@@ -179,7 +185,8 @@ TEST(MessagesTest, RandomPayloadsNeverReadPastTheirEnd) {
   for (int i = 0; i < 20'000; ++i) {
     Bytes payload(rng.Below(kPayloadMax + 2));
     rng.Fill(payload);
-    for (size_t at = 0; at + 8 <= payload.size(); at += 8u + payload[at + 2]) {  // plausible heads go deep
+    for (size_t at = 0; at + 8 <= payload.size();
+         at += 8u + payload[at + 2]) {  // plausible heads go deep
       payload[at] = static_cast<uint8_t>(payload[at] % 10);
       payload[at + 1] = payload[at + 3] = 0;
     }
@@ -245,7 +252,11 @@ TEST(BodyTest, ObjectPiecesAreExact) {
 TEST(BodyTest, FlowRoundTripOfBothFamilies) {
   const Flow v4{*IpAddress::Parse("10.1.2.3"), *IpAddress::Parse("10.4.5.6"), 6, 1234, 22};
   const Flow v6{kBorealis, kAtlas, 17, 53, 5353};
-  EXPECT_EQ(ToHex(EncodeFlow(v4)), "0406" "0000000000000000000000000a010203" "0000000000000000000000000a040506" "04d20016");
+  EXPECT_EQ(ToHex(EncodeFlow(v4)),
+            "0406"
+            "0000000000000000000000000a010203"
+            "0000000000000000000000000a040506"
+            "04d20016");
   for (const Flow& flow : {v4, v6}) {
     const auto bytes = EncodeFlow(flow);
     EXPECT_EQ(ParseFlow(bytes), flow);
@@ -328,7 +339,8 @@ TEST(LeastRungTest, IsTheTableOfTheSpec) {  // spec: objects#6
   EXPECT_EQ(LeastRung(Control::kOffer, false), Rung::kProbation);
   EXPECT_EQ(LeastRung(Control::kOffer, true), Rung::kNone);
   EXPECT_EQ(LeastRung(Control::kNote, true), Rung::kProbation);
-  for (const Control c : {Control::kObject, Control::kNotice, Control::kVector, Control::kWords, Control::kDeposit}) {
+  for (const Control c :
+       {Control::kObject, Control::kNotice, Control::kVector, Control::kWords, Control::kDeposit}) {
     EXPECT_EQ(LeastRung(c, false), Rung::kEscalate);
   }
 }

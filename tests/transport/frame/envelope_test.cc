@@ -40,36 +40,46 @@ void RedoMac1(Envelope& e, const StaticKeys& keys) {
 
 TEST(EnvelopeVectorTest, ObjectsHaveThePrintedOids) {  // spec: objects#8
   const Mesh m;
-  EXPECT_EQ(ToHex(m.charter.oid()), "5e571f570eb7be173e123b875f881ccb45dfb3d1c3197bc06d3347542fee884f");
+  EXPECT_EQ(ToHex(m.charter.oid()),
+            "5e571f570eb7be173e123b875f881ccb45dfb3d1c3197bc06d3347542fee884f");
   EXPECT_EQ(ToHex(m.e.oid()), "24aab131c26200253da32323c0e1bde3eb3fd8b00914ca8696b30ce110c55266");
   EXPECT_EQ(ToHex(m.n.oid()), "ddf1763a0b97d1bfe43eb81e865174b8e4354c2316bcdda092fecdd1fcc54a0c");
   EXPECT_EQ(ToHex(m.a.oid()), "f0ea277b81061682b8ee9e72b8580e6749213627d20a3210eb1c7232963950b5");
   EXPECT_EQ(ToHex(m.f.oid()), "f621041dde3ead8ce618fd656b8947399d8598e2ef5328d6e2f4eb6d34408491");
-  EXPECT_EQ(ToHex(m.initiator.oid()), "e40582564d7e0a040e8a0e76c34292d48ebb3894c55663e9f8ddef592675b2b4");
-  EXPECT_EQ(ToHex(m.responder.oid()), "a63fe03e81ff3d37ff90c68ad31f851e1207cdefe82691bcdaeb051488c20922");
+  EXPECT_EQ(ToHex(m.initiator.oid()),
+            "e40582564d7e0a040e8a0e76c34292d48ebb3894c55663e9f8ddef592675b2b4");
+  EXPECT_EQ(ToHex(m.responder.oid()),
+            "a63fe03e81ff3d37ff90c68ad31f851e1207cdefe82691bcdaeb051488c20922");
 }
 
 TEST(EnvelopeVectorTest, KeysOfTheBundles) {  // spec: objects#8
   EXPECT_EQ(ToHex(BundleKeyOf(Handshake::kInitiation, kCkInit).view()),
             "5d9d3a3271be4d9881099b19fbb5f17f914e480e9c692c4c23306a467406e503");
-  EXPECT_EQ(ToHex(PreKeyOf(kCkInit).view()), "85250b6ee587781137d48d6cc4e13037ffa2b093b4f03375ed84183b09fd68e9");
+  EXPECT_EQ(ToHex(PreKeyOf(kCkInit).view()),
+            "85250b6ee587781137d48d6cc4e13037ffa2b093b4f03375ed84183b09fd68e9");
   EXPECT_EQ(ToHex(BundleKeyOf(Handshake::kResponse, kCkResp).view()),
             "e4e837a81f89440c631d6f69d1490e51789d3eabef6960a5d4a6a929ed3f24a9");
 }
 
 TEST(EnvelopeVectorTest, InitiationByteForByte) {  // spec: objects#8
   const Envelope a1 = Mesh().A1();
-  EXPECT_EQ(ToHex(ByteView(a1).first(32)), "a101010000000000010000004433221164b101b1d0be5a8704bd078f9895001f");
-  EXPECT_EQ(ToHex(ByteView(a1).last(32)), "813fc7d33a6ccc61a47b0d88c9085a5a00000000000000000000000000000000");
-  EXPECT_EQ(ToHex(crypto::Sha256({a1})), "8a90c80de4448a9c94207128929828148f455e8f113de3f0dbcb8de6dd47d3fe");
+  EXPECT_EQ(ToHex(ByteView(a1).first(32)),
+            "a101010000000000010000004433221164b101b1d0be5a8704bd078f9895001f");
+  EXPECT_EQ(ToHex(ByteView(a1).last(32)),
+            "813fc7d33a6ccc61a47b0d88c9085a5a00000000000000000000000000000000");
+  EXPECT_EQ(ToHex(crypto::Sha256({a1})),
+            "8a90c80de4448a9c94207128929828148f455e8f113de3f0dbcb8de6dd47d3fe");
   EXPECT_EQ(ToHex(ByteView(Mesh().A1(kCookieValue)).last(16)), "13f178559a32893ad02195847bfa13c6");
 }
 
 TEST(EnvelopeVectorTest, ResponseByteForByte) {  // spec: objects#8
   const Envelope a2 = Mesh().A2();
-  EXPECT_EQ(ToHex(ByteView(a2).first(32)), "a201010000000000020000008877665544332211244fe3b963e899dd295baffc");
-  EXPECT_EQ(ToHex(ByteView(a2).last(32)), "3b1718ae73aba3bb3f7421baf61bdffb00000000000000000000000000000000");
-  EXPECT_EQ(ToHex(crypto::Sha256({a2})), "7ade6d76d10c4ca48538bd59e2126fbee35399cd97f9f9661c8c064a5e7926ad");
+  EXPECT_EQ(ToHex(ByteView(a2).first(32)),
+            "a201010000000000020000008877665544332211244fe3b963e899dd295baffc");
+  EXPECT_EQ(ToHex(ByteView(a2).last(32)),
+            "3b1718ae73aba3bb3f7421baf61bdffb00000000000000000000000000000000");
+  EXPECT_EQ(ToHex(crypto::Sha256({a2})),
+            "7ade6d76d10c4ca48538bd59e2126fbee35399cd97f9f9661c8c064a5e7926ad");
 }
 
 TEST(EnvelopeVectorTest, CookieEndsAsPrinted) {  // spec: objects#8
@@ -91,7 +101,8 @@ TEST(EnvelopeTest, OpensToTheItemsThatWereSealed) {
     SCOPED_TRACE(c.name);
     Bundle bundle;
     ASSERT_EQ(Enter(c.datagram, c, bundle), Drop::kNone);
-    const auto items = c.kind == Handshake::kInitiation ? mesh.InitiatorItems() : mesh.ResponderItems();
+    const auto items =
+        c.kind == Handshake::kInitiation ? mesh.InitiatorItems() : mesh.ResponderItems();
     ASSERT_EQ(bundle.size(), items.size());
     for (size_t i = 0; i < items.size(); ++i) EXPECT_TRUE(Equal(bundle[i], items[i]));
   }
@@ -121,11 +132,11 @@ TEST(EnvelopeTest, EachFlippedByteUnderARightMac1IsDroppedByName) {
       Envelope e = c.datagram;
       e[i] ^= static_cast<uint8_t>(1u << (i % 8));
       RedoMac1(e, c.keys);
-      const Drop want = i < kInnerAt            ? Drop::kVersion
-                        : i < kInnerAt + 4      ? Drop::kInnerType
-                        : i < inner_end - 16    ? Drop::kInnerMac1
-                        : i < inner_end         ? Drop::kInnerMac2
-                                                : Drop::kBundleSeal;
+      const Drop want = i < kInnerAt         ? Drop::kVersion
+                        : i < kInnerAt + 4   ? Drop::kInnerType
+                        : i < inner_end - 16 ? Drop::kInnerMac1
+                        : i < inner_end      ? Drop::kInnerMac2
+                                             : Drop::kBundleSeal;
       Bundle bundle;
       EXPECT_EQ(Enter(e, c, bundle), want) << i;
       // Whoever can also redo the inner mac1 and skip its checks still meets the bundle's seal.
@@ -156,7 +167,8 @@ TEST(EnvelopeTest, ATypeIsNotTakenForTheOther) {
 TEST(EnvelopeTest, BundleOpensUnderItsOwnKeyOnly) {
   for (const Case& c : Both()) {
     Bundle bundle;
-    EXPECT_EQ(OpenBundle(c.datagram, c.kind, c.kind == Handshake::kInitiation ? kCkResp : kCkInit, bundle),
+    EXPECT_EQ(OpenBundle(
+                  c.datagram, c.kind, c.kind == Handshake::kInitiation ? kCkResp : kCkInit, bundle),
               Drop::kBundleSeal);
   }
 }
@@ -236,7 +248,8 @@ TEST(BundleTest, RandomRoomsNeverReadPastTheirEnd) {
   for (int i = 0; i < 20'000; ++i) {
     Bytes plain(rng.Below(kBundleRoomMax + 1));
     rng.Fill(plain);
-    for (size_t at = 0; at + 1 < plain.size(); at += 2u + plain[at]) plain[at + 1] = 0;  // short lengths go deep
+    for (size_t at = 0; at + 1 < plain.size(); at += 2u + plain[at])
+      plain[at + 1] = 0;  // short lengths go deep
     Bundle bundle;
     if (ParseBundle(plain, bundle) != Drop::kNone) continue;
     size_t sum = 0;
@@ -249,11 +262,15 @@ TEST(BundleTest, WhatDoesNotFitIsRefusedWithItsSize) {
   const Bytes item(kBundleRoomMax, 7);
   const StaticKeys keys = StaticKeysOf(kStaticR);
   const auto build = [&keys](std::vector<ByteView> items) {
-    return BuildEnvelope({.kind = Handshake::kInitiation, .inner = kInitiation, .items = items, .ck = kCkInit,
+    return BuildEnvelope({.kind = Handshake::kInitiation,
+                          .inner = kInitiation,
+                          .items = items,
+                          .ck = kCkInit,
                           .receiver = keys});
   };
   EXPECT_TRUE(build({ByteView(item).first(1026)}).ok());
-  EXPECT_EQ(build({ByteView(item).first(1027)}).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(build({ByteView(item).first(1027)}).status().code(),
+            absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(build({}).status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(build({ByteView{}}).status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(build(std::vector<ByteView>(kItemsMax + 1, ByteView(item).first(1))).status().code(),

@@ -15,9 +15,17 @@ using namespace vectors;  // NOLINT: the vocabulary of these tests
 constexpr uint32_t kAtlasHandle = 0x01020304;
 constexpr uint32_t kBorealisHandle = 0x0a0b0c0d;
 
-Digest Initiator() { return AuthDigestOf(*Oid::From(Hex("e40582564d7e0a040e8a0e76c34292d48ebb3894c55663e9f8ddef592675b2b4"))); }
-Digest Responder() { return AuthDigestOf(*Oid::From(Hex("a63fe03e81ff3d37ff90c68ad31f851e1207cdefe82691bcdaeb051488c20922"))); }
-FrameKey FromInitiator() { return FrameKeyOf(kCkResp, Direction::kFromInitiator, Initiator(), kAtlasHandle); }
+Digest Initiator() {
+  return AuthDigestOf(
+      *Oid::From(Hex("e40582564d7e0a040e8a0e76c34292d48ebb3894c55663e9f8ddef592675b2b4")));
+}
+Digest Responder() {
+  return AuthDigestOf(
+      *Oid::From(Hex("a63fe03e81ff3d37ff90c68ad31f851e1207cdefe82691bcdaeb051488c20922")));
+}
+FrameKey FromInitiator() {
+  return FrameKeyOf(kCkResp, Direction::kFromInitiator, Initiator(), kAtlasHandle);
+}
 
 Bytes Framed() {
   Bytes frame(kFrameHeaderBytes);
@@ -28,13 +36,15 @@ Bytes Framed() {
 
 TEST(FrameVectorTest, KeysOfBothDirections) {  // spec: objects#8
   EXPECT_EQ(ToHex(FromInitiator().view()), "d910492493790610a9261bb12d704e6a");
-  EXPECT_EQ(ToHex(FrameKeyOf(kCkResp, Direction::kFromResponder, Responder(), kBorealisHandle).view()),
-            "c1fdfcfcc7f35ae3b29b86a3657f9750");
+  EXPECT_EQ(
+      ToHex(FrameKeyOf(kCkResp, Direction::kFromResponder, Responder(), kBorealisHandle).view()),
+      "c1fdfcfcc7f35ae3b29b86a3657f9750");
 }
 
 TEST(FrameVectorTest, FrameAroundTheKeepalive) {  // spec: objects#8
   EXPECT_EQ(ToHex(Framed()),
-            "a410000004030201add5b3ffd8268f4804000000887766550000000000000000c7401bed732b18f3c0e395fc3f7435fa");
+            "a410000004030201add5b3ffd8268f4804000000887766550000000000000000c7401bed732b18f3c0e395"
+            "fc3f7435fa");
 }
 
 TEST(FrameTest, RightFrameLeadsToItsSessionAndMessage) {
@@ -50,18 +60,23 @@ TEST(FrameTest, SipHashOfFourWordsAgreesWithTheGeneralOne) {
   for (int i = 0; i < 10'000; ++i) {
     const auto key = rng.Array<16>();
     const auto data = rng.Array<32>();
-    const uint64_t words[4] = {LoadLe<uint64_t>(data.data()), LoadLe<uint64_t>(data.data() + 8),
-                               LoadLe<uint64_t>(data.data() + 16), LoadLe<uint64_t>(data.data() + 24)};
+    const uint64_t words[4] = {LoadLe<uint64_t>(data.data()),
+                               LoadLe<uint64_t>(data.data() + 8),
+                               LoadLe<uint64_t>(data.data() + 16),
+                               LoadLe<uint64_t>(data.data() + 24)};
     ASSERT_EQ(SipHash32Bytes(LoadLe<uint64_t>(key.data()), LoadLe<uint64_t>(key.data() + 8), words),
               crypto::SipHash24(key, data));
   }
 }
 
-TEST(FrameTest, SipHashAgreesWithItsAuthorsVector) {  // key 00..0f, input 00..1f: row 32 of their table
+TEST(FrameTest,
+     SipHashAgreesWithItsAuthorsVector) {  // key 00..0f, input 00..1f: row 32 of their table
   const auto key = Counting<16>(0);
   const auto data = Counting<32>(0);
-  const uint64_t words[4] = {LoadLe<uint64_t>(data.data()), LoadLe<uint64_t>(data.data() + 8),
-                             LoadLe<uint64_t>(data.data() + 16), LoadLe<uint64_t>(data.data() + 24)};
+  const uint64_t words[4] = {LoadLe<uint64_t>(data.data()),
+                             LoadLe<uint64_t>(data.data() + 8),
+                             LoadLe<uint64_t>(data.data() + 16),
+                             LoadLe<uint64_t>(data.data() + 24)};
   EXPECT_EQ(SipHash32Bytes(LoadLe<uint64_t>(key.data()), LoadLe<uint64_t>(key.data() + 8), words),
             0x7127512f72f27cce);
 }
@@ -80,12 +95,12 @@ TEST(FrameTest, EachFlippedBitOfHeaderAndCoveredBytesIsDropped) {
   for (size_t bit = 0; bit < 32 * 8; ++bit) {
     Bytes frame = Framed();
     frame[bit / 8] ^= static_cast<uint8_t>(1u << (bit % 8));
-    const Drop want = bit < 8                ? Drop::kVersion
-                      : bit < 10             ? Drop::kFlags
-                      : bit < 12             ? Drop::kHops
-                      : bit < 16             ? Drop::kVersion
-                      : bit < 32             ? Drop::kEpoch
-                                             : Drop::kTag;
+    const Drop want = bit < 8    ? Drop::kVersion
+                      : bit < 10 ? Drop::kFlags
+                      : bit < 12 ? Drop::kHops
+                      : bit < 16 ? Drop::kVersion
+                      : bit < 32 ? Drop::kEpoch
+                                 : Drop::kTag;
     EXPECT_EQ(CheckFrame(frame, key), want) << bit;
   }
 }
@@ -103,7 +118,8 @@ TEST(FrameTest, HopsOneToThreeWithARightTagAreDropped) {  // spec: authority J6
 TEST(FrameTest, LengthIsBoundInAndBounded) {
   const Bytes frame = Framed();
   const FrameKey key = FromInitiator();
-  for (size_t n = 0; n < frame.size(); ++n) EXPECT_EQ(CheckFrameSize(ByteView(frame).first(n)), Drop::kSize) << n;
+  for (size_t n = 0; n < frame.size(); ++n)
+    EXPECT_EQ(CheckFrameSize(ByteView(frame).first(n)), Drop::kSize) << n;
   Bytes longer = frame;
   for (int i = 0; i < 64; ++i) {
     longer.push_back(0);
@@ -123,7 +139,8 @@ TEST(FrameTest, ARightTagIsNoLicenceForAnotherMessageType) {
   }
 }
 
-// spec: authority J45. A tag made in any other direction, handle, presentation or session is dropped.
+// spec: authority J45. A tag made in any other direction, handle, presentation or session is
+// dropped.
 TEST(FrameTest, SwapMatrixOfKeys) {
   struct Named {
     std::string name;
@@ -134,8 +151,14 @@ TEST(FrameTest, SwapMatrixOfKeys) {
     for (const uint32_t handle : {kAtlasHandle, kBorealisHandle}) {
       for (const bool initiator : {true, false}) {
         for (const bool final_ck : {true, false}) {
-          keys.push_back({Join(dir == Direction::kFromInitiator ? "i" : "r", handle, initiator ? "I" : "R", final_ck ? 1 : 0),
-                          FrameKeyOf(final_ck ? kCkResp : kCkInit, dir, initiator ? Initiator() : Responder(), handle)});
+          keys.push_back({Join(dir == Direction::kFromInitiator ? "i" : "r",
+                               handle,
+                               initiator ? "I" : "R",
+                               final_ck ? 1 : 0),
+                          FrameKeyOf(final_ck ? kCkResp : kCkInit,
+                                     dir,
+                                     initiator ? Initiator() : Responder(),
+                                     handle)});
         }
       }
     }

@@ -1,5 +1,5 @@
-// The mesh of the vectors of spec/objects.md §8, built from its seeds: root, atlas, borealis, and what
-// the handshake of spec/wire.md 1.10 printed. Shared by the tests of this room.
+// The mesh of the vectors of spec/objects.md §8, built from its seeds: root, atlas, borealis, and
+// what the handshake of spec/wire.md 1.10 printed. Shared by the tests of this room.
 #ifndef AQMESH_TESTS_TRANSPORT_FRAME_MESH_VECTORS_H_
 #define AQMESH_TESTS_TRANSPORT_FRAME_MESH_VECTORS_H_
 
@@ -30,21 +30,30 @@ inline constexpr uint64_t kT = 1'700'000'000;
 inline constexpr uint32_t kDay = 86'400;
 
 // spec/wire.md 1.10
-inline const X25519Key kStaticI = *X25519Key::From(Hex("07a37cbc142093c8b755dc1b10e86cb426374ad16aa853ed0bdfc0b2b86d1c7c"));
-inline const X25519Key kStaticR = *X25519Key::From(Hex("5869aff450549732cbaaed5e5df9b30a6da31cb0e5742bad5ad4a1a768f1a67b"));
-inline const Bytes kCkInit = Hex("643693a7636a42b588f115bc0aae9a1db8432634b2e8d96ed67d308e74e132f5");  // step 4
+inline const X25519Key kStaticI =
+    *X25519Key::From(Hex("07a37cbc142093c8b755dc1b10e86cb426374ad16aa853ed0bdfc0b2b86d1c7c"));
+inline const X25519Key kStaticR =
+    *X25519Key::From(Hex("5869aff450549732cbaaed5e5df9b30a6da31cb0e5742bad5ad4a1a768f1a67b"));
+inline const Bytes kCkInit =
+    Hex("643693a7636a42b588f115bc0aae9a1db8432634b2e8d96ed67d308e74e132f5");  // step 4
 inline const Bytes kHInit = Hex("c3d9af5db416ab9bddf369ce09f75ffc61326c6d5d4444b77da12b4aa5a266d9");
-inline const Bytes kCkResp = Hex("08f6c56ff80891c79f11a909e3951bee532a9bb89a26be63697e89e8ff7e6345");  // step 7
-inline const Bytes kHFinal = Hex("8a71b2ccf1a8e5814f2b7c039dfb43c169c18d03acd25db9dff0fe06cedeee4b");
-inline const Bytes kInitiation = Hex(
-    "010000004433221164b101b1d0be5a8704bd078f9895001fc03e8e9f9522f188dd128d9846d48466158a0e4ca242d151"
-    "ca97ab90159a98b67e616625e68b4065d357376b6598e644ad7d678c0295d22de4cb43d5135581ed36346bfa7cf42a12"
-    "2c39f893dab9ca8f0e37aa97b2e6217c6990bf99ce1ef29906180d65ea0cfa0fe9a879e2"
-    "00000000000000000000000000000000");
-inline const Bytes kResponse = Hex(
-    "020000008877665544332211244fe3b963e899dd295baffce248d3530f3a9a7479ba063002680ebfe7adad49a9cdc11f"
-    "d8e9aa225d9183c68306ec35a154b759e267c664a493180996f620e700000000000000000000000000000000");
-inline const Bytes kKeepalive = Hex("04000000887766550000000000000000c7401bed732b18f3c0e395fc3f7435fa");
+inline const Bytes kCkResp =
+    Hex("08f6c56ff80891c79f11a909e3951bee532a9bb89a26be63697e89e8ff7e6345");  // step 7
+inline const Bytes kHFinal =
+    Hex("8a71b2ccf1a8e5814f2b7c039dfb43c169c18d03acd25db9dff0fe06cedeee4b");
+inline const Bytes kInitiation =
+    Hex("010000004433221164b101b1d0be5a8704bd078f9895001fc03e8e9f9522f188dd128d9846d48466158a0e4ca2"
+        "42d151"
+        "ca97ab90159a98b67e616625e68b4065d357376b6598e644ad7d678c0295d22de4cb43d5135581ed36346bfa7c"
+        "f42a12"
+        "2c39f893dab9ca8f0e37aa97b2e6217c6990bf99ce1ef29906180d65ea0cfa0fe9a879e2"
+        "00000000000000000000000000000000");
+inline const Bytes kResponse =
+    Hex("020000008877665544332211244fe3b963e899dd295baffce248d3530f3a9a7479ba063002680ebfe7adad49a9"
+        "cdc11f"
+        "d8e9aa225d9183c68306ec35a154b759e267c664a493180996f620e700000000000000000000000000000000");
+inline const Bytes kKeepalive =
+    Hex("04000000887766550000000000000000c7401bed732b18f3c0e395fc3f7435fa");
 inline const Bytes kCookieValue = Hex("7016835937852edc1b8d8fdb64effd95");
 inline const Nonce24 kNonce = Counting<24>(0xc0);
 
@@ -77,8 +86,11 @@ struct Mesh {
     c.profile = authority::Profile::kSmallMesh;
     c.flags = authority::kSingleDomain;
     c.created = kT;
-    c.voters = {{.suite = authority::Suite::kEd25519, .key = crypto::Ed25519Public(root), .weight = 1,
-                 .group = "home", .next_key = NextFor(9)}};
+    c.voters = {{.suite = authority::Suite::kEd25519,
+                 .key = crypto::Ed25519Public(root),
+                 .weight = 1,
+                 .group = "home",
+                 .next_key = NextFor(9)}};
     c.q_reg = c.q_sens = 1;
     c.suites = {1};
     return authority::SignObject(c, root);
@@ -96,12 +108,15 @@ struct Mesh {
     g.name = std::move(name);
     return g;
   }
-  authority::Grant NodeFor(const crypto::Ed25519Seed& subject, std::string name, const char* v4) const {
+  authority::Grant NodeFor(const crypto::Ed25519Seed& subject,
+                           std::string name,
+                           const char* v4) const {
     authority::Grant g = GrantFor(subject, std::move(name));
     g.cls = authority::Class::kNode;
     g.ttl = 30 * kDay;
     g.caps = 0x27;
-    g.prefixes = {Prefix::Host(*IpAddress::Parse(v4)), Prefix::Host(authority::DerivedIp6(scope, KidFor(subject)))};
+    g.prefixes = {Prefix::Host(*IpAddress::Parse(v4)),
+                  Prefix::Host(authority::DerivedIp6(scope, KidFor(subject)))};
     return g;
   }
   authority::Signed MakeEnroller() const {
@@ -171,15 +186,24 @@ struct Mesh {
     p.restrict_root = *Ref16::From(Hex("5d8f1ba4fede53395a486e839921b7f7"));
     return authority::SignObject(p, atlas);
   }
-  std::vector<ByteView> InitiatorItems() const { return {initiator.bytes(), n.bytes(), e.bytes(), f.bytes()}; }
+  std::vector<ByteView> InitiatorItems() const {
+    return {initiator.bytes(), n.bytes(), e.bytes(), f.bytes()};
+  }
   std::vector<ByteView> ResponderItems() const { return {responder.bytes(), a.bytes(), f.bytes()}; }
   Envelope A1(ByteView cookie = {}) const {
-    return *BuildEnvelope({.kind = Handshake::kInitiation, .inner = kInitiation, .items = InitiatorItems(),
-                           .ck = kCkInit, .receiver = StaticKeysOf(kStaticR), .cookie = cookie});
+    return *BuildEnvelope({.kind = Handshake::kInitiation,
+                           .inner = kInitiation,
+                           .items = InitiatorItems(),
+                           .ck = kCkInit,
+                           .receiver = StaticKeysOf(kStaticR),
+                           .cookie = cookie});
   }
   Envelope A2() const {
-    return *BuildEnvelope({.kind = Handshake::kResponse, .inner = kResponse, .items = ResponderItems(),
-                           .ck = kCkResp, .receiver = StaticKeysOf(kStaticI)});
+    return *BuildEnvelope({.kind = Handshake::kResponse,
+                           .inner = kResponse,
+                           .items = ResponderItems(),
+                           .ck = kCkResp,
+                           .receiver = StaticKeysOf(kStaticI)});
   }
 };
 

@@ -40,7 +40,8 @@ TEST(BeforeTest, WantRoundTrip) {
   const Mesh m;
   const std::vector<Ref16> all(kWantRefsMax, m.e.ref());
   for (size_t n = 1; n <= kWantRefsMax; ++n) {
-    const auto datagram = BuildWant(kIndex, Pre().view(), kNonce, OurTicket(), std::span(all).first(n));
+    const auto datagram =
+        BuildWant(kIndex, Pre().view(), kNonce, OurTicket(), std::span(all).first(n));
     Before kind{};
     ASSERT_EQ(CheckBefore(datagram, kind), Drop::kNone);
     EXPECT_EQ(kind, Before::kWant);
@@ -58,7 +59,8 @@ TEST(BeforeTest, NoticeRoundTripAndItsRules) {
   n.retry_seconds = 300;
   n.data = Counting<32>(9);
   Notice back;
-  ASSERT_EQ(OpenNotice(BuildNotice(kIndex, Pre().view(), kNonce, n), Pre().view(), back), Drop::kNone);
+  ASSERT_EQ(OpenNotice(BuildNotice(kIndex, Pre().view(), kNonce, n), Pre().view(), back),
+            Drop::kNone);
   EXPECT_EQ(back, n);
   auto body = EncodeNotice(n);
   for (const uint16_t reason : {uint16_t{0}, uint16_t{28}, uint16_t{65535}}) {
@@ -107,7 +109,8 @@ TEST(BeforeTest, SealedFieldsOutOfRangeAreDropped) {
     if (stain != 0) plain[stain] = 1;
     Bytes d(kGiveBytes);
     d[0] = 0xa5, d[1] = 1, d[2] = 2;
-    crypto::XAeadSeal(Pre().view(), kNonce, plain, ByteView(d).first(104), MutableBytes(d).subspan(128));
+    crypto::XAeadSeal(
+        Pre().view(), kNonce, plain, ByteView(d).first(104), MutableBytes(d).subspan(128));
     std::copy(kNonce.begin(), kNonce.end(), d.begin() + 104);
     GivePlain opened;
     Piece piece;
@@ -128,7 +131,8 @@ TEST(BeforeTest, SealedFieldsOutOfRangeAreDropped) {
     if (stain != 0) plain[stain] = 1;
     Bytes d(kWantBytes);
     d[0] = 0xa5, d[1] = 1, d[2] = 1;
-    crypto::XAeadSeal(Pre().view(), kNonce, plain, ByteView(d).first(8), MutableBytes(d).subspan(32));
+    crypto::XAeadSeal(
+        Pre().view(), kNonce, plain, ByteView(d).first(8), MutableBytes(d).subspan(32));
     std::copy(kNonce.begin(), kNonce.end(), d.begin() + 8);
     Want out;
     return OpenWant(d, Pre().view(), out);

@@ -16,7 +16,8 @@ TEST(WordsTest, ListIsTheOneOfTheSpec) {  // spec: objects#5
     file += Word(i);
     file += '\n';
   }
-  EXPECT_EQ(ToHex(crypto::Sha256({AsBytes(file)})), "2f5eed53a4727b4bf8880d8f3f199efc90e58503646d9ff8eff3a2ed3b24dbda");
+  EXPECT_EQ(ToHex(crypto::Sha256({AsBytes(file)})),
+            "2f5eed53a4727b4bf8880d8f3f199efc90e58503646d9ff8eff3a2ed3b24dbda");
 }
 
 TEST(WordsTest, VectorOfTheSpec) {  // spec: objects#8

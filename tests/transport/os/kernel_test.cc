@@ -1,4 +1,5 @@
-// The I/O annex against a real kernel, in a network namespace of its own. Skipped where that is not allowed.
+// The I/O annex against a real kernel, in a network namespace of its own. Skipped where that is not
+// allowed.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <net/if.h>
@@ -61,13 +62,15 @@ TEST_F(KernelTest, NetlinkChangesAreSeenByAnotherSocket) {
   for (const char* text : {"10.9.0.1", "fd09::1"}) {
     SCOPED_TRACE(text);
     const auto ip = *IpAddress::Parse(text);
-    const InterfaceAddress a{.ifindex = link.index, .address = ip, .length = static_cast<uint8_t>(ip.bits())};
+    const InterfaceAddress a{
+        .ifindex = link.index, .address = ip, .length = static_cast<uint8_t>(ip.bits())};
     ASSERT_TRUE(netlink_->AddAddress(a).ok());
     EXPECT_TRUE(absl::IsAlreadyExists(netlink_->AddAddress(a)));
     const auto addresses = *second->Addresses(link.index);
     EXPECT_NE(std::find(addresses.begin(), addresses.end(), a), addresses.end());
 
-    const Route r{.destination = *Prefix::Parse(ip.is_v6() ? "fd09::/48" : "10.9.0.0/16"), .ifindex = link.index};
+    const Route r{.destination = *Prefix::Parse(ip.is_v6() ? "fd09::/48" : "10.9.0.0/16"),
+                  .ifindex = link.index};
     ASSERT_TRUE(netlink_->AddRoute(r).ok());
     const auto routes = *second->Routes(link.index, kRouteProtocolAqmesh);
     ASSERT_EQ(routes.size(), 1u);
@@ -88,7 +91,10 @@ TEST_F(KernelTest, RoutesGoToATableOfTheirOwn) {
   if (tun == nullptr) GTEST_SKIP() << "no /dev/net/tun";
   const Link link = *netlink_->LinkByName("aqt0");
   ASSERT_TRUE(netlink_->SetUp(link.index, true).ok());
-  const Route r{.destination = *Prefix::Parse("0.0.0.0/0"), .ifindex = link.index, .table = 51820, .metric = 7};
+  const Route r{.destination = *Prefix::Parse("0.0.0.0/0"),
+                .ifindex = link.index,
+                .table = 51820,
+                .metric = 7};
   ASSERT_TRUE(netlink_->AddRoute(r).ok());
   const auto routes = *netlink_->Routes(link.index, kRouteProtocolAqmesh);
   ASSERT_EQ(routes.size(), 1u);
@@ -107,7 +113,9 @@ TEST_F(KernelTest, LinkWatchHearsUpDownAndDeletion) {
     ASSERT_TRUE(WaitReadable(watch->fd()));
     ASSERT_TRUE(watch->Drain(events));
   }
-  EXPECT_TRUE(std::any_of(events.begin(), events.end(), [&](const LinkEvent& e) { return e.link.index == link.index && e.link.up; }));
+  EXPECT_TRUE(std::any_of(events.begin(), events.end(), [&](const LinkEvent& e) {
+    return e.link.index == link.index && e.link.up;
+  }));
 }
 
 TEST_F(KernelTest, TunCarriesPacketsAndTellsItsState) {
@@ -118,9 +126,15 @@ TEST_F(KernelTest, TunCarriesPacketsAndTellsItsState) {
     const Link link = *netlink_->LinkByName("aqt0");
     EXPECT_FALSE(tun->IsUp());
     ASSERT_TRUE(netlink_->SetMtu(link.index, 1400).ok());
-    ASSERT_TRUE(netlink_->AddAddress({.ifindex = link.index, .address = *IpAddress::Parse("10.9.0.1"), .length = 32}).ok());
+    ASSERT_TRUE(
+        netlink_
+            ->AddAddress(
+                {.ifindex = link.index, .address = *IpAddress::Parse("10.9.0.1"), .length = 32})
+            .ok());
     ASSERT_TRUE(netlink_->SetUp(link.index, true).ok());
-    ASSERT_TRUE(netlink_->AddRoute({.destination = *Prefix::Parse("10.9.0.2/32"), .ifindex = link.index}).ok());
+    ASSERT_TRUE(
+        netlink_->AddRoute({.destination = *Prefix::Parse("10.9.0.2/32"), .ifindex = link.index})
+            .ok());
     EXPECT_TRUE(tun->IsUp());
     EXPECT_EQ(*tun->Mtu(), 1400u);
     EXPECT_EQ(*tun->Name(), "aqt0");
@@ -128,7 +142,8 @@ TEST_F(KernelTest, TunCarriesPacketsAndTellsItsState) {
 
     auto udp = *UdpPair::Open({});
     const Bytes payload(3, 'x');
-    const OutDatagram d{.bytes = payload, .remote = *Endpoint::Parse("10.9.0.2:9"), .local = {}, .tos = 0};
+    const OutDatagram d{
+        .bytes = payload, .remote = *Endpoint::Parse("10.9.0.2:9"), .local = {}, .tos = 0};
     udp->Send(std::span(&d, 1));
     PacketArena arena({});
     ByteView found;
@@ -140,7 +155,8 @@ TEST_F(KernelTest, TunCarriesPacketsAndTellsItsState) {
         if (p.size == 31 && p.data[9] == IPPROTO_UDP) found = p.bytes();
       }
     }
-    // Turn it around: the socket must get it, so the checksum that the kernel left to us was completed.
+    // Turn it around: the socket must get it, so the checksum that the kernel left to us was
+    // completed.
     Bytes back(found.begin(), found.end());
     std::swap_ranges(&back[12], &back[16], &back[16]);
     std::swap_ranges(&back[20], &back[22], &back[22]);
@@ -160,16 +176,23 @@ TEST_F(KernelTest, TunSplitsTheSuperPacketsOfTcpAndUdp) {
   if (tun == nullptr) GTEST_SKIP() << "no /dev/net/tun";
   if ((tun->offload_flags() & 0x60) == 0) GTEST_SKIP() << "no USO before Linux 6.2";
   const Link link = *netlink_->LinkByName("aqt0");
-  ASSERT_TRUE(netlink_->AddAddress({.ifindex = link.index, .address = *IpAddress::Parse("10.9.0.1"), .length = 32}).ok());
+  ASSERT_TRUE(
+      netlink_
+          ->AddAddress(
+              {.ifindex = link.index, .address = *IpAddress::Parse("10.9.0.1"), .length = 32})
+          .ok());
   ASSERT_TRUE(netlink_->SetUp(link.index, true).ok());
-  ASSERT_TRUE(netlink_->AddRoute({.destination = *Prefix::Parse("10.9.0.2/32"), .ifindex = link.index}).ok());
+  ASSERT_TRUE(
+      netlink_->AddRoute({.destination = *Prefix::Parse("10.9.0.2/32"), .ifindex = link.index})
+          .ok());
   auto udp = *UdpPair::Open({});
   ASSERT_TRUE(udp->gso());
   std::vector<Bytes> payloads(20, Bytes(1000, 0));
   std::vector<OutDatagram> batch;
   for (size_t i = 0; i < payloads.size(); ++i) {
     payloads[i][0] = static_cast<uint8_t>(i);
-    batch.push_back({.bytes = payloads[i], .remote = *Endpoint::Parse("10.9.0.2:9"), .local = {}, .tos = 0});
+    batch.push_back(
+        {.bytes = payloads[i], .remote = *Endpoint::Parse("10.9.0.2:9"), .local = {}, .tos = 0});
   }
   udp->Send(batch);
   PacketArena arena({});
@@ -182,7 +205,8 @@ TEST_F(KernelTest, TunSplitsTheSuperPacketsOfTcpAndUdp) {
       if (p.size != 1028 || p.data[9] != IPPROTO_UDP) continue;
       EXPECT_EQ(p.data[28], seen++);
       const ByteView s = p.bytes();
-      const uint64_t pseudo = PseudoHeaderSum(s.subspan(12, 4), s.subspan(16, 4), IPPROTO_UDP, 1008);
+      const uint64_t pseudo =
+          PseudoHeaderSum(s.subspan(12, 4), s.subspan(16, 4), IPPROTO_UDP, 1008);
       EXPECT_EQ(ChecksumFold(ChecksumAdd(s.subspan(20), pseudo)), 0xffff);
     }
   }
@@ -215,9 +239,14 @@ TEST_F(KernelTest, UdpRunsArriveInOrderWithTheirBoundaries) {
       const Endpoint to = *Endpoint::Parse(Join(host, ":", b->port()));
       const Family f = to.address.is_v6() ? Family::kV6 : Family::kV4;
       std::vector<Bytes> payloads;
-      for (size_t i = 0; i < 150; ++i) payloads.emplace_back(i % 40 == 39 ? 333 : i % 50 == 0 ? 1300 : 1200, static_cast<uint8_t>(i));
+      for (size_t i = 0; i < 150; ++i)
+        payloads.emplace_back(i % 40 == 39  ? 333
+                              : i % 50 == 0 ? 1300
+                                            : 1200,
+                              static_cast<uint8_t>(i));
       std::vector<OutDatagram> batch;
-      for (const Bytes& p : payloads) batch.push_back({.bytes = p, .remote = to, .local = {}, .tos = 0x88});
+      for (const Bytes& p : payloads)
+        batch.push_back({.bytes = p, .remote = to, .local = {}, .tos = 0x88});
       a->Send(batch);
       std::vector<Datagram> got;
       size_t seen = 0;
@@ -246,8 +275,10 @@ TEST_F(KernelTest, UdpAnswersFromTheAddressThatWasAsked) {
   auto a = *UdpPair::Open({});
   auto b = *UdpPair::Open({});
   const Bytes hello = {1};
-  const OutDatagram d{.bytes = hello, .remote = *Endpoint::Parse(Join("127.0.0.1:", b->port())),
-                      .local = {.address = *IpAddress::Parse("127.5.5.5"), .ifindex = lo.index}, .tos = 0};
+  const OutDatagram d{.bytes = hello,
+                      .remote = *Endpoint::Parse(Join("127.0.0.1:", b->port())),
+                      .local = {.address = *IpAddress::Parse("127.5.5.5"), .ifindex = lo.index},
+                      .tos = 0};
   a->Send(std::span(&d, 1));
   ASSERT_TRUE(WaitReadable(b->fd(Family::kV4)));
   std::vector<Datagram> got;
@@ -256,7 +287,10 @@ TEST_F(KernelTest, UdpAnswersFromTheAddressThatWasAsked) {
   EXPECT_EQ(got[0].remote.address.ToString(), "127.5.5.5");
 
   // A source that is not ours is refused by the kernel: the datagram leaves from another one.
-  const OutDatagram gone{.bytes = hello, .remote = d.remote, .local = {.address = *IpAddress::Parse("10.1.2.3"), .ifindex = lo.index}, .tos = 0};
+  const OutDatagram gone{.bytes = hello,
+                         .remote = d.remote,
+                         .local = {.address = *IpAddress::Parse("10.1.2.3"), .ifindex = lo.index},
+                         .tos = 0};
   a->Send(std::span(&gone, 1));
   ASSERT_TRUE(WaitReadable(b->fd(Family::kV4)));
   EXPECT_EQ(a->counters().source_refused, 1u);
@@ -288,7 +322,8 @@ class UnixSocketTest : public testing::Test {
 
 TEST_F(UnixSocketTest, ListensWithTheModeAskedAndKnowsWhoCalls) {
   const std::string path = dir_ + "/sub/a.sock";
-  auto listener = UnixListener::Listen({.path = path, .mode = 0660, .directory_mode = 0755, .stale_advice = ""});
+  auto listener = UnixListener::Listen(
+      {.path = path, .mode = 0660, .directory_mode = 0755, .stale_advice = ""});
   ASSERT_TRUE(listener.ok()) << listener.status();
   struct stat s{};
   ASSERT_EQ(::stat(path.c_str(), &s), 0);
@@ -301,14 +336,17 @@ TEST_F(UnixSocketTest, ListensWithTheModeAskedAndKnowsWhoCalls) {
   ASSERT_TRUE(who.ok()) << who.status();
   EXPECT_EQ(who->uid, ::getuid());
   EXPECT_EQ(who->pid, ::getpid());
-  EXPECT_TRUE(absl::IsAlreadyExists(UnixListener::Listen({.path = path, .mode = 0660, .directory_mode = 0755, .stale_advice = ""}).status()));
+  EXPECT_TRUE(absl::IsAlreadyExists(
+      UnixListener::Listen({.path = path, .mode = 0660, .directory_mode = 0755, .stale_advice = ""})
+          .status()));
   listener->reset();
   EXPECT_NE(::stat(path.c_str(), &s), 0) << "the socket file stays behind";
 }
 
 TEST_F(UnixSocketTest, ReplacesAStaleSocketAndLeavesAForeignOneAlone) {
   const std::string path = dir_ + "/a.sock";
-  const UnixListener::Options options{.path = path, .mode = 0600, .directory_mode = 0755, .stale_advice = ""};
+  const UnixListener::Options options{
+      .path = path, .mode = 0600, .directory_mode = 0755, .stale_advice = ""};
   auto dead = *UnixListener::Listen(options);
   dead->Abandon();
   dead.reset();  // closed, file left behind: stale

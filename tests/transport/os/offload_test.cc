@@ -57,8 +57,9 @@ struct Super {
 bool ChecksumsHold(ByteView p, bool v6, uint8_t protocol) {
   const size_t l4_at = v6 ? 40 : 20;
   if (!v6 && ChecksumFold(ChecksumAdd(p.first(20), 0)) != 0xffff) return false;
-  const uint64_t pseudo = v6 ? PseudoHeaderSum(p.subspan(8, 16), p.subspan(24, 16), protocol, p.size() - l4_at)
-                             : PseudoHeaderSum(p.subspan(12, 4), p.subspan(16, 4), protocol, p.size() - l4_at);
+  const uint64_t pseudo =
+      v6 ? PseudoHeaderSum(p.subspan(8, 16), p.subspan(24, 16), protocol, p.size() - l4_at)
+         : PseudoHeaderSum(p.subspan(12, 4), p.subspan(16, 4), protocol, p.size() - l4_at);
   return ChecksumFold(ChecksumAdd(p.subspan(l4_at), pseudo)) == 0xffff;
 }
 
@@ -124,7 +125,8 @@ TEST(SplitTest, CutsSuperPacketsIntoFinishedSegments) {
         EXPECT_EQ(LoadBe<uint16_t>(&s[4]), static_cast<uint16_t>(0xffff + i));
       }
       if (c.super.tcp) {
-        EXPECT_EQ(LoadBe<uint32_t>(&s[l4 + 4]), static_cast<uint32_t>(0xfffffff0 + i * c.super.gso_size));
+        EXPECT_EQ(LoadBe<uint32_t>(&s[l4 + 4]),
+                  static_cast<uint32_t>(0xfffffff0 + i * c.super.gso_size));
         const bool last = i + 1 == c.want_segments;
         EXPECT_EQ((s[l4 + 13] & 0x09) != 0, last);
         EXPECT_EQ((s[l4 + 13] & 0x80) != 0, i == 0);
@@ -141,9 +143,11 @@ TEST(SplitTest, CompletesTheChecksumOfAPlainPacket) {
   Super super{.payload = 77};
   Bytes p = super.packet();
   // The kernel leaves the pseudo header's sum in the field.
-  const uint16_t pseudo = ChecksumFold(PseudoHeaderSum(ByteView(p).subspan(12, 4), ByteView(p).subspan(16, 4), IPPROTO_TCP, p.size() - 20));
+  const uint16_t pseudo = ChecksumFold(PseudoHeaderSum(
+      ByteView(p).subspan(12, 4), ByteView(p).subspan(16, 4), IPPROTO_TCP, p.size() - 20));
   StoreBe<uint16_t>(&p[20 + 16], pseudo);
-  StoreBe<uint16_t>(&p[10], static_cast<uint16_t>(~ChecksumFold(ChecksumAdd(ByteView(p).first(20), 0))));
+  StoreBe<uint16_t>(&p[10],
+                    static_cast<uint16_t>(~ChecksumFold(ChecksumAdd(ByteView(p).first(20), 0))));
   VnetHeader h = super.header();
   h.gso_type = kGsoNone;
   h.gso_size = 0;
@@ -163,20 +167,42 @@ TEST(SplitTest, RefusesHeadersThatContradictTheirPacket) {
       {"empty", [](VnetHeader&, Bytes& p) { p.clear(); }, OffloadDrop::kTooShort},
       {"half an IP header", [](VnetHeader&, Bytes& p) { p.resize(19); }, OffloadDrop::kTooShort},
       {"unknown type", [](VnetHeader& h, Bytes&) { h.gso_type = 3; }, OffloadDrop::kUnknownGso},
-      {"ecn on udp", [](VnetHeader& h, Bytes&) { h.gso_type = kGsoUdpL4 | kGsoEcn; }, OffloadDrop::kUnknownGso},
+      {"ecn on udp",
+       [](VnetHeader& h, Bytes&) { h.gso_type = kGsoUdpL4 | kGsoEcn; },
+       OffloadDrop::kUnknownGso},
       {"ecn alone", [](VnetHeader& h, Bytes&) { h.gso_type = kGsoEcn; }, OffloadDrop::kUnknownGso},
-      {"v6 type on v4", [](VnetHeader& h, Bytes&) { h.gso_type = kGsoTcp6; }, OffloadDrop::kFamilyMismatch},
+      {"v6 type on v4",
+       [](VnetHeader& h, Bytes&) { h.gso_type = kGsoTcp6; },
+       OffloadDrop::kFamilyMismatch},
       {"version 5", [](VnetHeader&, Bytes& p) { p[0] = 0x55; }, OffloadDrop::kFamilyMismatch},
       {"zero gso_size", [](VnetHeader& h, Bytes&) { h.gso_size = 0; }, OffloadDrop::kZeroGsoSize},
-      {"csum_start inside IP", [](VnetHeader& h, Bytes&) { h.csum_start = 12; }, OffloadDrop::kBadHeaderLength},
-      {"csum_start beyond the end", [](VnetHeader& h, Bytes&) { h.csum_start = 0xffff; }, OffloadDrop::kBadHeaderLength},
-      {"csum_offset not TCP's", [](VnetHeader& h, Bytes&) { h.csum_offset = 6; }, OffloadDrop::kBadCsumRange},
-      {"data offset below 20", [](VnetHeader&, Bytes& p) { p[32] = 0x40; }, OffloadDrop::kBadHeaderLength},
-      {"data offset beyond the end", [](VnetHeader&, Bytes& p) { p[32] = 0xf0; p.resize(70); }, OffloadDrop::kBadHeaderLength},
-      {"not TCP", [](VnetHeader&, Bytes& p) { p[9] = IPPROTO_ICMP; }, OffloadDrop::kBadHeaderLength},
+      {"csum_start inside IP",
+       [](VnetHeader& h, Bytes&) { h.csum_start = 12; },
+       OffloadDrop::kBadHeaderLength},
+      {"csum_start beyond the end",
+       [](VnetHeader& h, Bytes&) { h.csum_start = 0xffff; },
+       OffloadDrop::kBadHeaderLength},
+      {"csum_offset not TCP's",
+       [](VnetHeader& h, Bytes&) { h.csum_offset = 6; },
+       OffloadDrop::kBadCsumRange},
+      {"data offset below 20",
+       [](VnetHeader&, Bytes& p) { p[32] = 0x40; },
+       OffloadDrop::kBadHeaderLength},
+      {"data offset beyond the end",
+       [](VnetHeader&, Bytes& p) {
+         p[32] = 0xf0;
+         p.resize(70);
+       },
+       OffloadDrop::kBadHeaderLength},
+      {"not TCP",
+       [](VnetHeader&, Bytes& p) { p[9] = IPPROTO_ICMP; },
+       OffloadDrop::kBadHeaderLength},
       {"IHL below 5", [](VnetHeader&, Bytes& p) { p[0] = 0x44; }, OffloadDrop::kTooShort},
       {"checksum field past the end of a plain packet",
-       [](VnetHeader& h, Bytes& p) { h.gso_type = kGsoNone; h.csum_start = static_cast<uint16_t>(p.size() - 1); },
+       [](VnetHeader& h, Bytes& p) {
+         h.gso_type = kGsoNone;
+         h.csum_start = static_cast<uint16_t>(p.size() - 1);
+       },
        OffloadDrop::kBadCsumRange},
   };
   for (const Case& c : kCases) {

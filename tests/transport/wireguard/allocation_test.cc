@@ -34,7 +34,8 @@ TEST(AllocationTest, SealingAndOpeningAllocateNothing) {
     a.OnTunPackets(now, views, from_a);
     for (size_t i = 0; i < from_a.datagrams.size(); ++i) {
       from_b.Clear();
-      b.OnDatagram(now, {.bytes = from_a.bytes(from_a.datagrams[i]), .from = at_a, .at = {}}, from_b);
+      b.OnDatagram(
+          now, {.bytes = from_a.bytes(from_a.datagrams[i]), .from = at_a, .at = {}}, from_b);
       delivered += from_b.tun.size();
       if (round >= 100) continue;
       Outbox more;  // a's answers during the handshake

@@ -31,7 +31,9 @@ struct Sent {
 
 struct Host {
   Host(uint8_t seed, std::string_view at, Now now, Device::Options options = {})
-      : device(options, Rng({seed})), rng({static_cast<uint8_t>(seed + 100)}), here(*Endpoint::Parse(at)) {
+      : device(options, Rng({seed})),
+        rng({static_cast<uint8_t>(seed + 100)}),
+        here(*Endpoint::Parse(at)) {
     Outbox out;
     device.SetPrivateKey(now, crypto::NewX25519(rng), out);
     device.SetUp(now, true, out);
@@ -223,7 +225,8 @@ TEST_F(DeviceTest, LossDuplicationAndReorderingDeliverEachPacketAtMostOnce) {
     }
     for (size_t i = wire.size(); i > 1; --i) std::swap(wire[i - 1], wire[dice.Below(i)]);
     const size_t n = wire.size() - (lossy ? wire.size() / 4 : 0);
-    std::vector<Sent> now(std::make_move_iterator(wire.begin()), std::make_move_iterator(wire.begin() + static_cast<ptrdiff_t>(n)));
+    std::vector<Sent> now(std::make_move_iterator(wire.begin()),
+                          std::make_move_iterator(wire.begin() + static_cast<ptrdiff_t>(n)));
     wire.erase(wire.begin(), wire.begin() + static_cast<ptrdiff_t>(n));
     for (Sent& s : now) Feed(s.to == a_.here ? a_ : b_, s.bytes, s.from);
   };
@@ -278,7 +281,8 @@ TEST_F(DeviceTest, EveryTruncationAndEveryBitFlipIsSilentAndHarmless) {
   const auto attack = [this](Host& h, const Bytes& good, const Endpoint& from) {
     const size_t events = h.events.size();
     const size_t wire = h.sent.size();
-    for (size_t n = 0; n < good.size(); ++n) EXPECT_NE(Feed(h, ByteView(good).first(n), from), Drop::kNone) << n;
+    for (size_t n = 0; n < good.size(); ++n)
+      EXPECT_NE(Feed(h, ByteView(good).first(n), from), Drop::kNone) << n;
     Bytes longer = good;
     longer.push_back(0);
     EXPECT_NE(Feed(h, longer, from), Drop::kNone);
@@ -343,7 +347,8 @@ TEST_F(DeviceTest, UnderLoadStrangersGetCookiesAndPeersGetThrough) {
   EXPECT_TRUE(a_.sent.empty()) << "a cookie never triggers a resend";
   EXPECT_EQ(a_.device.endpoint(a_id_), b_.here) << "and never roams";
   EXPECT_EQ(Feed(a_, reply, moved), Drop::kBadCookie);
-  for (size_t n = 0; n < reply.size(); ++n) EXPECT_NE(Feed(a_, ByteView(reply).first(n), moved), Drop::kNone);
+  for (size_t n = 0; n < reply.size(); ++n)
+    EXPECT_NE(Feed(a_, ByteView(reply).first(n), moved), Drop::kNone);
   b_.sent.clear();
   RunFor(6s, [&] {
     for (int i = 0; i < 300; ++i) Feed(b_, c.sent[0].bytes, c.here);  // the flood goes on
@@ -572,10 +577,12 @@ TEST_F(GovernedTest, HandshakeRunsThroughTheNodesHands) {
   EXPECT_EQ(peeked->consumed.chain.ck, initiation.ck);
   EXPECT_EQ(peeked->consumed.chain.h, initiation.h);
   Outbox out;
-  ASSERT_EQ(b_.device.handshaker().AcceptInitiation(now_, b_id_, peeked->consumed, out), Drop::kNone);
+  ASSERT_EQ(b_.device.handshaker().AcceptInitiation(now_, b_id_, peeked->consumed, out),
+            Drop::kNone);
   b_.device.Settle(now_, out);
   Keep(b_, out);
-  EXPECT_EQ(b_.device.handshaker().AcceptInitiation(now_, b_id_, peeked->consumed, out), Drop::kReplayedTimestamp);
+  EXPECT_EQ(b_.device.handshaker().AcceptInitiation(now_, b_id_, peeked->consumed, out),
+            Drop::kReplayedTimestamp);
   ASSERT_EQ(b_.governed.size(), 1u);
   const GovernedHandshake& response = b_.governed[0];
   std::optional<Handshaker::PeekedResponse> answer;
@@ -590,10 +597,14 @@ TEST_F(GovernedTest, HandshakeRunsThroughTheNodesHands) {
 
   ASSERT_EQ(a_.frames.size(), 1u);
   Bytes frame = a_.frames[0];
-  EXPECT_EQ(Feed(b_, ByteView(frame).subspan(16), a_.here), Drop::kNotPlain) << "bare frames are not served";
-  const Forwarder::Opened opened =
-      b_.device.forwarder().Open(now_, ByteView(frame).subspan(16), MutableBytes(frame).subspan(32),
-                                 Forwarder::Framing::kGoverned, nullptr, nullptr);
+  EXPECT_EQ(Feed(b_, ByteView(frame).subspan(16), a_.here), Drop::kNotPlain)
+      << "bare frames are not served";
+  const Forwarder::Opened opened = b_.device.forwarder().Open(now_,
+                                                              ByteView(frame).subspan(16),
+                                                              MutableBytes(frame).subspan(32),
+                                                              Forwarder::Framing::kGoverned,
+                                                              nullptr,
+                                                              nullptr);
   EXPECT_EQ(opened.why, Drop::kNone);
   EXPECT_TRUE(Equal(opened.packet, to_b_));
   Outbox promoted;
@@ -602,8 +613,8 @@ TEST_F(GovernedTest, HandshakeRunsThroughTheNodesHands) {
   EXPECT_EQ(promoted.sessions[0].kind, SessionEvent::Kind::kPromoted);
   Bytes buffer(16 + b_.device.forwarder().SealedSize(to_a_.size()));
   std::copy(to_a_.begin(), to_a_.end(), buffer.begin() + 32);
-  const Forwarder::Sealed sealed =
-      b_.device.forwarder().SealOn(now_, promoted.sessions[0].local_index, buffer, 16, to_a_.size());
+  const Forwarder::Sealed sealed = b_.device.forwarder().SealOn(
+      now_, promoted.sessions[0].local_index, buffer, 16, to_a_.size());
   EXPECT_EQ(sealed.why, Drop::kNone);
   EXPECT_EQ(sealed.size + 16, buffer.size());
 }

@@ -27,13 +27,44 @@ TEST(KdfTest, WireguardGoVector) {
 TEST(ReplayTest, ReferenceSequence) {  // spec: wire#1.8
   constexpr uint64_t L = ReplayWindow::kWindow + 1;
   constexpr uint64_t R = kRejectAfterMessages;
-  struct Step { uint64_t counter; bool accept; };
-  const Step steps[] = {{0, true}, {1, true}, {1, false}, {9, true}, {8, true}, {7, true}, {7, false},
-      {L, true}, {L - 1, true}, {L - 1, false}, {L - 2, true}, {2, true}, {2, false}, {L + 16, true},
-      {3, false}, {L + 16, false}, {4 * L, true}, {4 * L - (L - 1), true}, {10, false}, {4 * L - L, false},
-      {4 * L - (L + 1), false}, {4 * L - (L - 2), true}, {4 * L + 1 - L, false}, {0, false}, {R, false},
-      {R - 1, true}, {R, false}, {R - 1, false}, {R - 2, true}, {R + 1, false}, {R + 2, false},
-      {R - 2, false}, {R - 3, true}, {0, false}};
+  struct Step {
+    uint64_t counter;
+    bool accept;
+  };
+  const Step steps[] = {{0, true},
+                        {1, true},
+                        {1, false},
+                        {9, true},
+                        {8, true},
+                        {7, true},
+                        {7, false},
+                        {L, true},
+                        {L - 1, true},
+                        {L - 1, false},
+                        {L - 2, true},
+                        {2, true},
+                        {2, false},
+                        {L + 16, true},
+                        {3, false},
+                        {L + 16, false},
+                        {4 * L, true},
+                        {4 * L - (L - 1), true},
+                        {10, false},
+                        {4 * L - L, false},
+                        {4 * L - (L + 1), false},
+                        {4 * L - (L - 2), true},
+                        {4 * L + 1 - L, false},
+                        {0, false},
+                        {R, false},
+                        {R - 1, true},
+                        {R, false},
+                        {R - 1, false},
+                        {R - 2, true},
+                        {R + 1, false},
+                        {R + 2, false},
+                        {R - 2, false},
+                        {R - 3, true},
+                        {0, false}};
   ReplayWindow w;
   for (size_t i = 0; i < std::size(steps); ++i) {
     SCOPED_TRACE(i);
@@ -50,24 +81,64 @@ TEST(ReplayTest, LongRuns) {  // spec: wire#1.8, the fresh rows
   const auto down = [](ReplayWindow& w, uint64_t from, uint64_t to) {
     for (uint64_t c = from + 1; c-- > to;) ASSERT_TRUE(w.Accept(c)) << c;
   };
-  { ReplayWindow w; up(w, 1, L - 1); EXPECT_TRUE(w.Accept(0)); EXPECT_FALSE(w.Accept(0)); }
-  { ReplayWindow w; up(w, 2, L); EXPECT_TRUE(w.Accept(1)); EXPECT_FALSE(w.Accept(0)); }
-  { ReplayWindow w; down(w, L - 1, 0); }
-  { ReplayWindow w; down(w, L, 1); EXPECT_FALSE(w.Accept(0)); }
-  { ReplayWindow w; down(w, L - 1, 1); EXPECT_TRUE(w.Accept(L)); EXPECT_FALSE(w.Accept(0)); }
-  { ReplayWindow w; down(w, L - 1, 1); EXPECT_TRUE(w.Accept(0)); EXPECT_TRUE(w.Accept(L)); }
+  {
+    ReplayWindow w;
+    up(w, 1, L - 1);
+    EXPECT_TRUE(w.Accept(0));
+    EXPECT_FALSE(w.Accept(0));
+  }
+  {
+    ReplayWindow w;
+    up(w, 2, L);
+    EXPECT_TRUE(w.Accept(1));
+    EXPECT_FALSE(w.Accept(0));
+  }
+  {
+    ReplayWindow w;
+    down(w, L - 1, 0);
+  }
+  {
+    ReplayWindow w;
+    down(w, L, 1);
+    EXPECT_FALSE(w.Accept(0));
+  }
+  {
+    ReplayWindow w;
+    down(w, L - 1, 1);
+    EXPECT_TRUE(w.Accept(L));
+    EXPECT_FALSE(w.Accept(0));
+  }
+  {
+    ReplayWindow w;
+    down(w, L - 1, 1);
+    EXPECT_TRUE(w.Accept(0));
+    EXPECT_TRUE(w.Accept(L));
+  }
 }
 
 TEST(RateLimiterTest, KernelTable) {
-  struct Step { bool allow; std::chrono::milliseconds wait; };
-  const Step steps[] = {{true, 0ms}, {true, 0ms}, {true, 0ms}, {true, 0ms}, {true, 0ms}, {false, 0ms},
-                        {true, 51ms}, {false, 0ms}, {true, 101ms}, {true, 0ms}, {false, 0ms}};
+  struct Step {
+    bool allow;
+    std::chrono::milliseconds wait;
+  };
+  const Step steps[] = {{true, 0ms},
+                        {true, 0ms},
+                        {true, 0ms},
+                        {true, 0ms},
+                        {true, 0ms},
+                        {false, 0ms},
+                        {true, 51ms},
+                        {false, 0ms},
+                        {true, 101ms},
+                        {true, 0ms},
+                        {false, 0ms}};
   RateLimiter v4, v6;
   Instant now = kStart;
   for (const Step& s : steps) {
     now += s.wait;
     EXPECT_EQ(v4.Allow(now, *IpAddress::Parse("192.0.2.1")), s.allow);
-    EXPECT_EQ(v6.Allow(now, *IpAddress::Parse(s.allow ? "2001:db8::1" : "2001:db8::2")), s.allow) << "one /64";
+    EXPECT_EQ(v6.Allow(now, *IpAddress::Parse(s.allow ? "2001:db8::1" : "2001:db8::2")), s.allow)
+        << "one /64";
   }
   EXPECT_TRUE(v4.Allow(now, *IpAddress::Parse("192.0.2.2")));
   EXPECT_TRUE(v6.Allow(now, *IpAddress::Parse("2001:db8:0:1::1")));
@@ -96,7 +167,8 @@ TEST(LoadMeterTest, LoadIsStickyForASecond) {
 }
 
 TEST(Tai64nTest, WhitenedAndStrictlyIncreasing) {
-  EXPECT_EQ(ToHex(ToTai64n({1700000000LL * 1'000'000'000 + 0xdabcdef}).view()), "400000006553f10a0d000000");
+  EXPECT_EQ(ToHex(ToTai64n({1700000000LL * 1'000'000'000 + 0xdabcdef}).view()),
+            "400000006553f10a0d000000");
   Tai64nClock clock;
   WallTime wall{1700000000LL * 1'000'000'000 + 990'000'000};
   Tai64n last = clock.Next(wall);
@@ -109,9 +181,19 @@ TEST(Tai64nTest, WhitenedAndStrictlyIncreasing) {
 }
 
 TEST(PaddingTest, Table) {
-  struct Case { size_t size, mtu, want; };
-  for (const Case& c : {Case{0, 1420, 0}, {1, 1420, 15}, {16, 1420, 0}, {17, 1420, 15}, {1420, 1420, 0},
-                        {1419, 1420, 1}, {1409, 1420, 11}, {1421, 1420, 15}, {2840, 1420, 0}, {33, 0, 15}}) {
+  struct Case {
+    size_t size, mtu, want;
+  };
+  for (const Case& c : {Case{0, 1420, 0},
+                        {1, 1420, 15},
+                        {16, 1420, 0},
+                        {17, 1420, 15},
+                        {1420, 1420, 0},
+                        {1419, 1420, 1},
+                        {1409, 1420, 11},
+                        {1421, 1420, 15},
+                        {2840, 1420, 0},
+                        {33, 0, 15}}) {
     EXPECT_EQ(PaddingFor(c.size, c.mtu), c.want) << c.size;
   }
 }
@@ -162,7 +244,8 @@ TEST(AllowedIpsTest, RandomAgainstANaiveTwin) {
   const auto address = [&rng](bool v6) {  // few distinct values, so that prefixes nest and meet
     std::array<uint8_t, 16> b{};
     b[0] = v6 ? 0xfd : 10;
-    for (size_t i : {size_t{1}, size_t{2}, size_t{3}, size_t{9}, size_t{15}}) b[i] = static_cast<uint8_t>(rng.Below(4) << rng.Below(7));
+    for (size_t i : {size_t{1}, size_t{2}, size_t{3}, size_t{9}, size_t{15}})
+      b[i] = static_cast<uint8_t>(rng.Below(4) << rng.Below(7));
     return *IpAddress::From(v6 ? ByteView(b) : ByteView(b).first(4));
   };
   for (int round = 0; round < 6000; ++round) {
@@ -196,7 +279,8 @@ TEST(AllowedIpsTest, RandomAgainstANaiveTwin) {
   }
   for (PeerId peer = 0; peer < 20; ++peer) {
     std::vector<Prefix> want;
-    for (const auto& [prefix, owner] : naive) if (owner == peer) want.push_back(prefix);
+    for (const auto& [prefix, owner] : naive)
+      if (owner == peer) want.push_back(prefix);
     EXPECT_EQ(table.Of(peer), want);
     table.RemovePeer(peer);
   }

@@ -21,7 +21,8 @@ class UapiTest : public testing::Test {
   std::string Get() { return Ask("get=1\n\n"); }
   bool Shows(std::string_view line) { return Get().find(Join(line, "\n")) != std::string::npos; }
 
-  Now now_{.mono = Instant(std::chrono::seconds(100)), .wall = WallTime::FromSeconds(1'700'000'000)};
+  Now now_{.mono = Instant(std::chrono::seconds(100)),
+           .wall = WallTime::FromSeconds(1'700'000'000)};
   Device device_{{}, Rng(Rng::Seed{})};
   std::vector<uint16_t> ports_;
   std::vector<uint32_t> marks_;
@@ -43,18 +44,31 @@ TEST_F(UapiTest, AFreshDeviceShowsNothingButSuccess) { EXPECT_EQ(Get(), kOk); }
 
 TEST_F(UapiTest, GetPrintsTheKeysInTheProtocolsOrder) {
   const std::string peer = Hex('b');
-  ASSERT_EQ(Set(Join("private_key=", Hex('a'), "\nlisten_port=51820\nfwmark=7\npublic_key=", peer,
-                     "\npreshared_key=", Hex('c'), "\nendpoint=[fe80::1%2]:9\npersistent_keepalive_interval=25\n",
+  ASSERT_EQ(Set(Join("private_key=",
+                     Hex('a'),
+                     "\nlisten_port=51820\nfwmark=7\npublic_key=",
+                     peer,
+                     "\npreshared_key=",
+                     Hex('c'),
+                     "\nendpoint=[fe80::1%2]:9\npersistent_keepalive_interval=25\n",
                      "allowed_ip=10.0.0.9/24\nallowed_ip=fd00::/64\n")),
             kOk);
-  // The private key comes back clamped: the low three bits of the first byte clear, the top two of the last 01.
+  // The private key comes back clamped: the low three bits of the first byte clear, the top two of
+  // the last 01.
   std::string key = Hex('a');
   key[1] = '8';
   key[62] = '6';
-  EXPECT_EQ(Get(), Join("private_key=", key, "\nlisten_port=51820\nfwmark=7\npublic_key=", peer, "\npreshared_key=",
-                        Hex('c'), "\nprotocol_version=1\nendpoint=[fe80::1%2]:9\nlast_handshake_time_sec=0\n",
-                        "last_handshake_time_nsec=0\ntx_bytes=0\nrx_bytes=0\npersistent_keepalive_interval=25\n",
-                        "allowed_ip=10.0.0.0/24\nallowed_ip=fd00::/64\nerrno=0\n\n"));
+  EXPECT_EQ(
+      Get(),
+      Join("private_key=",
+           key,
+           "\nlisten_port=51820\nfwmark=7\npublic_key=",
+           peer,
+           "\npreshared_key=",
+           Hex('c'),
+           "\nprotocol_version=1\nendpoint=[fe80::1%2]:9\nlast_handshake_time_sec=0\n",
+           "last_handshake_time_nsec=0\ntx_bytes=0\nrx_bytes=0\npersistent_keepalive_interval=25\n",
+           "allowed_ip=10.0.0.0/24\nallowed_ip=fd00::/64\nerrno=0\n\n"));
   EXPECT_EQ(ports_, std::vector<uint16_t>{51820});
   EXPECT_EQ(marks_, std::vector<uint32_t>{7});
 }
@@ -107,7 +121,8 @@ TEST_F(UapiTest, LinesBeforeTheFailingOneStayAndThoseAfterAreSkipped) {
 }
 
 TEST_F(UapiTest, AnswersOnlyAfterTheBlankLineHoweverTheBytesCome) {
-  const std::string request = Join("set=1\npublic_key=", Hex('b'), "\nallowed_ip=10.0.0.0/8\n\nget=1\n\n");
+  const std::string request =
+      Join("set=1\npublic_key=", Hex('b'), "\nallowed_ip=10.0.0.0/8\n\nget=1\n\n");
   std::string reply;
   for (const char c : request) {
     ASSERT_TRUE(session_.OnBytes(now_, AsBytes(std::string_view(&c, 1)), reply));
@@ -169,8 +184,13 @@ TEST_F(UapiTest, AllowedIpsMoveAreReplacedAndRemoved) {
 }
 
 TEST_F(UapiTest, ReplacePeersAndZeroKeysTakeAway) {
-  ASSERT_EQ(Set(Join("private_key=", Hex('a'), "\npublic_key=", Hex('b'), "\npublic_key=", Hex('c'), "\n")), kOk);
-  ASSERT_EQ(Set(Join("private_key=", Hex('0'), "\nreplace_peers=true\npublic_key=", Hex('d'), "\n")), kOk);
+  ASSERT_EQ(
+      Set(Join(
+          "private_key=", Hex('a'), "\npublic_key=", Hex('b'), "\npublic_key=", Hex('c'), "\n")),
+      kOk);
+  ASSERT_EQ(
+      Set(Join("private_key=", Hex('0'), "\nreplace_peers=true\npublic_key=", Hex('d'), "\n")),
+      kOk);
   const std::string text = Get();
   EXPECT_EQ(text.find("private_key"), std::string::npos);
   EXPECT_EQ(text.find(Hex('b')), std::string::npos);
@@ -183,16 +203,25 @@ TEST_F(UapiTest, ATakenPortIsReportedAsWgExpects) {
 }
 
 TEST_F(UapiTest, SurvivesEveryTruncationAndEveryFlippedByte) {
-  const std::string request = Join("set=1\nprivate_key=", Hex('a'), "\nlisten_port=1\npublic_key=", Hex('b'),
+  const std::string request = Join("set=1\nprivate_key=",
+                                   Hex('a'),
+                                   "\nlisten_port=1\npublic_key=",
+                                   Hex('b'),
                                    "\nendpoint=1.2.3.4:5\nallowed_ip=10.0.0.0/8\n\n");
   for (size_t i = 0; i < request.size(); ++i) {
     std::string reply;
-    UapiSession cut(device_, [](Outbox& out) { out.Clear(); return 0; });
+    UapiSession cut(device_, [](Outbox& out) {
+      out.Clear();
+      return 0;
+    });
     (void)cut.OnBytes(now_, AsBytes(request).first(i), reply);
     EXPECT_EQ(reply, "");
     std::string flipped = request;
     flipped[i] = static_cast<char>(flipped[i] ^ 0x04);
-    UapiSession spoilt(device_, [](Outbox& out) { out.Clear(); return 0; });
+    UapiSession spoilt(device_, [](Outbox& out) {
+      out.Clear();
+      return 0;
+    });
     (void)spoilt.OnBytes(now_, AsBytes(flipped), reply);
   }
 }
