@@ -57,6 +57,11 @@ void Device::SetUp(Now now, bool up, Outbox& out) {
 
 void Device::SetMtu(uint16_t mtu_bytes) { forwarder_.SetMtu(mtu_bytes); }
 
+void Device::OnSourceRefused(PeerId peer, Outbox& out) {
+  handshaker_.ForgetSource(peer, out);
+  ApplyQuietly(out);
+}
+
 void Device::SetPrivateKey(Now now, const crypto::X25519Private& key, Outbox& out) {
   handshaker_.SetPrivateKey(key, out);
   Settle(now, out);

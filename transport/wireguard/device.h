@@ -69,6 +69,9 @@ class Device {
   void SetUp(Now now, bool up, Outbox& out);
   bool up() const { return up_; }
   void SetMtu(uint16_t mtu_bytes);
+  // The driver could not send to `peer` from the address that its packets came to: the kernel is to
+  // choose until the peer is heard again.
+  void OnSourceRefused(PeerId peer, Outbox& out);
 
   // ---- settings, in the order of their effect; meaning as UAPI keys have it ----
   // Clamped here; zero removes the identity. A peer with the new public key is removed.

@@ -47,6 +47,7 @@ class Handshaker {
   void SetPresharedKey(PeerId peer, const Secret<32>& psk);
   void SetEndpoint(PeerId peer, const Endpoint& endpoint, Outbox& out);
   void SetPersistentKeepalive(Now now, PeerId peer, uint16_t seconds, Outbox& out);
+  void ForgetSource(PeerId peer, Outbox& out);  // of one that may be gone
   void ForgetSources(Outbox& out);
   void SetUp(Now now, bool up, Outbox& out);
 

@@ -77,18 +77,24 @@ void Handshaker::SetEndpoint(PeerId peer, const Endpoint& endpoint, Outbox& out)
   out.orders.push_back(EndpointOrder{peer, endpoint, {}});
 }
 
-void Handshaker::SetPersistentKeepalive(Now, PeerId peer, uint16_t seconds, Outbox& out) {
+void Handshaker::SetPersistentKeepalive(Now now, PeerId peer, uint16_t seconds, Outbox& out) {
   PeerTimers& timers = At(peer).timers;
   const bool begins = timers.persistent_keepalive() == 0 && seconds != 0;
   timers.SetPersistentKeepalive(seconds);
-  if (begins && up_) out.orders.push_back(KeepaliveOrder{peer});
+  if (!begins || !up_) return;
+  timers.ArmPersistent(now.mono);
+  out.orders.push_back(KeepaliveOrder{peer});
+  Schedule(peer);
+}
+
+void Handshaker::ForgetSource(PeerId peer, Outbox& out) {
+  if (!Live(peer)) return;
+  At(peer).source = {};
+  out.orders.push_back(ForgetSourceOrder{peer});
 }
 
 void Handshaker::ForgetSources(Outbox& out) {
-  for (PeerId peer : peers()) {
-    At(peer).source = {};
-    out.orders.push_back(ForgetSourceOrder{peer});
-  }
+  for (PeerId peer : peers()) ForgetSource(peer, out);
 }
 
 void Handshaker::RaiseTimestampFloor(PeerId peer, const Tai64n& floor) {
@@ -105,13 +111,16 @@ std::vector<PeerId> Handshaker::peers() const {
   return out;
 }
 
-void Handshaker::SetUp(Now, bool up, Outbox& out) {
+void Handshaker::SetUp(Now now, bool up, Outbox& out) {
   if (up == up_) return;
   up_ = up;
   for (PeerId peer : peers()) {
     Peer& p = At(peer);
     if (up) {
-      if (p.timers.persistent_keepalive() != 0) out.orders.push_back(KeepaliveOrder{peer});
+      if (p.timers.persistent_keepalive() == 0) continue;
+      p.timers.ArmPersistent(now.mono);
+      out.orders.push_back(KeepaliveOrder{peer});
+      Schedule(peer);
       continue;
     }
     Wipe(peer, out);
@@ -166,13 +175,11 @@ void Handshaker::OnWake(Now now, Outbox& out) {
 }
 
 void Handshaker::Act(Now now, PeerId peer, TimerAction action, Outbox& out) {
-  Peer& p = At(peer);
   switch (action) {
     case TimerAction::kRetryInitiation:
     case TimerAction::kInitiate:
       // Perhaps the address that we answered from is why nobody answers.
-      p.source = {};
-      out.orders.push_back(ForgetSourceOrder{peer});
+      ForgetSource(peer, out);
       WantInitiation(now, peer, action == TimerAction::kRetryInitiation, kRekeyTimeout, out);
       return;
     case TimerAction::kGiveUp: out.orders.push_back(DropStagedOrder{peer}); return;

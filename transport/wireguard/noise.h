@@ -14,20 +14,11 @@
 
 #include <optional>
 
-#include "core/base/secret.h"
-#include "core/crypto/hash.h"
-#include "core/crypto/keys.h"
+#include "transport/wireguard/ikpsk2.h"
 #include "transport/wireguard/messages.h"
 #include "transport/wireguard/tai64n.h"
 
 namespace aqmesh::wireguard {
-
-// Noise's symmetric state. Moves only; wiped when it goes.
-struct Chain {
-  Secret<32> ck;
-  crypto::Hash32 h{};
-  Chain Clone() const { return {ck.Clone(), h}; }
-};
 
 struct Identity {
   crypto::X25519Private private_key;  // zero: none
@@ -100,13 +91,6 @@ std::optional<ConsumedResponse> ConsumeResponse(const Response& message,
                                                 const InitiatorState& state,
                                                 const Identity& us,
                                                 const Secret<32>& psk);
-
-// ---- transport keys ----
-struct TransportKeys {
-  Secret<32> send;
-  Secret<32> receive;
-};
-TransportKeys DeriveKeys(const Chain& chain, bool initiator);
 
 }  // namespace aqmesh::wireguard
 

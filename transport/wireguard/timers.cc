@@ -30,12 +30,12 @@ void PeerTimers::OnAuthenticatedSent(Instant now) {
   Cancel(PeerTimer::kSendKeepalive);
   if (rearm_keepalive_) Set(PeerTimer::kSendKeepalive, now + kKeepaliveTimeout);
   rearm_keepalive_ = false;
-  RearmPersistent(now);
+  ArmPersistent(now);
 }
 
 void PeerTimers::OnAuthenticatedReceived(Instant now) {
   Cancel(PeerTimer::kNewHandshake);
-  RearmPersistent(now);
+  ArmPersistent(now);
 }
 
 void PeerTimers::OnInitiationSent(Instant now, Rng& rng) {
@@ -61,7 +61,7 @@ void PeerTimers::Stop() {
   rearm_keepalive_ = false;
 }
 
-void PeerTimers::RearmPersistent(Instant now) {
+void PeerTimers::ArmPersistent(Instant now) {
   if (persistent_seconds_ != 0) {
     Set(PeerTimer::kPersistentKeepalive, now + std::chrono::seconds(persistent_seconds_));
   }
@@ -99,6 +99,8 @@ TimerAction PeerTimers::Expire(PeerTimer t, Instant now) {
     case PeerTimer::kNewHandshake: return TimerAction::kInitiate;
     case PeerTimer::kZeroKeys: return TimerAction::kZeroKeys;
     case PeerTimer::kPersistentKeepalive:
+      ArmPersistent(now);  // also where the keepalive finds no endpoint or no private key to go out
+      break;
     case PeerTimer::kCount: break;
   }
   return TimerAction::kSendKeepalive;

@@ -59,6 +59,9 @@ class PeerTimers {
     attempts_ = 0;
   }  // wanted, not a retry; also when the 5 s gate holds it back
   void SetPersistentKeepalive(uint16_t seconds);
+  // Counts the interval from now, if there is one. Traffic does so by itself; this is for when
+  // nothing can be sent yet.
+  void ArmPersistent(Instant now);
   void Stop();  // all timers off, as if new; the persistent interval stays set
 
   // ---- due actions: call until nullopt ----
@@ -73,7 +76,6 @@ class PeerTimers {
   void Set(PeerTimer t, Instant at) { deadlines_[static_cast<size_t>(t)] = at; }
   void Cancel(PeerTimer t) { Set(t, kNever); }
   TimerAction Expire(PeerTimer t, Instant now);
-  void RearmPersistent(Instant now);
 
   static constexpr size_t kTimers = static_cast<size_t>(PeerTimer::kCount);
   std::array<Instant, kTimers> deadlines_{kNever, kNever, kNever, kNever, kNever};

@@ -2,30 +2,9 @@
 
 #include <sodium.h>
 
-#include <charconv>
-
 namespace aqmesh::wireguard {
 
 namespace {
-
-template <typename T>
-std::optional<T> ParseDecimal(std::string_view text) {
-  T v{};
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, v);
-  if (error != std::errc{} || stop != end || text.empty()) return std::nullopt;
-  return v;
-}
-
-// 64 hex digits. The intermediate copy is wiped: it may be a secret.
-bool ParseKey(std::string_view text, MutableBytes out32) {
-  if (text.size() != 64) return false;
-  auto bytes = FromHex(text);
-  if (!bytes) return false;
-  std::memcpy(out32.data(), bytes->data(), 32);
-  sodium_memzero(bytes->data(), bytes->size());
-  return true;
-}
 
 void Line(std::string& out, std::string_view key, std::string_view value) {
   out.append(key).append("=").append(value).append("\n");
@@ -95,6 +74,7 @@ bool UapiSession::OnLine(Now now, std::string_view line, std::string& reply) {
     case State::kOperation:
       in_peer_ = false;
       error_ = 0;
+      lines_.clear();
       if (line == "get=1") {
         state_ = State::kGet;
       } else if (line == "set=1") {
@@ -116,74 +96,72 @@ bool UapiSession::OnLine(Now now, std::string_view line, std::string& reply) {
       return line.empty();
     case State::kSet:
       if (!line.empty()) {
-        error_ = OnSetLine(now, line);
+        error_ = OnSetLine(line);
         if (error_ != 0) state_ = State::kSkip;
         return true;
       }
-      error_ = EndPeer(now);
+      error_ = ApplyLines(now);
       break;
     case State::kSkip:
       if (!line.empty()) return true;
-      peer_.reset();
       break;
   }
+  lines_.clear();
+  lines_.shrink_to_fit();
   AppendErrno(reply, -error_);  // negative: `wg` negates it on set
   state_ = State::kOperation;
   return true;
 }
 
-int UapiSession::OnSetLine(Now now, std::string_view line) {
-  const size_t equals = line.find('=');
-  if (equals == std::string_view::npos || equals == 0) return kUapiProtocol;
-  const std::string_view key = line.substr(0, equals);
-  const std::string_view value = line.substr(equals + 1);
-  if (key == "public_key") {
-    const int error = EndPeer(now);
-    return error != 0 ? error : BeginPeer(now, value);
-  }
-  return in_peer_ ? OnPeerKey(now, key, value) : OnDeviceKey(now, key, value);
+int UapiSession::OnSetLine(std::string_view line) {
+  if (lines_.size() >= kUapiLinesMax) return kUapiIo;
+  std::optional<uapi::Line> understood;
+  if (const int error = uapi::ParseLine(line, in_peer_, understood); error != 0) return error;
+  in_peer_ |= std::holds_alternative<uapi::PublicKeyIs>(*understood);
+  lines_.push_back(*std::move(understood));
+  return 0;
 }
 
-int UapiSession::OnDeviceKey(Now now, std::string_view key, std::string_view value) {
-  if (key == "private_key") {
-    crypto::X25519Private secret;
-    if (!ParseKey(value, secret.mutable_view())) return kUapiInvalid;
-    device_.SetPrivateKey(now, secret, out_);
-    return Settle();
+int UapiSession::ApplyLines(Now now) {
+  in_section_ = false;
+  for (const uapi::Line& line : lines_) {
+    const int error = std::visit([this, now](const auto& l) { return Do(now, l); }, line);
+    if (error != 0) return error;
   }
-  if (key == "listen_port") {
-    const auto port = ParseDecimal<uint16_t>(value);
-    if (!port) return kUapiInvalid;
-    device_.SetListenPort(*port, out_);
-    return Settle();
-  }
-  if (key == "fwmark") {
-    const auto mark = ParseDecimal<uint32_t>(value);
-    if (!mark) return kUapiInvalid;
-    device_.SetFwmark(*mark, out_);
-    return Settle();
-  }
-  if (key == "replace_peers") {
-    if (value != "true") return kUapiInvalid;
-    device_.RemoveAllPeers(now, out_);
-    return Settle();
-  }
-  return kUapiInvalid;
+  return EndPeer(now);
 }
 
-int UapiSession::BeginPeer(Now, std::string_view value) {
-  in_peer_ = true;
+int UapiSession::Do(Now now, const uapi::PrivateKeyIs& line) {
+  device_.SetPrivateKey(now, line.key, out_);
+  return Settle();
+}
+
+int UapiSession::Do(Now, const uapi::ListenPortIs& line) {
+  device_.SetListenPort(line.port, out_);
+  return Settle();
+}
+
+int UapiSession::Do(Now, const uapi::FwmarkIs& line) {
+  device_.SetFwmark(line.mark, out_);
+  return Settle();
+}
+
+int UapiSession::Do(Now now, const uapi::ReplacePeers&) {
+  device_.RemoveAllPeers(now, out_);
+  return Settle();
+}
+
+int UapiSession::Do(Now now, const uapi::PublicKeyIs& line) {
+  const int error = EndPeer(now);
+  in_section_ = true;
   created_ = false;
   peer_.reset();
-  if (!ParseKey(value, key_.bytes)) {
-    ignored_ = true;
-    return kUapiInvalid;
-  }
+  key_ = line.key;
   // spec: wire#2 the section of our own key is silently ignored (as is the zero key, which is
   // nobody's).
   ignored_ = key_.is_zero() || key_ == device_.public_key();
   if (!ignored_) peer_ = device_.FindPeer(key_);
-  return 0;
+  return error;
 }
 
 std::optional<PeerId> UapiSession::Peer(Now now, int& error) {
@@ -202,7 +180,7 @@ std::optional<PeerId> UapiSession::Peer(Now now, int& error) {
 }
 
 int UapiSession::EndPeer(Now now) {
-  if (!in_peer_ || ignored_) return 0;
+  if (!in_section_ || ignored_) return 0;
   int error = 0;
   const auto peer = Peer(now, error);  // a section of nothing but its key still makes the peer
   if (peer && error == 0) {
@@ -216,7 +194,7 @@ int UapiSession::EndPeer(Now now) {
 
 // Normally right after public_key, when nothing is made yet; later it undoes what this section
 // made.
-int UapiSession::OnUpdateOnly(Now now) {
+int UapiSession::Do(Now now, const uapi::UpdateOnly&) {
   if (ignored_ || (peer_ && !created_)) return 0;
   ignored_ = true;
   if (!peer_) return 0;
@@ -225,58 +203,49 @@ int UapiSession::OnUpdateOnly(Now now) {
   return Settle();
 }
 
-int UapiSession::OnPeerKey(Now now, std::string_view key, std::string_view value) {
-  int error = 0;
-  if (key == "update_only") return value == "true" ? OnUpdateOnly(now) : kUapiInvalid;
-  if (key == "remove") {
-    if (value != "true") return kUapiInvalid;
-    if (peer_) device_.RemovePeer(now, *peer_, out_);
-    peer_.reset();
-    ignored_ = true;
-    return Settle();
-  }
-  if (key == "preshared_key") {
-    Secret<32> psk;
-    if (!ParseKey(value, psk.mutable_view())) return kUapiInvalid;
-    if (const auto peer = Peer(now, error)) device_.SetPresharedKey(*peer, psk);
-    return error;
-  }
-  if (key == "endpoint") {
-    const auto endpoint = Endpoint::Parse(value);
-    if (!endpoint) return kUapiInvalid;
-    if (const auto peer = Peer(now, error)) device_.SetEndpoint(*peer, *endpoint, out_);
-    return error != 0 ? error : Settle();
-  }
-  if (key == "persistent_keepalive_interval") {
-    const auto seconds = ParseDecimal<uint16_t>(value);
-    if (!seconds) return kUapiInvalid;
-    if (const auto peer = Peer(now, error))
-      device_.SetPersistentKeepalive(now, *peer, *seconds, out_);
-    return error != 0 ? error : Settle();
-  }
-  if (key == "replace_allowed_ips") {
-    if (value != "true") return kUapiInvalid;
-    if (const auto peer = Peer(now, error)) device_.ClearAllowedIps(*peer);
-    return error;
-  }
-  if (key == "allowed_ip") return OnAllowedIp(now, value);
-  if (key == "protocol_version") return value == "1" ? 0 : kUapiInvalid;
-  return kUapiInvalid;
+int UapiSession::Do(Now now, const uapi::Remove&) {
+  if (peer_) device_.RemovePeer(now, *peer_, out_);
+  peer_.reset();
+  ignored_ = true;
+  return Settle();
 }
 
-int UapiSession::OnAllowedIp(Now now, std::string_view value) {
-  const bool removes = value.starts_with('-');
-  if (removes) value.remove_prefix(1);
-  const auto prefix = Prefix::Parse(value);
-  if (!prefix || value.find('/') == std::string_view::npos) return kUapiInvalid;
+int UapiSession::Do(Now now, const uapi::PresharedKeyIs& line) {
+  int error = 0;
+  if (const auto peer = Peer(now, error)) device_.SetPresharedKey(*peer, line.key);
+  return error;
+}
+
+int UapiSession::Do(Now now, const uapi::EndpointIs& line) {
+  int error = 0;
+  if (const auto peer = Peer(now, error)) device_.SetEndpoint(*peer, line.endpoint, out_);
+  return error != 0 ? error : Settle();
+}
+
+int UapiSession::Do(Now now, const uapi::KeepaliveIs& line) {
+  int error = 0;
+  if (const auto peer = Peer(now, error))
+    device_.SetPersistentKeepalive(now, *peer, line.seconds, out_);
+  return error != 0 ? error : Settle();
+}
+
+int UapiSession::Do(Now now, const uapi::ReplaceAllowedIps&) {
+  int error = 0;
+  if (const auto peer = Peer(now, error)) device_.ClearAllowedIps(*peer);
+  return error;
+}
+
+int UapiSession::Do(Now now, const uapi::AllowedIpIs& line) {
   int error = 0;
   const auto peer = Peer(now, error);
   if (!peer) return error;
-  if (removes) {
-    device_.RemoveAllowedIp(*peer, *prefix);
+  if (line.removes) {
+    device_.RemoveAllowedIp(*peer, line.prefix);
     return 0;
   }
-  return device_.AddAllowedIp(*peer, *prefix).ok() ? 0 : kUapiIo;
+  return device_.AddAllowedIp(*peer, line.prefix).ok() ? 0 : kUapiIo;
 }
+
+int UapiSession::Do(Now, const uapi::ProtocolVersionIsOne&) { return 0; }
 
 }  // namespace aqmesh::wireguard

@@ -5,10 +5,12 @@
 // "errno=N\n\n".
 //         errno is negative in answers to set and would be positive to get: `wg` reads them so.
 //         Several requests may follow each other on one connection.
-// Bounds: a line has at most kUapiLineMax bytes, else the connection ends.
-// Thread: one owner, the Device's. Errors: in the reply; lines before a failing one stay applied,
-// those
-//         after it are skipped up to the blank line.
+// Bounds: a line has at most kUapiLineMax bytes, else the connection ends; a request at most
+//         kUapiLinesMax lines.
+// Thread: one owner, the Device's.
+// Errors: in the reply. A request with a line that is not understood changes nothing. What can only
+//         be found out by doing it (a taken port, a full table) ends a request where it is: lines
+//         before it stay applied.
 #ifndef AQMESH_TRANSPORT_WIREGUARD_UAPI_H_
 #define AQMESH_TRANSPORT_WIREGUARD_UAPI_H_
 
@@ -16,19 +18,17 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/time.h"
 #include "transport/wireguard/device.h"
+#include "transport/wireguard/uapi_lines.h"
 
 namespace aqmesh::wireguard {
 
 inline constexpr size_t kUapiLineMax = 1024;  // the longest of the protocol's own lines has 80
 
-// Magnitudes of errno that the protocol uses, by their Linux numbers.
-inline constexpr int kUapiIo = 5;
-inline constexpr int kUapiInvalid = 22;
-inline constexpr int kUapiProtocol = 71;
-inline constexpr int kUapiAddressInUse = 98;
+inline constexpr size_t kUapiLinesMax = size_t{1} << 21;  // every peer and prefix of a full device
 
 // The text of `get=1` without the final errno line. Holds secrets.
 std::string FormatUapi(const DeviceConfig& config);
@@ -56,12 +56,21 @@ class UapiSession {
   };  // kSkip: an error was met, its reply waits
 
   bool OnLine(Now now, std::string_view line, std::string& reply);
-  int OnSetLine(Now now, std::string_view line);
-  int OnDeviceKey(Now now, std::string_view key, std::string_view value);
-  int OnPeerKey(Now now, std::string_view key, std::string_view value);
-  int OnAllowedIp(Now now, std::string_view value);
-  int OnUpdateOnly(Now now);
-  int BeginPeer(Now now, std::string_view value);
+  int OnSetLine(std::string_view line);
+  int ApplyLines(Now now);  // all that were understood, in order, up to the first failure
+  int Do(Now now, const uapi::PrivateKeyIs& line);
+  int Do(Now now, const uapi::ListenPortIs& line);
+  int Do(Now now, const uapi::FwmarkIs& line);
+  int Do(Now now, const uapi::ReplacePeers& line);
+  int Do(Now now, const uapi::PublicKeyIs& line);
+  int Do(Now now, const uapi::UpdateOnly& line);
+  int Do(Now now, const uapi::Remove& line);
+  int Do(Now now, const uapi::PresharedKeyIs& line);
+  int Do(Now now, const uapi::EndpointIs& line);
+  int Do(Now now, const uapi::KeepaliveIs& line);
+  int Do(Now now, const uapi::ReplaceAllowedIps& line);
+  int Do(Now now, const uapi::AllowedIpIs& line);
+  int Do(Now now, const uapi::ProtocolVersionIsOne& line);
   int EndPeer(Now now);
   // The section's peer, created if need be; none where the section is to be ignored.
   std::optional<PeerId> Peer(Now now, int& error);
@@ -73,8 +82,10 @@ class UapiSession {
   std::string line_;  // the unfinished last line
   State state_ = State::kOperation;
   int error_ = 0;
-  bool in_peer_ = false;  // a public_key line was seen in this request
-  // The current peer's section.
+  std::vector<uapi::Line> lines_;  // of the request that is coming in
+  bool in_peer_ = false;           // a public_key line was seen in it
+  // While they are applied: the current peer's section.
+  bool in_section_ = false;
   X25519Key key_;
   bool ignored_ = false;  // our own key, removed, or update_only of an unknown one
   bool created_ = false;

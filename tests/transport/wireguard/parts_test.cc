@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
 
 #include "core/crypto/hash.h"
 #include "transport/wireguard/allowed_ips.h"
@@ -24,52 +25,64 @@ TEST(KdfTest, WireguardGoVector) {
   EXPECT_EQ(ToHex(out.t3), "fac6e2745a325f5dc5d11a5b165aad08b0ada28e7b4e666b7c077934a4d76c24");
 }
 
-TEST(ReplayTest, ReferenceSequence) {  // spec: wire#1.8
-  constexpr uint64_t L = ReplayWindow::kWindow + 1;
+// The window's rule, made naive: everything ever accepted, and how far back one may still reach.
+class NaiveWindow {
+ public:
+  bool Accept(uint64_t c) {
+    if (c >= kRejectAfterMessages || (c < last_ && last_ - c > ReplayWindow::kWindow)) return false;
+    last_ = std::max(last_, c);
+    return seen_.insert(c).second;
+  }
+
+ private:
+  uint64_t last_ = 0;
+  std::set<uint64_t> seen_;
+};
+
+TEST(ReplayTest, EdgesOfTheWindowAndOfTheCounter) {  // spec: wire#1.8
+  constexpr uint64_t W = ReplayWindow::kWindow;
   constexpr uint64_t R = kRejectAfterMessages;
   struct Step {
     uint64_t counter;
     bool accept;
   };
-  const Step steps[] = {{0, true},
-                        {1, true},
-                        {1, false},
-                        {9, true},
-                        {8, true},
-                        {7, true},
-                        {7, false},
-                        {L, true},
-                        {L - 1, true},
-                        {L - 1, false},
-                        {L - 2, true},
-                        {2, true},
-                        {2, false},
-                        {L + 16, true},
-                        {3, false},
-                        {L + 16, false},
-                        {4 * L, true},
-                        {4 * L - (L - 1), true},
-                        {10, false},
-                        {4 * L - L, false},
-                        {4 * L - (L + 1), false},
-                        {4 * L - (L - 2), true},
-                        {4 * L + 1 - L, false},
-                        {0, false},
-                        {R, false},
-                        {R - 1, true},
-                        {R, false},
-                        {R - 1, false},
-                        {R - 2, true},
-                        {R + 1, false},
-                        {R + 2, false},
-                        {R - 2, false},
-                        {R - 3, true},
-                        {0, false}};
+  const Step steps[] = {{5, true},          {5, false},          {0, true},
+                        {0, false},  // from the start
+                        {W + 5, true},      {4, false},          {5, false},
+                        {6, true},  // 5 was seen, 4 is too old
+                        {W + 6, true},      {5, false},          {W + 5, false},
+                        {7, true},          {10 * W, true},      {9 * W - 1, false},
+                        {9 * W, true},      {9 * W, false},  // a jump clears
+                        {9 * W + 63, true}, {10 * W + 64, true}, {9 * W + 63, false},
+                        {9 * W + 64, true}, {10 * W + 1, true},  {10 * W + 1, false},
+                        {R, false},         {UINT64_MAX, false}, {R - 1, true},
+                        {R - 1, false},     {R, false},          {R - 1 - W, true},
+                        {R - 2 - W, false}, {10 * W + 2, false}};
   ReplayWindow w;
+  NaiveWindow twin;
   for (size_t i = 0; i < std::size(steps); ++i) {
     SCOPED_TRACE(i);
     EXPECT_EQ(w.Seen(steps[i].counter), !steps[i].accept);
     EXPECT_EQ(w.Accept(steps[i].counter), steps[i].accept);
+    EXPECT_EQ(twin.Accept(steps[i].counter), steps[i].accept) << "the twin";
+  }
+}
+
+TEST(ReplayTest, RandomAgainstANaiveTwin) {
+  Rng rng({3});
+  for (int round = 0; round < 20; ++round) {
+    ReplayWindow w;
+    NaiveWindow twin;
+    // Around a head that creeps, or jumps a little, a window, or far; near the end in some rounds.
+    uint64_t head = round % 4 == 3 ? kRejectAfterMessages - 20000 : rng.Below(100);
+    for (int i = 0; i < 5000; ++i) {
+      const uint64_t back = rng.Below(rng.Below(2) == 0 ? 80 : 9000);
+      const uint64_t c = head - std::min(head, back);
+      ASSERT_EQ(w.Accept(c), twin.Accept(c)) << c << " round " << round;
+      const uint64_t jumps[] = {
+          0, 0, 0, 1, 1, rng.Below(130), rng.Below(50) == 0 ? rng.Below(20000) : 0};
+      head += jumps[rng.Below(std::size(jumps))];
+    }
   }
 }
 
@@ -116,29 +129,24 @@ TEST(ReplayTest, LongRuns) {  // spec: wire#1.8, the fresh rows
   }
 }
 
-TEST(RateLimiterTest, KernelTable) {
+TEST(RateLimiterTest, FiveAtOnceThenOneEveryFiftyMilliseconds) {  // spec: wire#1.4
   struct Step {
-    bool allow;
     std::chrono::milliseconds wait;
+    int allowed;  // of ten tries at that moment
   };
-  const Step steps[] = {{true, 0ms},
-                        {true, 0ms},
-                        {true, 0ms},
-                        {true, 0ms},
-                        {true, 0ms},
-                        {false, 0ms},
-                        {true, 51ms},
-                        {false, 0ms},
-                        {true, 101ms},
-                        {true, 0ms},
-                        {false, 0ms}};
+  const Step steps[] = {
+      {0ms, 5}, {49ms, 0}, {1ms, 1}, {0ms, 0}, {149ms, 2}, {1ms, 1}, {900ms, 5}, {50ms, 1}};
   RateLimiter v4, v6;
   Instant now = kStart;
   for (const Step& s : steps) {
     now += s.wait;
-    EXPECT_EQ(v4.Allow(now, *IpAddress::Parse("192.0.2.1")), s.allow);
-    EXPECT_EQ(v6.Allow(now, *IpAddress::Parse(s.allow ? "2001:db8::1" : "2001:db8::2")), s.allow)
-        << "one /64";
+    int got4 = 0, got6 = 0;
+    for (int i = 0; i < 10; ++i) {
+      got4 += v4.Allow(now, *IpAddress::Parse("192.0.2.1"));
+      got6 += v6.Allow(now, *IpAddress::Parse(i % 2 == 0 ? "2001:db8::1" : "2001:db8::2"));
+    }
+    EXPECT_EQ(got4, s.allowed) << (now - kStart) / 1ms;
+    EXPECT_EQ(got6, s.allowed) << "one /64 is one source";
   }
   EXPECT_TRUE(v4.Allow(now, *IpAddress::Parse("192.0.2.2")));
   EXPECT_TRUE(v6.Allow(now, *IpAddress::Parse("2001:db8:0:1::1")));
@@ -235,6 +243,59 @@ TEST(PacketTest, EcnMarksTravelInwardAndKeepTheChecksum) {
   p[1] = 0;
   EXPECT_TRUE(CombineEcn(2, p));
   EXPECT_FALSE(CombineEcn(3, p)) << "its sender cannot hear the mark";
+}
+
+TEST(AllowedIpsTest, LongestPrefixWinsAndAPrefixHasOneOwner) {  // spec: wire#1.9
+  AllowedIps table;
+  struct Entry {
+    const char* prefix;
+    PeerId peer;
+  };
+  for (const Entry& e : {Entry{"0.0.0.0/0", 1},
+                         {"10.0.0.0/8", 2},
+                         {"10.20.0.0/16", 3},
+                         {"10.20.30.0/24", 4},
+                         {"10.20.30.40/32", 5},
+                         {"10.20.30.41/31", 6},
+                         {"128.0.0.0/1", 7},
+                         {"2001:db8::/32", 2},
+                         {"2001:db8:0:1::/64", 3},
+                         {"2001:db8:0:1::7/128", 4},
+                         {"::/0", 1}}) {
+    ASSERT_TRUE(table.Insert(*Prefix::Parse(e.prefix), e.peer));
+  }
+  struct Case {
+    const char* address;
+    PeerId want;
+  };
+  const auto expect = [&table](std::initializer_list<Case> cases) {
+    for (const Case& c : cases)
+      EXPECT_EQ(table.Find(*IpAddress::Parse(c.address)), c.want) << c.address;
+  };
+  expect({{"9.9.9.9", 1},
+          {"10.0.0.0", 2},
+          {"10.255.255.255", 2},
+          {"10.20.0.1", 3},
+          {"10.20.30.1", 4},
+          {"10.20.30.40", 5},
+          {"10.20.30.41", 6},
+          {"127.255.255.255", 1},
+          {"128.0.0.0", 7},
+          {"255.255.255.255", 7},
+          {"2001:db8:ffff::1", 2},
+          {"2001:db8:0:1::6", 3},
+          {"2001:db8:0:1::7", 4},
+          {"2001:db9::1", 1}});
+  // The same prefix, whatever its host bits, moves; the holes it leaves are the next longest's.
+  ASSERT_TRUE(table.Insert(*Prefix::Parse("10.20.77.77/16"), 8));
+  EXPECT_TRUE(table.Of(3) == std::vector<Prefix>{*Prefix::Parse("2001:db8:0:1::/64")});
+  expect({{"10.20.0.1", 8}, {"10.20.30.1", 4}});
+  table.RemovePeer(4);
+  expect({{"10.20.30.1", 8}, {"10.20.30.40", 5}, {"2001:db8:0:1::7", 3}});
+  EXPECT_FALSE(table.Remove(*Prefix::Parse("10.20.0.0/16"), 3)) << "no longer its own";
+  EXPECT_TRUE(table.Remove(*Prefix::Parse("10.20.0.0/16"), 8));
+  EXPECT_TRUE(table.Remove(*Prefix::Parse("0.0.0.0/0"), 1));
+  expect({{"10.20.0.1", 2}, {"9.9.9.9", kNoPeer}, {"2001:db9::1", 1}});
 }
 
 TEST(AllowedIpsTest, RandomAgainstANaiveTwin) {

@@ -114,10 +114,29 @@ TEST_F(UapiTest, RefusesWhatTheProtocolDoesNotAllow) {
   }
 }
 
-TEST_F(UapiTest, LinesBeforeTheFailingOneStayAndThoseAfterAreSkipped) {
-  EXPECT_EQ(Set("listen_port=1000\nbad=1\nlisten_port=2000\n"), kInvalid);
-  EXPECT_TRUE(Shows("listen_port=1000"));
-  EXPECT_EQ(Set("listen_port=3000\n"), kOk);  // the connection is in step again
+TEST_F(UapiTest, ARequestWithALineThatIsNotUnderstoodChangesNothing) {
+  const std::string peer = Join("public_key=", Hex('b'), "\n");
+  ASSERT_EQ(Set(Join("private_key=", Hex('a'), "\nlisten_port=1000\n", peer)), kOk);
+  const std::string before = Get();
+  ports_.clear();
+  for (const std::string& lines :
+       {std::string("listen_port=2000\nbad=1\nlisten_port=3000\n"),
+        Join("private_key=", Hex('c'), "\nreplace_peers=true\nfwmark=x\n"),
+        peer + "allowed_ip=10.0.0.0/8\nendpoint=nowhere\n",
+        Join("public_key=", Hex('d'), "\n", peer, "remove=maybe\n")}) {
+    SCOPED_TRACE(lines);
+    EXPECT_EQ(Set(lines), kInvalid);
+    EXPECT_EQ(Get(), before);
+  }
+  EXPECT_TRUE(ports_.empty());
+  EXPECT_EQ(Set("listen_port=4000\n"), kOk);  // the connection is in step again
+  EXPECT_TRUE(Shows("listen_port=4000"));
+}
+
+TEST_F(UapiTest, WhatOnlyDoingItShowsEndsTheRequestThere) {
+  apply_answer_ = kUapiAddressInUse;
+  EXPECT_EQ(Set(Join("listen_port=1000\npublic_key=", Hex('b'), "\n")), "errno=-98\n\n");
+  EXPECT_EQ(Get().find("public_key"), std::string::npos);
 }
 
 TEST_F(UapiTest, AnswersOnlyAfterTheBlankLineHoweverTheBytesCome) {
