@@ -42,6 +42,23 @@ wireguard::Source FromOs(const os::LocalSource& s) {
   return {.address = s.address, .ifindex = s.ifindex, .known = s.is_set()};
 }
 
+sigset_t StopSignals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  return set;
+}
+
+std::string_view KindOf(const wireguard::SessionEvent& e) {
+  switch (e.kind) {
+    case wireguard::SessionEvent::Kind::kInstalled: return e.initiator ? "made" : "offered";
+    case wireguard::SessionEvent::Kind::kPromoted: return "confirmed";
+    case wireguard::SessionEvent::Kind::kGone: break;
+  }
+  return "ended";
+}
+
 void Wipe(std::string& text) {
   sodium_memzero(text.data(), text.size());
   text.clear();
@@ -55,7 +72,8 @@ struct WgLoop::Client {
   ~Client() { Wipe(reply); }
   os::Fd fd;
   wireguard::UapiSession session;
-  std::string reply;  // not yet written; may hold keys
+  std::string reply;    // may hold keys, so it is wiped whole once it is written
+  size_t reply_at = 0;  // what was written of it
   bool closing = false;
   bool closed = false;
 };
@@ -74,6 +92,8 @@ WgLoop::WgLoop(LogLevel log,
 WgLoop::~WgLoop() = default;
 
 absl::StatusOr<std::unique_ptr<WgLoop>> WgLoop::Create(const Options& options) {
+  const sigset_t stops = StopSignals();
+  ::sigprocmask(SIG_BLOCK, &stops, nullptr);  // from here on there is something to clean up
   std::unique_ptr<os::Tun> tun;
   if (options.tun_fd) {
     AQ_ASSIGN_OR_RETURN(tun, os::Tun::Adopt(os::Fd(*options.tun_fd)));
@@ -108,6 +128,14 @@ void WgLoop::Log(LogLevel level, std::string_view text) const {
   }
 }
 
+void WgLoop::LogSessions(std::span<const wireguard::SessionEvent> events) const {
+  for (const wireguard::SessionEvent& e : events) {
+    if (!device_.handshaker().Live(e.peer)) continue;
+    const std::string peer = ToHex(device_.handshaker().public_key(e.peer)).substr(0, 16);
+    Log(LogLevel::kVerbose, Join("session ", e.local_index, " with peer ", peer, " ", KindOf(e)));
+  }
+}
+
 void WgLoop::Stop(std::string_view why) {
   Log(LogLevel::kVerbose, Join("stopping: ", why));
   stopping_ = true;
@@ -134,12 +162,8 @@ void WgLoop::Rewatch(int fd, uint32_t tag, uint32_t events) {
 absl::Status WgLoop::OpenEvents() {
   epoll_ = os::Fd(::epoll_create1(EPOLL_CLOEXEC));
   if (!epoll_.valid()) return os::ErrnoStatus(errno, "opening epoll");
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGTERM);
-  ::sigprocmask(SIG_BLOCK, &set, nullptr);
-  signals_ = os::Fd(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+  const sigset_t stops = StopSignals();
+  signals_ = os::Fd(::signalfd(-1, &stops, SFD_NONBLOCK | SFD_CLOEXEC));
   if (!signals_.valid()) return os::ErrnoStatus(errno, "opening a signal descriptor");
   inotify_ = os::Fd(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
   if (!inotify_.valid() || ::inotify_add_watch(inotify_.get(),
@@ -155,11 +179,22 @@ absl::Status WgLoop::OpenEvents() {
   return Watch(inotify_.get(), kTagSocketFile, EPOLLIN);
 }
 
+// Asking costs four system calls, and every turn asks: the answer is kept until a link event, or a
+// second.
+bool WgLoop::IsMoved(Instant now) {
+  if (now >= moved_until_) {
+    moved_ = tun_->InOtherNamespace();
+    moved_until_ = After(now, std::chrono::milliseconds(kMovedPollMs));
+  }
+  return moved_;
+}
+
 int WgLoop::WaitMs() {
   if (tun_has_more_) return 0;
-  const int timer = os::PollTimeoutMs(os::ReadNow().mono, device_.NextWake());
+  const Instant now = os::ReadNow().mono;
+  const int timer = os::PollTimeoutMs(now, device_.NextWake());
   // Only the down of a moved interface must be polled for; its up wakes EPOLLOUT.
-  if (!device_.up() || !tun_->InOtherNamespace()) return timer;
+  if (!device_.up() || !IsMoved(now)) return timer;
   return timer < 0 ? kMovedPollMs : std::min(timer, kMovedPollMs);
 }
 
@@ -184,7 +219,7 @@ absl::Status WgLoop::Run() {
       tun_event = true;
     }
     if (tun_event) OnTunReadable();
-    if (n == 0 && device_.up() && tun_->InOtherNamespace()) FollowInterface();
+    if (n == 0 && device_.up() && IsMoved(os::ReadNow().mono)) FollowInterface();
     DropClosedClients();
     if (device_.NextWake() <= os::ReadNow().mono) {
       device_.OnWake(os::ReadNow(), out_);
@@ -237,15 +272,25 @@ void WgLoop::OnUdpReadable(os::Family family) {
   Flush(out_);
 }
 
-void WgLoop::Flush(wireguard::Outbox& out) {
-  if (udp_ != nullptr && !out.datagrams.empty()) {
-    outgoing_.clear();
-    for (const wireguard::OutDatagram& d : out.datagrams) {
-      outgoing_.push_back(
-          {.bytes = out.bytes(d), .remote = d.to, .local = ToOs(d.from), .tos = d.tos});
-    }
-    udp_->Send(outgoing_);
+void WgLoop::SendAll(wireguard::Outbox& out) {
+  outgoing_.clear();
+  for (const wireguard::OutDatagram& d : out.datagrams) {
+    outgoing_.push_back(
+        {.bytes = out.bytes(d), .remote = d.to, .local = ToOs(d.from), .tos = d.tos});
   }
+  const uint64_t refused = udp_->counters().source_refused;
+  udp_->Send(outgoing_);
+  if (udp_->counters().source_refused == refused) return;
+  // An address went with its interface. Whose packet it was is not known; asking the kernel anew
+  // costs the other peers of this batch nothing.
+  for (const wireguard::OutDatagram& d : out.datagrams) {
+    if (d.from.known && d.peer != wireguard::kNoPeer) device_.OnSourceRefused(d.peer, out);
+  }
+}
+
+void WgLoop::Flush(wireguard::Outbox& out) {
+  if (udp_ != nullptr && !out.datagrams.empty()) SendAll(out);
+  if (log_ == LogLevel::kVerbose) LogSessions(out.sessions);
   if (!out.tun.empty()) {
     packets_.clear();
     for (const wireguard::OutPacket& p : out.tun) packets_.emplace_back(out.bytes(p));
@@ -259,6 +304,7 @@ void WgLoop::Flush(wireguard::Outbox& out) {
 void WgLoop::OnLinkEvents() {
   std::vector<os::LinkEvent> events;
   link_watch_->Drain(events);  // whatever was lost: the state is read afresh
+  moved_until_ = {};
   FollowInterface();
 }
 
@@ -365,16 +411,21 @@ void WgLoop::OnClient(Client& client, uint32_t events) {
       FollowInterface();  // a port that was taken may now be free, or another
     }
   }
-  while (!client.reply.empty()) {
-    const ssize_t n =
-        ::send(client.fd.get(), client.reply.data(), client.reply.size(), MSG_NOSIGNAL);
+  while (client.reply_at < client.reply.size()) {
+    const ssize_t n = ::send(client.fd.get(),
+                             client.reply.data() + client.reply_at,
+                             client.reply.size() - client.reply_at,
+                             MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) {
       client.closed = errno != EAGAIN;
       break;
     }
-    sodium_memzero(client.reply.data(), static_cast<size_t>(n));
-    client.reply.erase(0, static_cast<size_t>(n));
+    client.reply_at += static_cast<size_t>(n);
+  }
+  if (client.reply_at == client.reply.size()) {
+    Wipe(client.reply);
+    client.reply_at = 0;
   }
   if (client.reply.empty() && client.closing) client.closed = true;
   // No reading while an answer waits: a client that does not read cannot make us hoard.

@@ -4,12 +4,14 @@
 // Bounds: kClientsMax configuration connections; per turn one recvmmsg a family and kTunReadsMax TUN reads.
 // Thread: one. Create, then fork if wanted (nothing is threaded, no event descriptor is open yet),
 // then Run.
+// Log:    one line an event to standard error: "aqmesh-wg INTERFACE: TEXT".
 // Errors: Create: what, where, mend. Run: OK when told to stop (signal, interface or socket file deleted).
 #ifndef AQMESH_DAEMON_WG_WG_LOOP_H_
 #define AQMESH_DAEMON_WG_WG_LOOP_H_
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -49,7 +51,9 @@ class WgLoop {
  private:
   struct Client;
   static constexpr size_t kClientsMax = 32;
-  static constexpr size_t kTunReadsMax = 8;
+  // As many as one round of UDP may cause ACKs: fewer, and the TUN's queue overflows. Super-packets
+  // end a turn sooner, by the arena.
+  static constexpr size_t kTunReadsMax = 256;
 
   WgLoop(LogLevel log,
          std::unique_ptr<os::Tun> tun,
@@ -59,6 +63,7 @@ class WgLoop {
   absl::Status Watch(int fd, uint32_t tag, uint32_t events);
   void Rewatch(int fd, uint32_t tag, uint32_t events);
   int WaitMs();
+  bool IsMoved(Instant now);
   void OnEvent(uint32_t tag, uint32_t events);
 
   void OnTunReadable();
@@ -74,6 +79,8 @@ class WgLoop {
   void CloseUdp();
   int ApplySettings(wireguard::Outbox& out);  // listen_port and fwmark, then Flush
   void Flush(wireguard::Outbox& out);         // datagrams and TUN packets; clears it
+  void SendAll(wireguard::Outbox& out);
+  void LogSessions(std::span<const wireguard::SessionEvent> events) const;
   void Stop(std::string_view why);
   void Log(LogLevel level, std::string_view text) const;
 
@@ -90,6 +97,8 @@ class WgLoop {
   uint16_t wanted_port_ = 0;
   uint32_t fwmark_ = 0;
   bool tun_has_more_ = false;
+  bool moved_ = false;     // the interface lies in another namespace than ours, as known
+  Instant moved_until_{};  // until then
   bool waits_for_up_ = false;
   bool stopping_ = false;
 

@@ -1,6 +1,13 @@
 """Floods a WireGuard device with handshake initiations that have a right mac1 and nothing else right.
-Usage: wg_flood.py ADDRESS PORT PUBLIC_KEY_BASE64 SECONDS. Prints what came back."""
-import base64, hashlib, os, socket, sys, time
+Usage: wg_flood.py ADDRESS PORT PUBLIC_KEY_BASE64 SECONDS. Says "under load" at the first cookie reply; ends
+after SECONDS or on SIGTERM, and prints what came back; exit 1 if it was anything but cookies."""
+import base64
+import hashlib
+import os
+import signal
+import socket
+import sys
+import time
 
 address, port, key, seconds = sys.argv[1], int(sys.argv[2]), base64.b64decode(sys.argv[3]), float(sys.argv[4])
 mac1_key = hashlib.blake2s(b"mac1----" + key).digest()
@@ -12,7 +19,9 @@ s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.setblocking(False)
 sent = cookies = other = 0
 end = time.monotonic() + seconds
-while time.monotonic() < end:
+stopped = []
+signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
+while time.monotonic() < end and not stopped:
     for m in messages:
         try:
             s.sendto(m, (address, port))
@@ -23,6 +32,8 @@ while time.monotonic() < end:
         while True:
             reply = s.recv(2048)
             if len(reply) == 64 and reply[0] == 3:
+                if cookies == 0:
+                    print("under load", flush=True)
                 cookies += 1
             else:
                 other += 1
