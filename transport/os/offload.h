@@ -60,6 +60,17 @@ OffloadDrop CompleteChecksum(const VnetHeader& h, MutableBytes packet);
 // first only), L4 checksum. hdr_len is not trusted.
 OffloadDrop Split(const VnetHeader& h, MutableBytes packet, PacketArena& out);
 
+// The reverse for TCP, by the rules of the kernel's GRO: how many of the first packets may be
+// written as one super-packet (1: the first goes alone, and nothing is filled). All of one flow
+// with equal headers, each checksum right, sequence numbers without a gap, sizes equal but for the
+// last, no flag but ACK, PSH on the last only. With 2 and more: `h` and the first bytes of `head`,
+// h.hdr_len of them, stand before the payloads.
+inline constexpr size_t kJoinMax = 64;
+inline constexpr size_t kJoinHeadMax = 100;  // IPv6 and the longest TCP header
+size_t JoinTcp(std::span<const ByteView> packets,
+               VnetHeader& h,
+               std::span<uint8_t, kJoinHeadMax> head);
+
 }  // namespace aqmesh::os
 
 #endif  // AQMESH_TRANSPORT_OS_OFFLOAD_H_

@@ -11,6 +11,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <thread>
@@ -156,16 +157,27 @@ TunState Tun::ReadInto(PacketArena& arena) {
 }
 
 TunState Tun::WritePackets(std::span<const ByteView> packets) {
-  uint8_t header[kVnetHeaderSize] = {};  // all zero: no offload asked, checksum complete
-  for (const ByteView p : packets) {
-    const iovec parts[2] = {{.iov_base = header, .iov_len = kVnetHeaderSize},
-                            {.iov_base = const_cast<uint8_t*>(p.data()), .iov_len = p.size()}};
-    const ssize_t n =
-        vnet_header_ ? ::writev(fd_.get(), parts, 2) : ::write(fd_.get(), p.data(), p.size());
-    if (n >= 0) continue;
+  std::array<uint8_t, kVnetHeaderSize> vnet;
+  std::array<uint8_t, kJoinHeadMax> head;
+  std::array<iovec, 2 + kJoinMax> parts;
+  const auto part = [](ByteView b) {
+    return iovec{.iov_base = const_cast<uint8_t*>(b.data()), .iov_len = b.size()};
+  };
+  while (!packets.empty()) {
+    VnetHeader h;  // all zero: no offload asked, checksum complete
+    const size_t count = vnet_header_ ? JoinTcp(packets, h, head) : 1;
+    size_t n = 0;
+    if (vnet_header_) {
+      StoreVnetHeader(h, vnet);
+      parts[n++] = part(vnet);
+    }
+    if (count > 1) parts[n++] = part(ByteView(head).first(h.hdr_len));
+    for (const ByteView p : packets.first(count)) parts[n++] = part(p.subspan(h.hdr_len));
+    packets = packets.subspan(count);
+    if (::writev(fd_.get(), parts.data(), static_cast<int>(n)) >= 0) continue;
     if (errno == EBADFD || errno == EBADF) return TunState::kGone;
-    ++counters_
-          .write_refused;  // EIO while down, EINVAL for no IP version, ENOBUFS or EAGAIN when full
+    // EIO while down, EINVAL for no IP version, ENOBUFS or EAGAIN when full
+    counters_.write_refused += count;
   }
   return TunState::kOk;
 }
