@@ -93,10 +93,9 @@ Drop VectorAssembler::Add(uint32_t request, const VectorPart& part) {
   const auto after = [this, &part, &rows] {  // the neighbours that came bound this part
     for (size_t i = 0; i < parts_; ++i) {
       if (!rows_[i] || rows_[i]->empty() || rows.empty()) continue;
-      if (i < part.part ? rows_[i]->back().kid >= rows.front().kid
-                        : rows_[i]->front().kid <= rows.back().kid) {
-        return false;
-      }
+      const bool in_order = i < part.part ? RowBefore(rows_[i]->back(), rows.front())
+                                          : RowBefore(rows.back(), rows_[i]->front());
+      if (!in_order) return false;
     }
     return true;
   };

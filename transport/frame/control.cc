@@ -49,7 +49,7 @@ uint32_t UdpSum(ByteView packet) {
 bool RowInRange(const Row& row) { return row.seq >= 1 && row.seq >> 63 == 0; }
 bool Ascending(std::span<const Row> rows) {
   return std::adjacent_find(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
-           return a.kid >= b.kid;
+           return !RowBefore(a, b);
          }) == rows.end();
 }
 
@@ -238,6 +238,11 @@ Bytes EncodeFlowNotice(const FlowNotice& notice) {
   Append(out, EncodeNotice(notice.notice));
   if (notice.flow) Append(out, EncodeFlow(*notice.flow));
   return out;
+}
+
+bool RowBefore(const Row& a, const Row& b) {
+  if (a.kid != b.kid) return a.kid < b.kid;
+  return a.seq < b.seq && b.seq == authority::kTerminalSeq;
 }
 
 std::array<uint8_t, kRowBytes> EncodeRow(const Row& row) {

@@ -135,10 +135,13 @@ struct Row {
   bool operator==(const Row&) const = default;
 };
 std::array<uint8_t, kRowBytes> EncodeRow(const Row& row);
-// RFC 6962 tree hash of the rows, which ascend by kid; of none SHA-256("").
+// The order of rows: by kid. A signer has two only where it ended its key: the dense row, then the
+// terminal one.
+bool RowBefore(const Row& a, const Row& b);
+// RFC 6962 tree hash of the rows, in their order; of none SHA-256("").
 crypto::Hash32 RowsRoot(std::span<const Row> rows);
 
-// VECTOR: u8 part from 0, u8 parts, rows ascending by kid. Only a lone part may be without rows.
+// VECTOR: u8 part from 0, u8 parts, rows in their order. Only a lone part may be without rows.
 struct VectorPart {
   uint8_t part = 0, parts = 0;
   std::array<Row, kRowsPerPart> rows;
@@ -146,7 +149,7 @@ struct VectorPart {
   std::span<const Row> view() const { return std::span(rows).first(count); }
 };
 Drop ParseVectorPart(ByteView body, VectorPart& out);
-// One body a part; rows ascend by kid, at most kVectorPartsMax * kRowsPerPart.
+// One body a part; rows in their order, at most kVectorPartsMax * kRowsPerPart.
 std::vector<Bytes> EncodeVector(std::span<const Row> rows);
 
 // WORDS: the joiner's nonce. DEPOSIT: one Signed of at most kDepositMax bytes, judged by who keeps

@@ -316,6 +316,8 @@ TEST(VectorTest, BadPartsAreDropped) {
   EXPECT_EQ(parse({RowOf(1, 1), RowOf(2, 9)}, 0, 1), Drop::kNone);
   EXPECT_EQ(parse({RowOf(2, 1), RowOf(1, 9)}, 0, 1), Drop::kControlBody);
   EXPECT_EQ(parse({RowOf(1, 1), RowOf(1, 1)}, 0, 1), Drop::kControlBody);
+  EXPECT_EQ(parse({RowOf(1, 1), RowOf(1, 2)}, 0, 1), Drop::kControlBody);
+  EXPECT_EQ(parse({RowOf(1, authority::kTerminalSeq), RowOf(1, 1)}, 0, 1), Drop::kControlBody);
   EXPECT_EQ(parse({RowOf(1, 0)}, 0, 1), Drop::kControlBody);
   EXPECT_EQ(parse({RowOf(1, authority::kTerminalSeq)}, 0, 1), Drop::kNone);
   EXPECT_EQ(parse({RowOf(1, uint64_t{1} << 63)}, 0, 1), Drop::kControlBody);
@@ -330,6 +332,18 @@ TEST(VectorTest, BadPartsAreDropped) {
     const Drop want = n >= 2 && (n - 2) % kRowBytes == 0 ? Drop::kNone : Drop::kControlBody;
     EXPECT_EQ(ParseVectorPart(ByteView(body).first(n), out), want) << n;
   }
+}
+
+// Who revoked and later ended its key stands twice. Once this ended every process that held both.
+TEST(VectorTest, ASignerThatEndedItsKeyHasTwoRows) {
+  const std::vector<Row> rows = {RowOf(1, 3),
+                                 RowOf(1, authority::kTerminalSeq),
+                                 RowOf(2, 1),
+                                 RowOf(3, authority::kTerminalSeq)};
+  VectorPart part;
+  ASSERT_EQ(ParseVectorPart(EncodeVector(rows)[0], part), Drop::kNone);
+  EXPECT_EQ(std::vector<Row>(part.view().begin(), part.view().end()), rows);
+  EXPECT_NE(RowsRoot(rows), RowsRoot(std::span(rows).subspan(1)));
 }
 
 TEST(LeastRungTest, IsTheTableOfTheSpec) {  // spec: objects#6
