@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Measures, prints tables and keeps bench/results.json. Run it by ./dev bench.
+#   run.sh BUILD_DIR [NAME] [--rounds N]
+#   AQMESH_BENCH_COMMIT=ID: what BUILD_DIR was built from, where that is not this checkout
+#   NAME: micro, e2e, or a regular expression of micro benchmarks (then only those are measured); none: all
+set -euo pipefail
+export LC_ALL=C
+HERE=$(dirname "$(readlink -f "$0")")
+BUILD=$(readlink -f "$1"); shift
+NAME="" ROUNDS=""
+while [ $# -gt 0 ]; do case $1 in
+  --rounds) ROUNDS=${2:-}; shift 2 || true ;;
+  -*) printf 'bench: unknown flag %s; it takes [NAME] [--rounds N]\n' "$1" >&2; exit 2 ;;
+  *) NAME=$1; shift ;;
+esac; done
+[[ $ROUNDS =~ ^[1-9]?[0-9]*$ ]] || { printf 'bench: --rounds takes a number\n' >&2; exit 2; }
+RESULTS=$HERE/results.json
+SCRATCH=$(mktemp -d "$BUILD/bench-scratch.XXXXXX")   # on the build's disk: /tmp may be memory
+trap 'rm -rf "$SCRATCH"' EXIT
+[ -s "$RESULTS" ] || echo '{}' >"$RESULTS"
+
+say() { printf '==> %s\n' "$*" >&2; }
+report() { jq -L "$HERE" "$@"; }
+
+# What the figures belong to. No host name, no path: the file is committed.
+about() {
+  jq -n --arg when "$(date -u +%Y-%m-%dT%H:%MZ)" --arg kernel "$(uname -sr)" \
+    --arg commit "${AQMESH_BENCH_COMMIT:-$(git -C "$HERE" -c safe.directory='*' describe --always --dirty 2>/dev/null || echo unknown)}" \
+    --arg cpu "$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -1)" --argjson cores "$(nproc)" \
+    --arg simd "$(grep -o -w -E 'avx2|avx512ifma|vaes|sha_ni' /proc/cpuinfo | sort -u | paste -sd' ')" \
+    --arg system "$(. /etc/os-release && echo "$PRETTY_NAME")" --arg compiler "$(c++ -dumpfullversion)" \
+    --arg load "$(cut -d' ' -f1 /proc/loadavg)" \
+    '{when: $when, commit: $commit, cpu: $cpu, cores: $cores, simd: $simd, kernel: $kernel, system: $system,
+      compiler: ("g++ " + $compiler), load_before: ($load | tonumber)}'
+}
+
+# keep SECTION FILE: puts the section into results.json in one step.
+keep() {
+  jq --slurpfile new "$2" ".$1 = \$new[0]" "$RESULTS" >"$RESULTS.tmp"
+  chown --reference="$HERE" "$RESULTS.tmp"
+  mv "$RESULTS.tmp" "$RESULTS"
+}
+
+micro() {  # micro FILTER
+  say "micro benchmarks${1:+ matching $1}"
+  about >"$SCRATCH/about.json"
+  AQMESH_BENCH_DIR=$SCRATCH "$BUILD/bench/aqmesh-bench" --benchmark_filter="${1:-.}" --benchmark_min_time=0.05 \
+    --benchmark_repetitions="${ROUNDS:-15}" --benchmark_enable_random_interleaving=true \
+    --benchmark_format=json >"$SCRATCH/micro.raw" 2>"$SCRATCH/micro.log" || { cat "$SCRATCH/micro.log" >&2; exit 1; }
+  [ -s "$SCRATCH/micro.raw" ] || { printf 'bench: no micro benchmark is called like "%s"\n' "$1" >&2; exit 1; }
+  report --slurpfile about "$SCRATCH/about.json" 'import "report" as r; r::micro($about[0])' "$SCRATCH/micro.raw" >"$SCRATCH/micro.json"
+  report -r 'import "report" as r; r::micro_table' "$SCRATCH/micro.json"
+  [ -n "$1" ] || keep micro "$SCRATCH/micro.json"
+}
+
+e2e() {
+  say "tunnels between namespaces"
+  about >"$SCRATCH/about.json"
+  "$HERE/e2e.sh" "$BUILD" "$SCRATCH/e2e.jsonl" --rounds "${ROUNDS:-4}"
+  report -s --slurpfile about "$SCRATCH/about.json" 'import "report" as r; r::e2e($about[0])' "$SCRATCH/e2e.jsonl" >"$SCRATCH/e2e.json"
+  report -r 'import "report" as r; r::e2e_table' "$SCRATCH/e2e.json"
+  keep e2e "$SCRATCH/e2e.json"
+}
+
+case $NAME in
+  "") micro ""; e2e ;;
+  micro) micro "" ;;
+  e2e) e2e ;;
+  *) micro "$NAME" ;;
+esac
