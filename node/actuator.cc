@@ -25,6 +25,8 @@ namespace {
 
 std::string UndoName(const authority::ActionId& id) { return "undo/" + ToHex(id); }
 
+std::string InForceName(const Kid& subject) { return "in-force/" + ToHex(subject); }
+
 }  // namespace
 
 void Actuator::Record(RecordKind kind, const PeerPlan& plan, Now now, uint64_t observed) {
@@ -71,6 +73,8 @@ Outcome Actuator::Confirm(Actuation actuation, Now now) {
   if (same) {
     Record(RecordKind::kVerified, plan, now, observed);
     Record(RecordKind::kCommitted, plan, now, observed);
+    recorder_.PutState(InForceName(plan.subject),
+                       Bytes(plan.id.bytes.begin(), plan.id.bytes.end()));
   } else {
     datapath_.SetVerdict(plan.peer, nullptr, now);
     Record(RecordKind::kRolledBack, plan, now, observed);
@@ -79,18 +83,48 @@ Outcome Actuator::Confirm(Actuation actuation, Now now) {
   return authority::Confirming::Mint(plan.id, same);
 }
 
+void Actuator::Abandon(const PeerPlan& plan, Now now) {
+  Record(RecordKind::kRolledBack, plan, now, 0);
+  recorder_.DeleteState(UndoName(plan.id));
+}
+
+void Actuator::Withdraw(const Kid& subject, const authority::ActionId& id, Now now) {
+  authority::Observe o;
+  o.kind = RecordKind::kRolledBack;
+  o.subject = subject;
+  o.action = static_cast<uint16_t>(admission::Action::kInstallPeer);
+  o.action_id = id;
+  recorder_.Record(std::move(o), now.wall);
+  Ended(subject);
+}
+
+void Actuator::Ended(const Kid& subject) { recorder_.DeleteState(InForceName(subject)); }
+
 void Actuator::Recover(const std::map<std::string, Bytes, std::less<>>& state, Now now) {
-  for (auto it = state.lower_bound("undo/"); it != state.end() && it->first.starts_with("undo/");
-       ++it) {
+  const auto walk = [&](std::string_view family, auto visit) {
+    for (auto it = state.lower_bound(family); it != state.end() && it->first.starts_with(family);
+         ++it) {
+      if (const auto key = FromHex(std::string_view(it->first).substr(family.size())))
+        visit(it->first, *key, ByteView(it->second));
+    }
+  };
+  walk("undo/", [&](const std::string& name, const Bytes& key, ByteView value) {
     authority::Observe o;
     o.kind = RecordKind::kRolledBack;
-    if (it->second.size() >= 16) o.subject = Kid::From(ByteView(it->second).first(16));
-    o.action = static_cast<uint16_t>(admission::Action::kInstallPeer);
-    if (const auto id = FromHex(std::string_view(it->first).substr(5)))
-      o.action_id = authority::ActionId::From(*id);
+    if (value.size() >= Kid::kSize) o.subject = Kid::From(value.first(Kid::kSize));
+    // The undo of a peer names its static key too; that of the kernel's tables this machine alone.
+    const bool tables = value.size() == Kid::kSize;
+    o.action = static_cast<uint16_t>(tables ? admission::Action::kAddRoute
+                                            : admission::Action::kInstallPeer);
+    o.action_id = authority::ActionId::From(key);
     recorder_.Record(std::move(o), now.wall);
-    recorder_.DeleteState(it->first);
-  }
+    recorder_.DeleteState(name);
+  });
+  walk("in-force/", [&](const std::string&, const Bytes& key, ByteView value) {
+    const auto subject = Kid::From(key);
+    const auto id = authority::ActionId::From(value);
+    if (subject && id) Withdraw(*subject, *id, now);
+  });
 }
 
 }  // namespace aqmesh::node

@@ -39,6 +39,7 @@ struct PeerPlan {
   Kid subject;
   std::vector<Prefix> addresses;  // of the peer, to be routed to it
   std::shared_ptr<const admission::Verdict> verdict;
+  uint32_t generation = 0;  // of what its policies were compiled from
 };
 
 class Actuation {
@@ -85,7 +86,16 @@ class Actuator {
   // records ROLLED_BACK.
   Outcome Confirm(Actuation actuation, Now now);
 
-  // At start: undo what was armed and never committed. `state` holds the persisted plans.
+  // What was armed will not be applied: its peer is gone, or a newer plan took its place.
+  void Abandon(const PeerPlan& plan, Now now);
+
+  // What is in force for a peer ends with this process or with an order to go down: recorded.
+  void Withdraw(const Kid& subject, const authority::ActionId& id, Now now);
+  // Its end is in the log already, as a refusal.
+  void Ended(const Kid& subject);
+
+  // At start: undo what was armed and never committed, and say of what was committed that the
+  // tables died with the process. `state` holds what Arm and Confirm persisted.
   void Recover(const std::map<std::string, Bytes, std::less<>>& state, Now now);
 
  private:

@@ -126,14 +126,15 @@ void Control::TakeDecision(Turn&,
   }
 }
 
-std::shared_ptr<const admission::Policies> Control::CompilePolicies(Turn& t,
-                                                                    const Peer& peer) const {
+std::shared_ptr<const admission::Policies> Control::CompilePolicies(Turn& t, Peer& peer) const {
+  peer.steady_until = UINT64_MAX;
   if (mesh_.leaf() == nullptr || peer.rung < Rung::kProbation) return nullptr;
   const admission::Party us{
       .kids = {mesh_.kid()}, .tags = mesh_.leaf()->body.tags, .addresses = own_addresses()};
   const std::vector<authority::Held<authority::Fragment>> ours = mesh_.own_fragments();
+  const std::vector<authority::Svc> probation = admission::ProbationProfile(mesh_.charter().body);
   std::optional<std::span<const authority::Svc>> profile;
-  if (peer.rung == Rung::kProbation) profile = mesh_.charter().body.probation;
+  if (peer.rung == Rung::kProbation) profile = probation;
   auto out = std::make_shared<admission::Policies>();
   out->send = admission::Policy::Compile({.cited = ours,
                                           .src = us,
@@ -147,26 +148,50 @@ std::shared_ptr<const admission::Policies> Control::CompilePolicies(Turn& t,
                                              .local = config_.policy,
                                              .now = t.now.wall,
                                              .profile = profile});
+  peer.steady_until = std::min(out->send.steady_until(), out->receive.steady_until());
   return out;
 }
 
 PeerPlan Control::PlanFor(Turn& t, Peer& peer, const Decision& decision) {
-  peer.epoch = ++epoch_;
   PeerPlan plan;
   rng_.Fill(MutableBytes(plan.id.bytes));
   plan.peer = peer.id;
   plan.static_key = peer.static_key;
   plan.subject = decision.chain().subject;
   plan.addresses = peer.party.addresses;
+  RefreshVerdict(t, peer, plan, decision);
+  return plan;
+}
+
+bool Control::MakeReady(Turn& t, PeerId id, Recorded recorded, PeerPlan plan) {
+  const Peer* peer = PeerOf(id);
+  if (peer == nullptr || peer->static_key != plan.static_key) {  // closed while the disk was busy
+    actuator_.Abandon(plan, t.now);
+    return false;
+  }
+  DropReady(t, id);
+  ready_.emplace(id, Ready{std::move(recorded), std::move(plan)});
+  return true;
+}
+
+void Control::DropReady(Turn& t, PeerId id) {
+  const auto it = ready_.find(id);
+  if (it == ready_.end()) return;
+  actuator_.Abandon(it->second.plan, t.now);
+  ready_.erase(it);
+}
+
+void Control::RefreshVerdict(Turn& t, Peer& peer, PeerPlan& plan, const Decision& decision) {
+  peer.epoch = ++epoch_;
+  plan.generation = policy_generation_;
   plan.verdict = std::make_shared<const admission::Verdict>(
       admission::MakeVerdict(decision, peer.id, peer.epoch, CompilePolicies(t, peer)));
-  return plan;
 }
 
 // WireGuard's key confirmation came: what was decided and recorded now takes effect.
 void Control::Commit(Turn& t, PeerId id) {
   Peer* peer = PeerOf(id);
-  if (peer == nullptr) return;
+  if (peer == nullptr || peer->plain) return;
   peer->confirmed = true;
   // The control address of the peer's own end: it must be able to speak to us at any rung.
   if (peer->kid) {
@@ -183,11 +208,20 @@ void Control::Commit(Turn& t, PeerId id) {
   }
   Ready r = std::move(ready->second);
   ready_.erase(ready);
+  if (r.plan.verdict->epoch != peer->epoch || r.plan.generation != policy_generation_) {
+    // Judged again, or under other rules, while the disk was busy: the older plan must not undo
+    // that.
+    RefreshVerdict(t, *peer, r.plan, r.recorded.decision());
+  }
   const Outcome outcome =
       actuator_.Confirm(actuator_.Apply(std::move(r.recorded), std::move(r.plan), t.now), t.now);
   const bool first = !peer->committed;
   peer->committed = outcome.committed();
+  peer->action = outcome.id();
   if (!peer->committed) return;
+  peer->greets = 0;
+  if (const auto at = device_.endpoint(id); at && peer->kid)
+    KeepHint(peer->static_key, *peer->kid, *at);
   peer->retry_at = kNever;
   if (peer->kid && committed_before_.insert_or_assign(*peer->kid, true).second) {
     recorder_.PutState("committed/" + ToHex(*peer->kid), Bytes{1});
@@ -203,6 +237,10 @@ void Control::Commit(Turn& t, PeerId id) {
 
 // Judged again from what it presented; signatures are cached, nothing else is.
 void Control::Redecide(Turn& t, Peer& peer) {
+  if (peer.plain) {
+    RedecidePlain(t, peer);
+    return;
+  }
   if (!peer.presentation || !peer.committed) return;
   authority::AuthReport report;
   auto verified = mesh_.Authenticate(&*peer.presentation, peer.items, t.now.wall, report);
@@ -216,7 +254,11 @@ void Control::Redecide(Turn& t, Peer& peer) {
                                // is kept
   if (decision.reason() == authority::Reason::kRevoked) return;
 #endif
-  if (decision.rung() == peer.rung && decision.reason() == peer.reason) {
+  // `peer` holds what was decided last, which may still wait for the disk: only what is in force
+  // may be renewed without a record.
+  const auto in_force = datapath_.VerdictOf(peer.id);
+  const bool stands = in_force && in_force->rung == decision.rung();
+  if (stands && decision.rung() == peer.rung && decision.reason() == peer.reason) {
     peer.expires = decision.expires();
     if (decision.rung() >= Rung::kProbation) {
       // Same rung, but policies may have changed: a new epoch voids every cached ruling.
@@ -246,8 +288,7 @@ void Control::Redecide(Turn& t, Peer& peer) {
   RecordThen(recorder_,
              std::move(decision),
              [this, id = peer.id, plan = std::move(plan)](Recorded recorded) mutable {
-               ready_.insert_or_assign(id, Ready{std::move(recorded), std::move(plan)});
-               Commit(*turn_, id);
+               if (MakeReady(*turn_, id, std::move(recorded), std::move(plan))) Commit(*turn_, id);
              });
 }
 
@@ -267,6 +308,7 @@ void Control::Close(Turn& t, Peer& peer, authority::Reason reason) {
   datapath_.FinishFrames(t.out.wg);
   const Kid kid = peer.kid.value_or(Kid{});
   const std::string name = peer.name;
+  if (peer.committed) actuator_.Ended(kid);
   Forget(t, peer.id);
   Say(t, Event::Kind::kRevoked, kid, name, std::string(authority::ReasonName(reason)));
 }
@@ -274,9 +316,11 @@ void Control::Close(Turn& t, Peer& peer, authority::Reason reason) {
 // Everything that hangs on a peer goes: sessions, keys, verdict, addresses. Its timestamp floor
 // stays.
 void Control::Forget(Turn& t, PeerId id) {
-  floors_[peers_.at(id).static_key] = device_.handshaker().timestamp_floor(id);
+  const X25519Key static_key = peers_.at(id).static_key;
+  const wireguard::Tai64n floor = FloorOf(static_key);
+  if (floor != wireguard::Tai64n{}) floors_[static_key] = floor;
   datapath_.SetVerdict(id, nullptr, t.now);
-  ready_.erase(id);
+  DropReady(t, id);
   answering_.erase(id);
   installing_.erase(id);
   keepers_.erase(id);

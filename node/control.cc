@@ -13,6 +13,9 @@ namespace {
 constexpr size_t kReconcileAtOnce =
     3;  // members asked each tick for what we may lack (spec: authority E.2)
 constexpr auto kTickEvery = 10s;  // FLOW and DROPS records close (spec: authority G)
+// A session in use is renewed after 120 s, and one that idles by its keepalive at the latest 25 s
+// on.
+constexpr uint64_t kSilentAfterSeconds = 160;
 
 lineage::Chain ChainFrom(const Kid& log, const Image& image) {
   if (!image.last_record) return lineage::Chain(log);
@@ -45,52 +48,70 @@ Control::Control(Config config, const Image& image, Rng rng, Now start)
     gate_ = admission::Gate(admission::GateParams::From(mesh_.charter().body));
   if (mesh_.has_charter() || config_.invitation)
     datapath_.SetControlAddress(authority::ControlAddress(ScopeForControl()));
-  for (const auto& [name, value] : image.state) {
-    if (name.starts_with("floor/")) {
-      const auto key = FromHex(std::string_view(name).substr(6));
-      const auto stamp = wireguard::Tai64n::From(value);
-      if (key && stamp) {
-        if (const auto k = X25519Key::From(*key)) floors_[*k] = *stamp;
-      }
-    } else if (name.starts_with("proved/")) {
-      const auto key = FromHex(std::string_view(name).substr(7));
-      const auto kid = Kid::From(value);
-      if (key && kid) {
-        if (const auto k = X25519Key::From(*key)) proved_[*k] = *kid;
-      }
-    } else if (name.starts_with("committed/")) {
-      if (const auto key = FromHex(std::string_view(name).substr(10))) {
-        if (const auto kid = Kid::From(*key)) committed_before_[*kid] = true;
-      }
-    } else if (name.starts_with("deposit/")) {
-      if (const auto key = FromHex(std::string_view(name).substr(8))) {
-        if (const auto kid = Kid::From(*key)) deposits_[*kid] = value;
-      }
-    } else if (name.starts_with("deposited/")) {
-      if (const auto key = FromHex(std::string_view(name).substr(10))) {
-        if (const auto kid = Kid::From(*key)) deposited_[*kid] = true;
-      }
-    } else if (name.starts_with("repeat/")) {
-      if (const auto key = FromHex(std::string_view(name).substr(7))) {
-        if (const auto kid = Kid::From(*key)) repeats_[*kid] = value;
-      }
-    } else if (name.starts_with("invite/") && value.size() == 4) {
-      if (const auto key = FromHex(std::string_view(name).substr(7))) {
-        if (const auto oid = Oid::From(*key)) invite_uses_[*oid] = LoadLe<uint32_t>(value.data());
-      }
-    } else if (name.starts_with("announce/")) {
-      auto object = authority::Signed::Parse(value);
-      if (object.ok())
-        TakeAnnounce(t, std::make_shared<const authority::Signed>(*std::move(object)));
-    } else if (name == "synced" && value.size() == 8) {
-      synced_wall_ = LoadLe<uint64_t>(value.data());
-    }
-  }
+  for (const auto& [name, value] : image.state) LoadState(t, name, value);
   actuator_.Recover(image.state, start);
+  NoteOwnChain(t);
   if (synced_wall_ == 0) synced_wall_ = start.wall.seconds();
 }
 
 Control::~Control() = default;
+
+// What a state's name says it is: "family/HEX", the hex of a key.
+void Control::LoadState(Turn& t, std::string_view name, ByteView value) {
+  if (name == "synced" && value.size() == 8) synced_wall_ = LoadLe<uint64_t>(value.data());
+  const size_t slash = name.find('/');
+  if (slash == std::string_view::npos) return;
+  const std::string_view family = name.substr(0, slash);
+  const std::optional<Bytes> key = FromHex(name.substr(slash + 1));
+  if (!key) return;
+  const auto kid = Kid::From(*key);
+  const auto static_key = X25519Key::From(*key);
+  if (family == "floor" && static_key) {
+    if (const auto stamp = wireguard::Tai64n::From(value)) floors_[*static_key] = *stamp;
+  } else if (family == "proved" && static_key) {
+    if (const auto whose = Kid::From(value)) proved_[*static_key] = *whose;
+  } else if (family == "hint" && static_key) {
+    LoadHint(t, *static_key, value);
+  } else if (family == "committed" && kid) {
+    committed_before_[*kid] = true;
+  } else if (family == "deposit" && kid) {
+    deposits_[*kid] = Bytes(value.begin(), value.end());
+  } else if (family == "deposited" && kid) {
+    deposited_[*kid] = true;
+  } else if (family == "repeat" && kid) {
+    repeats_[*kid] = Bytes(value.begin(), value.end());
+  } else if (family == "invite") {
+    if (const auto oid = Oid::From(*key)) {
+      for (; value.size() >= Kid::kSize; value = value.subspan(Kid::kSize))
+        invite_uses_[*oid].push_back(*Kid::From(value.first(Kid::kSize)));
+    }
+  } else if (family == "announce") {
+    auto object = authority::Signed::Parse(value);
+    if (object.ok()) TakeAnnounce(t, std::make_shared<const authority::Signed>(*std::move(object)));
+  }
+}
+
+void Control::LoadHint(Turn& t, const X25519Key& static_key, ByteView value) {
+  if (value.size() < Kid::kSize || !mesh_.has_charter()) return;
+  const auto endpoint = Endpoint::Parse(AsText(value.subspan(Kid::kSize)));
+  Peer* peer = endpoint ? EnsurePeer(t, static_key) : nullptr;
+  if (peer == nullptr) return;
+  peer->kid = *Kid::From(value.first(Kid::kSize));
+  kept_hints_[static_key] = *endpoint;
+  if (std::ranges::find(peer->hints, *endpoint) == peer->hints.end() &&
+      peer->hints.size() < Peer::kHintsMax)
+    peer->hints.push_back(*endpoint);
+}
+
+void Control::KeepHint(const X25519Key& static_key, const Kid& kid, const Endpoint& endpoint) {
+  const auto kept = kept_hints_.find(static_key);
+  if (kept != kept_hints_.end() && kept->second == endpoint) return;
+  if (kept == kept_hints_.end() && kept_hints_.size() >= config_.peers_max) return;
+  kept_hints_[static_key] = endpoint;
+  Bytes value(kid.bytes.begin(), kid.bytes.end());
+  Append(value, AsBytes(endpoint.ToString()));
+  recorder_.PutState("hint/" + ToHex(static_key), std::move(value));
+}
 
 ScopeId Control::ScopeForControl() const {
   if (mesh_.has_charter()) return mesh_.scope();
@@ -154,12 +175,7 @@ void Control::OnDatagram(
     case static_cast<uint8_t>(frame::Type::kResponse): OnResponse(t, bytes, from, at); break;
     case static_cast<uint8_t>(frame::Type::kCookie): OnCookie(t, bytes); break;
     case static_cast<uint8_t>(frame::Type::kBefore): OnBefore(t, bytes); break;
-    default: {
-      // Bare WireGuard: served for static keys of PLAIN grants alone; the look-up precedes all
-      // state.
-      const wireguard::InDatagram in{.bytes = bytes, .from = from, .at = at};
-      device_.OnDatagram(now, in, out.wg);
-    }
+    default: OnBareDatagram(t, bytes, from, at);
   }
   device_.Settle(now, out.wg);
   SettleHandshakes(
@@ -194,6 +210,11 @@ void Control::OnWake(Now now, Outbox& out) {
              [&](const Peer& p) { return p.retry_at != kNever && now.mono >= p.retry_at; })) {
       if (Peer* peer = PeerOf(id)) TryHints(t, *peer);
     }
+    for (auto& [id, peer] : peers_) {
+      if (now.mono < peer.greet_at) continue;
+      peer.greet_at = kNever;
+      if (peer.speaks()) Greet(t, peer);
+    }
   }
   EndTurn(t);
 }
@@ -201,7 +222,7 @@ void Control::OnWake(Now now, Outbox& out) {
 Instant Control::NextWake() const {
   Instant at = std::min(device_.NextWake(), next_tick_);
   if (!up_) return at;
-  for (const auto& [id, peer] : peers_) at = std::min(at, peer.retry_at);
+  for (const auto& [id, peer] : peers_) at = std::min({at, peer.retry_at, peer.greet_at});
   return at;
 }
 
@@ -216,8 +237,13 @@ void Control::SetUp(Now now, bool up, Outbox& out) {
       } else {
         RenewAnnounce(t);
         for (auto& [id, peer] : peers_) TrySoon(t, peer);
+        RefreshPlain(t);
       }
     } else {
+      for (auto& [id, peer] : peers_) {
+        if (peer.committed && peer.kid) actuator_.Withdraw(*peer.kid, peer.action, now);
+      }
+      for (PeerId id : PeersWhere([](const Peer& p) { return p.plain; })) Forget(t, id);
       for (auto& [id, peer] : peers_) {
         datapath_.SetVerdict(id, nullptr, now);
         peer.confirmed = peer.committed = false;
@@ -235,6 +261,7 @@ void Control::EndTurn(Turn& t) {
   do {
     device_.Settle(t.now, t.out.wg);
     SettleHandshakes(t);
+    TakeLate(t);
     recorder_.Flush(t.out.commits);
   } while (recorder_.RunDue() || !t.out.wg.governed.empty() || !t.out.wg.sessions.empty());
   recorder_.Flush(t.out.commits);
@@ -275,42 +302,62 @@ void Control::OnSessionEvent(Turn& t, const wireguard::SessionEvent& e) {
       break;
     }
     case wireguard::SessionEvent::Kind::kPromoted: Commit(t, e.peer); break;
-    case wireguard::SessionEvent::Kind::kGone: datapath_.RemoveSession(e.local_index); break;
+    case wireguard::SessionEvent::Kind::kGone: datapath_.RemoveSession(e.local_index, t.now); break;
   }
 }
 
-void Control::Tick(Turn& t) {
+// FLOW and DROPS records: what was carried and what was not since the last ones.
+void Control::RecordCounts(Turn& t) {
   std::vector<FlowCount> flows;
   datapath_.TakeFlows(t.now, flows);
   for (FlowCount& f : flows) {
     authority::Observe o;
     o.kind = authority::RecordKind::kFlow;
     if (mesh_.has_charter()) o.scope = mesh_.scope();
-    if (const Peer* peer = PeerOf(f.peer)) o.subject = peer->kid;
+    o.subject = f.subject;
     o.flow = std::move(f.summary);
     recorder_.Record(std::move(o), t.now.wall);
   }
-  if (!drops_.empty()) {
-    authority::Observe o;
-    o.kind = authority::RecordKind::kDrops;
-    for (const auto& [reason, count] : std::exchange(drops_, {})) {
-      if (o.drops.size() < 64) o.drops.push_back({reason, count});
-    }
-    recorder_.Record(std::move(o), t.now.wall);
+  const auto packets = datapath_.TakePacketDrops();
+  for (size_t i = 0; i < packets.size(); ++i) {
+    if (packets[i] != 0) drops_[static_cast<uint16_t>(admission::kDropRecordBase + i)] = packets[i];
   }
+  if (drops_.empty()) return;
+  authority::Observe o;
+  o.kind = authority::RecordKind::kDrops;
+  for (const auto& [reason, count] : std::exchange(drops_, {})) {
+    if (o.drops.size() < 64) o.drops.push_back({reason, count});
+  }
+  recorder_.Record(std::move(o), t.now.wall);
+}
+
+// A peer that was admitted and has fallen silent may have moved: its other endpoints are tried.
+bool Control::Silent(const Peer& peer, Now now) const {
+  if (!peer.speaks() || peer.hints.empty()) return false;
+  const uint64_t last = device_.handshaker().last_handshake(peer.id).seconds();
+  return now.wall.seconds() > last + kSilentAfterSeconds;
+}
+
+void Control::Tick(Turn& t) {
+  RecordCounts(t);
   std::erase_if(negative_, [&](const auto& n) { return t.now.mono >= n.second; });
   assembler_.Expire(t.now.mono);
   if (!up_) return;
-  mesh_.Refresh(t.now.wall);
+  // A joiner takes its grants when all that was offered is here, and not before (OnOwnObjects).
+  if (!joining()) mesh_.Refresh(t.now.wall);
+  RefreshPlain(t);
   for (auto& [id, peer] : peers_) {
-    if (peer.committed && !peer.level) Greet(t, peer);  // its rows, or ours, were lost on the way
+    if (peer.speaks() && !peer.level) Greet(t, peer);  // its rows, or ours, were lost on the way
+    if (peer.retry_at == kNever && Silent(peer, t.now)) TrySoon(t, peer);
   }
-  const auto committed = PeersWhere([](const Peer& p) { return p.committed; });
+  const auto committed = PeersWhere([](const Peer& p) { return p.speaks(); });
   for (size_t i = 0; i < std::min(committed.size(), kReconcileAtOnce); ++i) {
-    SendVector(t, peers_.at(committed[rng_.Below(committed.size())]));
+    Peer& peer = peers_.at(committed[rng_.Below(committed.size())]);
+    SendVector(t, peer);
+    if (peer.rung >= authority::Rung::kProbation) OfferAnnounces(t, peer);
   }
   for (PeerId id : PeersWhere([&](const Peer& p) {
-         return p.committed && p.expires != 0 && t.now.wall.seconds() >= p.expires;
+         return p.committed && t.now.wall.seconds() >= std::min(p.expires, p.steady_until);
        })) {
     if (Peer* peer = PeerOf(id)) Redecide(t, *peer);
   }
@@ -334,9 +381,6 @@ Peer* Control::EnsurePeer(Turn& t, const X25519Key& static_key) {
   peer.id = *id;
   peer.static_key = static_key;
   peer.retry_at = kNever;
-  if (const auto it = floors_.find(static_key); it != floors_.end()) {
-    device_.handshaker().RaiseTimestampFloor(*id, it->second);
-  }
   if (const auto it = proved_.find(static_key); it != proved_.end()) peer.kid = it->second;
   keepers_.erase(*id);
   keepers_.emplace(*id, wireguard::CookieKeeper(wireguard::kGovernedLabels, static_key));
@@ -362,14 +406,14 @@ void Control::TryHints(Turn& t, Peer& peer) {
     Pull(t, peer, join_refs_);
     return;
   }
-  if (alive && peer.committed) {
+  if (alive && peer.committed && !Silent(peer, t.now)) {
     peer.retry_at = kNever;
     return;
   }
   // The jitter is wide, because both ends try each other: initiations that cross undo each other.
   peer.retry_at = t.now.mono + 5s + std::chrono::milliseconds(rng_.Below(4'000));
   device_.SetEndpoint(peer.id, peer.hints[peer.next_hint++ % peer.hints.size()], t.out.wg);
-  device_.handshaker().Initiate(t.now, peer.id, 1s, t.out.wg);
+  device_.handshaker().Initiate(t.now, peer.id, 250ms, t.out.wg);
 }
 
 std::vector<PeerView> Control::Peers() const {

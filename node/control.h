@@ -151,6 +151,8 @@ class Control {
   void SettleHandshakes(Turn& t);
   void OnSessionEvent(Turn& t, const wireguard::SessionEvent& e);
   void Tick(Turn& t);
+  void RecordCounts(Turn& t);
+  bool Silent(const Peer& peer, Now now) const;
   void CountDrop(uint16_t reason) { ++drops_[reason]; }
   frame::Drop Dropped(frame::Drop d) {
     CountDrop(static_cast<uint16_t>(d));
@@ -203,6 +205,10 @@ class Control {
   bool SameAsDecided(const Peer& peer,
                      const authority::Decision& decision,
                      const Presented& presented) const;
+  // The newest timestamp that a verified presentation of this static key carried.
+  wireguard::Tai64n FloorOf(const X25519Key& static_key) const;
+  bool RaiseFloor(const wireguard::ConsumedInitiation& consumed);  // false: the table is full
+  bool NoticesLeft(Turn& t);
   void SendNotice(Turn& t,
                   uint32_t index,
                   ByteView ck,
@@ -230,19 +236,42 @@ class Control {
                     const authority::Decision& decision,
                     const Presented& presented);
   PeerPlan PlanFor(Turn& t, Peer& peer, const authority::Decision& decision);
-  std::shared_ptr<const admission::Policies> CompilePolicies(Turn& t, const Peer& peer) const;
+  std::shared_ptr<const admission::Policies> CompilePolicies(Turn& t, Peer& peer) const;
+  void RefreshVerdict(Turn& t, Peer& peer, PeerPlan& plan, const authority::Decision& decision);
+  // Keeps a durable decision for the session's confirmation; false: its peer is gone.
+  bool MakeReady(Turn& t, PeerId id, Recorded recorded, PeerPlan plan);
+  void DropReady(Turn& t, PeerId id);
   void Commit(Turn& t, PeerId id);
   void Redecide(Turn& t, Peer& peer);
   void RedecideAll(Turn& t);
   void Close(Turn& t, Peer& peer, authority::Reason reason);
   void Forget(Turn& t, PeerId id);
   Peer* EnsurePeer(Turn& t, const X25519Key& static_key);
+  // Where a machine was found, kept so that a restart can look there again.
+  void KeepHint(const X25519Key& static_key, const Kid& kid, const Endpoint& endpoint);
+  void LoadHint(Turn& t, const X25519Key& static_key, ByteView value);
+  void LoadState(Turn& t, std::string_view name, ByteView value);
   void TryHints(Turn& t, Peer& peer);
   void TrySoon(Turn& t, Peer& peer);
+
+  // stock WireGuard devices (plain.cc)
+  void RefreshPlain(Turn& t);
+  void ServePlain(Turn& t, const Held<authority::Grant>& grant);
+  std::optional<authority::Decision> JudgePlain(Turn& t,
+                                                const Held<authority::Grant>& grant,
+                                                Peer* peer);
+  void TakePlainDecision(Turn& t, Peer& peer, const authority::Decision& decision);
+  void CommitPlain(Turn& t, PeerId id, Recorded recorded, PeerPlan plan);
+  void RedecidePlain(Turn& t, Peer& peer);
+  void OnBareDatagram(Turn& t,
+                      MutableBytes bytes,
+                      const Endpoint& from,
+                      const wireguard::Source& at);
 
   // inside the tunnel (messages.cc)
   void OnControl(Turn& t, const ControlPacket& packet);
   void OnMessage(Turn& t, Peer& peer, const frame::Message& m);
+  bool MayPull(const Peer& peer, const frame::Message& m) const;
   void OnPull(Turn& t, Peer& peer, const frame::Message& m);
   void OnOffer(Turn& t, Peer& peer, const frame::Message& m);
   void OnObject(Turn& t, Peer& peer, const frame::Message& m);
@@ -255,12 +284,17 @@ class Control {
   void SendRefs(Turn& t, const Peer& peer, frame::Control kind, std::span<const Ref16> refs);
   void Pull(Turn& t, Peer& peer, std::span<const Ref16> refs);
   void Greet(Turn& t, Peer& peer);
+  void OfferAnnounces(Turn& t, const Peer& peer);
   void NoticePeer(Turn& t,
                   Peer& peer,
                   authority::Reason reason,
                   const std::optional<frame::Flow>& flow);
-  void OnRestriction(Turn& t, SignedPtr object, const Peer* from);
+  absl::Status OnRestriction(Turn& t, SignedPtr object, const Peer* from);
   void OnRestrictionTaken(Turn& t, const SignedPtr& object, const Peer* from);
+  void TakeLate(Turn& t);
+  void SendRestrictions(Turn& t, Peer& peer, std::span<const SignedPtr> objects);
+  void Offer(Turn& t, Peer& peer, std::span<const Ref16> refs);
+  void NoteOwnChain(Turn& t);
   void Spread(Turn& t, const SignedPtr& object, const Peer* except);
   void TakeAnnounce(Turn& t, SignedPtr object);
   void RenewAnnounce(Turn& t);
@@ -326,12 +360,14 @@ class Control {
   std::map<X25519Key, wireguard::Tai64n> floors_;  // persisted timestamp floors
   std::map<X25519Key, Kid> proved_;                // statics that a verified presentation proved
   std::map<Kid, bool> committed_before_;
-  std::map<Kid, Bytes> deposits_;  // terminal self-revocations kept for others
-  std::map<Oid, uint32_t> invite_uses_;
+  std::map<Kid, Bytes> deposits_;                // terminal self-revocations kept for others
+  std::map<Oid, std::vector<Kid>> invite_uses_;  // for whom; of limited ones alone
+  std::map<X25519Key, Endpoint> kept_hints_;     // on disk: where a peer was last
   std::map<Kid, std::pair<SignedPtr, authority::Announce>> announces_;
   std::map<Ref16, Kid> announce_refs_;
   std::map<Ref16, PeerId> pulled_;                           // asked for, of whom
   std::map<std::pair<X25519Key, Ref16>, Instant> negative_;  // (static, leaf) refused lately
+  std::map<Oid, Instant> plain_refused_;                     // PLAIN grants, until when
   std::map<uint16_t, uint64_t> drops_;                       // since the last DROPS record
   std::optional<Joining> join_;
   std::vector<SignedPtr> received_;  // pulled, not yet persisted
@@ -342,6 +378,7 @@ class Control {
   std::vector<Ref16> join_refs_;  // joiner: what the sponsor offered
   uint64_t synced_wall_ = 0;      // seconds: when restrictions were last level with someone
   uint32_t epoch_ = 0;
+  uint32_t policy_generation_ = 0;  // rises when what policies are compiled from changes
   Instant next_tick_{};
   Instant notice_second_{};
   int notices_this_second_ = 0;

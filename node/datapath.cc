@@ -1,5 +1,7 @@
 #include "node/datapath.h"
 
+#include <algorithm>
+
 #include "core/base/check.h"
 
 namespace aqmesh::node {
@@ -26,15 +28,18 @@ void Datapath::Install(SessionOrder order, Now now) {
       std::make_unique<Session>(Session{.order = std::move(order), .tags = {}, .since = now.mono});
   const SessionOrder& o = session->order;
   by_index_[o.local_index] = o.rx_handle;
-  peers_.try_emplace(o.peer);
+  if (const auto [it, fresh] = peers_.try_emplace(o.peer); fresh)
+    it->second.control =
+        admission::Shaper(admission::LimitsOf(authority::Rung::kEscalate), now.mono);
   by_handle_[o.rx_handle] = std::move(session);
 }
 
-void Datapath::RemoveSession(uint32_t local_index) {
+void Datapath::RemoveSession(uint32_t local_index, Now now) {
   const auto at = by_index_.find(local_index);
   if (at == by_index_.end()) return;
   const uint32_t handle = at->second;
   by_index_.erase(at);
+  if (ended_.size() < kEndedMax) CloseCount(*by_handle_.at(handle), now, ended_);
   by_handle_.erase(handle);
 }
 
@@ -134,28 +139,49 @@ Drop Datapath::OnFrame(Now now,
   const PeerId peer = session->order.peer;
   if (opened.packet.size() >= frame::kPacketHeaderBytes && opened.packet[0] >> 4 == 6 &&
       control_.is_v6() && Equal(ByteView(opened.packet).subspan(24, 16), control_.bytes())) {
+    PeerState& state = peers_[peer];
+    const bool limited =
+        state.verdict == nullptr || state.verdict->rung <= authority::Rung::kEscalate;
+    if (limited && !state.control.Take(opened.packet.size(), now.mono))
+      return Count(Drop::kControlRate);
     control.push_back(
         {peer, session->order.rx_handle, Bytes(opened.packet.begin(), opened.packet.end())});
     return Drop::kNone;
   }
+  if (!Deliver(now, peer, opened.packet, out)) ++session->drops;
+  return Drop::kNone;
+}
+
+// The last stage inwards: only what the gate passed reaches the TUN.
+bool Datapath::Deliver(Now now, PeerId peer, MutableBytes opened, wireguard::Outbox& out) {
   PeerState& state = peers_[peer];
-  if (state.verdict == nullptr) {
-    ++session->drops;
-    return Drop::kNone;
-  }
+  if (state.verdict == nullptr) return false;
   admission::Refusal why;
   auto admitted = admission::Gate::Pass(
-      opened.packet, {*state.verdict, flows_, state.in, Direction::kReceive, now}, why);
+      opened, {*state.verdict, flows_, state.in, Direction::kReceive, now}, why);
   if (!admitted) {
-    ++session->drops;
     NoteRefusal(peer, Direction::kReceive, why);
-    return Drop::kNone;
+    return false;
   }
   const MutableBytes packet = std::move(*admitted).Consume();
   const size_t offset = out.arena.Take(packet.size());
   std::memcpy(out.arena.At(offset, packet.size()).data(), packet.data(), packet.size());
   out.tun.push_back({peer, offset, packet.size()});
-  return Drop::kNone;
+  return true;
+}
+
+wireguard::Drop Datapath::OnBare(Now now,
+                                 MutableBytes datagram,
+                                 const Endpoint& from,
+                                 const wireguard::Source& at,
+                                 wireguard::Outbox& out) {
+  constexpr size_t kHeader = 16;
+  if (datagram.size() < wireguard::Forwarder::kOverhead) return wireguard::Drop::kBadSize;
+  const auto opened = forwarder_.Open(
+      now, datagram, datagram.subspan(kHeader), wireguard::Forwarder::Framing::kBare, &from, &at);
+  if (opened.why != wireguard::Drop::kNone) return opened.why;
+  if (!opened.packet.empty()) Deliver(now, opened.peer, opened.packet, out);
+  return wireguard::Drop::kNone;
 }
 
 void Datapath::FinishFrames(wireguard::Outbox& out) {
@@ -175,24 +201,36 @@ void Datapath::FinishFrames(wireguard::Outbox& out) {
   out.frames.clear();
 }
 
+void Datapath::CloseCount(Session& s, Now now, std::vector<FlowCount>& out) {
+  if (s.frames == 0) return;  // drops alone are counted by reason already
+  FlowCount count{.subject = s.order.subject, .summary = {}, .since = s.since};
+  count.summary = {.frames = s.frames,
+                   .bytes = s.bytes,
+                   .first = s.first,
+                   .last = s.last,
+                   .tags = {},
+                   .presentations = {s.order.presentation},
+                   .drops = s.drops};
+  crypto_generichash_final(&s.tags.state, count.summary.tags.data(), 32);
+  out.push_back(std::move(count));
+  s.tags = TagHash();
+  s.frames = s.bytes = s.first = s.last = s.drops = 0;
+  s.since = now.mono;
+}
+
 void Datapath::TakeFlows(Now now, std::vector<FlowCount>& out) {
-  for (auto& [handle, session] : by_handle_) {
-    Session& s = *session;
-    if (s.frames == 0) continue;  // drops alone are counted by reason already
-    FlowCount count{.peer = s.order.peer, .summary = {}, .since = s.since};
-    count.summary = {.frames = s.frames,
-                     .bytes = s.bytes,
-                     .first = s.first,
-                     .last = s.last,
-                     .tags = {},
-                     .presentations = {s.order.presentation},
-                     .drops = s.drops};
-    crypto_generichash_final(&s.tags.state, count.summary.tags.data(), 32);
-    out.push_back(std::move(count));
-    s.tags = TagHash();
-    s.frames = s.bytes = s.first = s.last = s.drops = 0;
-    s.since = now.mono;
-  }
+  out = std::exchange(ended_, {});
+  std::vector<uint32_t> handles;  // in an order that is the same in every run, as their records are
+  for (const auto& [handle, session] : by_handle_) handles.push_back(handle);
+  std::sort(handles.begin(), handles.end());
+  for (uint32_t handle : handles) CloseCount(*by_handle_.at(handle), now, out);
+}
+
+std::array<uint64_t, admission::kDropCount> Datapath::TakePacketDrops() {
+  std::array<uint64_t, admission::kDropCount> out{};
+  for (size_t i = 0; i < out.size(); ++i) out[i] = packet_drops_[i] - packet_drops_told_[i];
+  packet_drops_told_ = packet_drops_;
+  return out;
 }
 
 }  // namespace aqmesh::node

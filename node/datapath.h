@@ -34,12 +34,13 @@ struct SessionOrder {
   uint32_t local_index = 0, remote_index = 0;  // of the WireGuard session
   uint32_t rx_handle = 0, tx_handle = 0;       // ours, and the peer's
   frame::FrameKey rx_key, tx_key;
-  Oid presentation;  // the peer's: FLOW records name it
+  Oid presentation;  // the peer's: FLOW records name it, and whose it is
+  std::optional<Kid> subject;
 };
 
 // What one session carried since the counts were last taken, for a FLOW record.
 struct FlowCount {
-  PeerId peer = wireguard::kNoPeer;
+  std::optional<Kid> subject;
   authority::FlowSummary summary;
   Instant since;
 };
@@ -68,7 +69,7 @@ class Datapath {
   void SetControlAddress(const IpAddress& control) { control_ = control; }
   uint32_t NewHandle(Rng& rng) const;  // random, unused
   void Install(SessionOrder order, Now now);
-  void RemoveSession(uint32_t local_index);
+  void RemoveSession(uint32_t local_index, Now now);
   // Swaps what is in force for a peer; the very next frame feels it. nullptr: carries nothing.
   void SetVerdict(PeerId peer, std::shared_ptr<const admission::Verdict> verdict, Now now);
   void ForgetPeer(PeerId peer) { peers_.erase(peer); }
@@ -87,6 +88,12 @@ class Datapath {
                       const wireguard::Source& at,
                       wireguard::Outbox& out,
                       std::vector<ControlPacket>& control);
+  // One bare type 4 message of a stock device: opened in place, and judged like any other.
+  wireguard::Drop OnBare(Now now,
+                         MutableBytes datagram,
+                         const Endpoint& from,
+                         const wireguard::Source& at,
+                         wireguard::Outbox& out);
   // Writes the 16-byte header of every sealed frame and moves it to out.datagrams. A frame whose
   // session is gone, or that has nowhere to go, is lost.
   void FinishFrames(wireguard::Outbox& out);
@@ -101,6 +108,8 @@ class Datapath {
     return frame_drops_[static_cast<size_t>(d) - frame::kDropBegin];
   }
   uint64_t packet_drops(admission::Drop d) const { return packet_drops_[static_cast<size_t>(d)]; }
+  // Packets that were judged and refused since the last call, by reason.
+  std::array<uint64_t, admission::kDropCount> TakePacketDrops();
   const admission::FlowTable& flows() const { return flows_; }
 
  private:
@@ -118,12 +127,16 @@ class Datapath {
   struct PeerState {
     std::shared_ptr<const admission::Verdict> verdict;
     admission::Shaper in, out;
+    admission::Shaper control;  // of what it may say before it is let in further
   };
+  bool Deliver(Now now, PeerId peer, MutableBytes packet, wireguard::Outbox& out);
+  void CloseCount(Session& session, Now now, std::vector<FlowCount>& out);
   void NoteRefusal(PeerId peer, admission::Direction d, const admission::Refusal& why);
   frame::Drop Count(frame::Drop d);
   Session* ByHandle(uint32_t handle);
 
   static constexpr size_t kRefusedMax = 64;  // a turn; further ones are only counted
+  static constexpr size_t kEndedMax = 4'096;
 
   wireguard::Forwarder& forwarder_;
   admission::FlowTable flows_;
@@ -132,8 +145,9 @@ class Datapath {
   absl::flat_hash_map<uint32_t, uint32_t> by_index_;  // local index -> handle
   absl::flat_hash_map<PeerId, PeerState> peers_;
   std::vector<RefusedFlow> refused_;
+  std::vector<FlowCount> ended_;  // counts of sessions that are gone, until they are taken
   std::array<uint64_t, frame::kDropCount> frame_drops_{};
-  std::array<uint64_t, admission::kDropCount> packet_drops_{};
+  std::array<uint64_t, admission::kDropCount> packet_drops_{}, packet_drops_told_{};
 };
 
 }  // namespace aqmesh::node

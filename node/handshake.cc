@@ -18,6 +18,7 @@ constexpr auto kNegativeFor = 60s;
 constexpr auto kNoticeEvery = 10s;
 constexpr int kNoticesPerSecond = 10;
 constexpr size_t kNegativeMax = 4'096;
+constexpr size_t kFloorsMax = 1 << 17;
 constexpr uint64_t kStampAheadMax = 120;
 
 Drop FromWireGuard(wireguard::Drop d) {
@@ -81,10 +82,7 @@ Drop Control::OnInitiation(Turn& t,
   }
   wireguard::ConsumedInitiation consumed = std::move(peeked->consumed);
   const X25519Key static_key = consumed.peer;
-  const wireguard::Tai64n floor = peeked->peer ? device_.handshaker().timestamp_floor(*peeked->peer)
-                                  : floors_.contains(static_key) ? floors_.at(static_key)
-                                                                 : wireguard::Tai64n{};
-  if (consumed.timestamp <= floor) return Dropped(Drop::kTimestamp);
+  if (consumed.timestamp <= FloorOf(static_key)) return Dropped(Drop::kTimestamp);
   frame::Bundle bundle;
   if (const Drop d = frame::OpenBundle(datagram, kKind, consumed.chain.ck.view(), bundle);
       d != Drop::kNone) {  // (9)
@@ -135,6 +133,23 @@ std::optional<Control::Presented> Control::ParsePresented(const frame::Bundle& b
   return Presented{*std::move(presentation), std::move(items), static_key};
 }
 
+wireguard::Tai64n Control::FloorOf(const X25519Key& static_key) const {
+  wireguard::Tai64n floor{};
+  if (const auto it = floors_.find(static_key); it != floors_.end()) floor = it->second;
+  if (const auto id = device_.FindPeer(static_key))
+    floor = std::max(floor, device_.handshaker().timestamp_floor(*id));
+  return floor;
+}
+
+// WireGuard's own floor rises when it accepts the initiation, which may have to wait for the disk.
+bool Control::RaiseFloor(const wireguard::ConsumedInitiation& consumed) {
+  if (floors_.size() >= kFloorsMax && !floors_.contains(consumed.peer)) return false;
+  floors_[consumed.peer] = consumed.timestamp;
+  recorder_.PutState("floor/" + ToHex(consumed.peer),
+                     Bytes(consumed.timestamp.bytes.begin(), consumed.timestamp.bytes.end()));
+  return true;
+}
+
 // (11) to (16) at the responder.
 Drop Control::OnPresentation(Turn& t,
                              wireguard::ConsumedInitiation consumed,
@@ -142,24 +157,32 @@ Drop Control::OnPresentation(Turn& t,
                              const Endpoint& from,
                              const wireguard::Source& at) {
   authority::AuthReport report;
-  auto verified = mesh_.Authenticate(&presented.presentation, presented.items, t.now.wall, report);
+  // What the cheap checks refuse costs signatures only as far as it may be answered.
+  const size_t if_bad = NoticesLeft(t) ? authority::kSignaturesMax : 0;
+  auto verified =
+      mesh_.Authenticate(&presented.presentation, presented.items, t.now.wall, report, if_bad);
   if (!verified) return Dropped(Drop::kIssuerUnknown);
-  if (!report.presenter_verified) return Dropped(Drop::kSignature);
+  if (!report.presenter_verified) {
+    if (report.signature_checks > 0 && verified->rung() < Rung::kEscalate) ++notices_this_second_;
+    return Dropped(report.signature_checks == 0 ? Drop::kVerdict : Drop::kSignature);
+  }
   const Kid& subject = verified->chain().subject;
   if (const auto it = proved_.find(consumed.peer); it != proved_.end() && it->second != subject)
     return Dropped(Drop::kIdentity);
   if (recorder_.Full()) return Dropped(Drop::kSourceRate);
 
   // (14) Only now may anything be remembered.
-  floors_[consumed.peer] = consumed.timestamp;
-  recorder_.PutState("floor/" + ToHex(consumed.peer),
-                     Bytes(consumed.timestamp.bytes.begin(), consumed.timestamp.bytes.end()));
+  if (!RaiseFloor(consumed)) return Dropped(Drop::kSourceRate);
   const Digest auth_digest = frame::AuthDigestOf(presented.presentation.oid());
   Peer* known = nullptr;
   if (const auto id = device_.FindPeer(consumed.peer)) known = PeerOf(*id);
+  if (known && known->plain) {  // it speaks governed now, and is never served bare again
+    Forget(t, known->id);
+    known = nullptr;
+  }
   admission::TrustMemory memory = known ? known->memory : admission::TrustMemory{};
   const authority::Chain& chain = verified->chain();
-  if (verified->rung() >= Rung::kEscalate) mesh_.Learn(chain, report);
+  if (verified->rung() >= Rung::kEscalate) mesh_.Learn(chain);
   authority::Decision decision =
       Decide(t, *std::move(verified), known, presented.presentation.body, memory);
   if (known) known->memory = memory;
@@ -204,8 +227,8 @@ Drop Control::OnPresentation(Turn& t,
              std::move(decision),
              [this, id, answer, plan = std::move(plan), from, consumed = std::move(consumed)](
                  Recorded recorded) mutable {
-               ready_.insert_or_assign(id, Ready{std::move(recorded), std::move(plan)});
-               Accept(*turn_, id, answer, consumed, from);
+               if (MakeReady(*turn_, id, std::move(recorded), std::move(plan)))
+                 Accept(*turn_, id, answer, consumed, from);
              });
   return Drop::kNone;
 }
@@ -348,7 +371,8 @@ void Control::Prepare(PeerId peer,
       .tx_handle = tx_handle,
       .rx_key = frame::FrameKeyOf(ck, theirs, frame::AuthDigestOf(their_first), rx_handle),
       .tx_key = frame::FrameKeyOf(ck, ours, frame::AuthDigestOf(our_first), tx_handle),
-      .presentation = their_first};
+      .presentation = their_first,
+      .subject = PeerOf(peer) ? PeerOf(peer)->kid : std::nullopt};
   installing_.insert_or_assign(peer, std::move(order));
 }
 
@@ -385,15 +409,18 @@ Drop Control::OnResponse(Turn& t,
   if (joining()) return OnSponsorResponse(t, *std::move(peeked), *std::move(presented), from);
 
   authority::AuthReport report;
-  auto verified =
-      mesh_.Authenticate(&presented->presentation, presented->items, t.now.wall, report);
+  auto verified = mesh_.Authenticate(&presented->presentation,
+                                     presented->items,
+                                     t.now.wall,
+                                     report,
+                                     authority::kSignaturesMax);  // we asked for it
   if (!verified) return Dropped(Drop::kIssuerUnknown);
   if (!report.presenter_verified) return Dropped(Drop::kSignature);
   if (const auto it = proved_.find(peer->static_key);
       it != proved_.end() && it->second != verified->chain().subject) {
     return Dropped(Drop::kIdentity);
   }
-  if (verified->rung() >= Rung::kEscalate) mesh_.Learn(verified->chain(), report);
+  if (verified->rung() >= Rung::kEscalate) mesh_.Learn(verified->chain());
   const Digest auth_digest = frame::AuthDigestOf(presented->presentation.oid());
   authority::Decision decision = Decide(t, *std::move(verified), peer, p, peer->memory);
   const Oid inputs = StoreInputs(t, decision, p);
@@ -443,8 +470,8 @@ Drop Control::OnResponse(Turn& t,
              std::move(decision),
              [this, id, finish, plan = std::move(plan), response = *std::move(peeked)](
                  Recorded recorded) mutable {
-               ready_.insert_or_assign(id, Ready{std::move(recorded), std::move(plan)});
-               finish(*turn_, response);
+               if (MakeReady(*turn_, id, std::move(recorded), std::move(plan)))
+                 finish(*turn_, response);
              });
   return Drop::kNone;
 }
@@ -487,7 +514,16 @@ Drop Control::OnBefore(Turn& t, ByteView datagram) {
   return Drop::kNone;
 }
 
-// One a static key and ten seconds, ten a second in all; never larger than what it answers.
+// Ten a second in all, for all that a refused presenter costs.
+bool Control::NoticesLeft(Turn& t) {
+  if (t.now.mono - notice_second_ >= 1s) {
+    notice_second_ = t.now.mono;
+    notices_this_second_ = 0;
+  }
+  return notices_this_second_ < kNoticesPerSecond;
+}
+
+// One a static key and ten seconds; never larger than what it answers.
 void Control::SendNotice(Turn& t,
                          uint32_t index,
                          ByteView ck,
@@ -496,17 +532,13 @@ void Control::SendNotice(Turn& t,
                          const Ref16& about,
                          const Endpoint& to,
                          const wireguard::Source& at) {
-  if (t.now.mono - notice_second_ >= 1s) {
-    notice_second_ = t.now.mono;
-    notices_this_second_ = 0;
-  }
-  if (notices_this_second_ >= kNoticesPerSecond) return;
+  if (!NoticesLeft(t)) return;
+  ++notices_this_second_;
   if (const auto it = noticed_.find(static_key);
       it != noticed_.end() && t.now.mono - it->second < kNoticeEvery)
     return;
   if (noticed_.size() >= kNegativeMax) noticed_.clear();
   noticed_[static_key] = t.now.mono;
-  ++notices_this_second_;
   const frame::Notice notice{
       .reason = reason, .retry_seconds = 60, .now_seconds = t.now.wall.seconds(), .about = about};
   const auto bytes =

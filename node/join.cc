@@ -21,6 +21,11 @@ constexpr size_t kDepositsMax = 4'096;
 constexpr size_t kCustodians = 2;
 constexpr auto kRenewEvery = 30s;
 
+bool SameObjects(std::span<const SignedPtr> a, std::span<const SignedPtr> b) {
+  return std::ranges::equal(
+      a, b, [](const SignedPtr& x, const SignedPtr& y) { return x->oid() == y->oid(); });
+}
+
 }  // namespace
 
 // ---- the joiner ----
@@ -91,6 +96,13 @@ Drop Control::OnSponsorResponse(Turn& t,
   return Drop::kNone;
 }
 
+// What we hold ourselves counts as held when an issuer of it is cut off later.
+void Control::NoteOwnChain(Turn& t) {
+  if (mesh_.leaf() == nullptr) return;
+  authority::AuthReport report;
+  mesh_.Authenticate(nullptr, mesh_.cited(), t.now.wall, report);
+}
+
 void Control::SayWords(Turn& t, Peer& sponsor) {
   SendControl(t, sponsor, ControlKind::kWords, join_->nonce);
   if (std::exchange(join_->said, true)) return;
@@ -103,14 +115,19 @@ void Control::OnOwnObjects(Turn& t) {
   if (!joining()) {
     const std::optional<Oid> before =
         mesh_.leaf() ? std::optional(mesh_.leaf()->oid()) : std::nullopt;
+    const std::vector<SignedPtr> cited_before = mesh_.cited();
     mesh_.Refresh(t.now.wall);
     for (const SignedPtr& s : std::exchange(received_, {}))
       recorder_.PutObject(lineage::Shelf::kSigned, s->oid(), s->bytes());
-    if (mesh_.leaf() && before != mesh_.leaf()->oid()) {
+    if (mesh_.leaf() && before != mesh_.leaf()->oid())
       Say(t, Event::Kind::kRenewed, mesh_.kid(), config_.name, "");
+    if (mesh_.leaf() && !SameObjects(cited_before, mesh_.cited())) {
+      ++policy_generation_;
+      // Peers judge by what we present, so it takes effect with the next handshake: now.
       for (auto& [id, peer] : peers_) device_.handshaker().Initiate(t.now, id, 1s, t.out.wg);
     }
-    for (const SignedPtr& r : mesh_.RetryPending()) OnRestrictionTaken(t, r, nullptr);
+    mesh_.LearnIssuers(t.now.wall);
+    NoteOwnChain(t);
     return;
   }
   if (!mesh_.has_charter() || join_refs_.empty()) return;
@@ -129,9 +146,12 @@ void Control::OnOwnObjects(Turn& t) {
         "the grants that came do not hold: " + report.why);
     return;
   }
-  mesh_.Learn(verified->chain(), report);
+  mesh_.Learn(verified->chain());
   for (const SignedPtr& s : std::exchange(received_, {}))
     recorder_.PutObject(lineage::Shelf::kSigned, s->oid(), s->bytes());
+  for (const authority::Member& m : config_.invitation->invite.body.members) {
+    if (!m.endpoints.empty()) KeepHint(m.static_key, m.kid, m.endpoints[0]);
+  }
   recorder_.WhenDurable([this] {
     // From here on we open with a presentation; the session of the request has done its work.
     Turn& turn = *turn_;
@@ -187,9 +207,7 @@ Drop Control::OnRequest(Turn& t,
                                                  report);
   if (!verified) return Dropped(Drop::kIssuerUnknown);
   if (!report.presenter_verified) return Dropped(Drop::kSignature);
-  floors_[consumed.peer] = consumed.timestamp;
-  recorder_.PutState("floor/" + ToHex(consumed.peer),
-                     Bytes(consumed.timestamp.bytes.begin(), consumed.timestamp.bytes.end()));
+  if (!RaiseFloor(consumed)) return Dropped(Drop::kSourceRate);
   const auto refuse = [&](Reason reason) {
     negative_[{consumed.peer, invite->envelope->ref()}] = t.now.mono + 60s;
     SendNotice(t,
@@ -211,8 +229,15 @@ Drop Control::OnRequest(Turn& t,
   if (mesh_.enroller() == nullptr) return refuse(Reason::kClassOrCap);
   if (terms.uses != 0 && invite->signer() != mesh_.kid())
     return refuse(Reason::kInvitationNeedsQuorum);
-  if (terms.uses != 0 && invite_uses_[invite->oid()] >= terms.uses)
-    return refuse(Reason::kInvitationUsedUp);
+  const Kid joiner = authority::KidOf(request->body.suite, request->body.key);
+  if (terms.uses != 0) {
+    // Whoever it was spent for may ask again: a crash may have come between the grant and its
+    // arrival.
+    const auto used = invite_uses_.find(invite->oid());
+    if (used != invite_uses_.end() && used->second.size() >= terms.uses &&
+        std::ranges::find(used->second, joiner) == used->second.end())
+      return refuse(Reason::kInvitationUsedUp);
+  }
 
   authority::Presentation as_presented;
   as_presented.h = *request->body.h;
@@ -240,8 +265,7 @@ Drop Control::OnRequest(Turn& t,
                          .invite = *std::move(invite),
                          .final_h = {},
                          .words = {},
-                         .answered = false,
-                         .offered = {}};
+                         .answered = false};
   PeerPlan plan = PlanFor(t, *peer, decision);
   plan.addresses.clear();
   actuator_.Arm(plan, t.now);
@@ -251,8 +275,8 @@ Drop Control::OnRequest(Turn& t,
       std::move(decision),
       [this, id = peer->id, answer, plan = std::move(plan), from, consumed = std::move(consumed)](
           Recorded recorded) mutable {
-        ready_.insert_or_assign(id, Ready{std::move(recorded), std::move(plan)});
-        Accept(*turn_, id, answer, consumed, from);
+        if (MakeReady(*turn_, id, std::move(recorded), std::move(plan)))
+          Accept(*turn_, id, answer, consumed, from);
       });
   return Drop::kNone;
 }
@@ -268,7 +292,7 @@ void Control::OnWords(Turn& t, Peer& peer, const frame::Message& m) {
     return;
   }
   if (!peer.join->words.empty()) {  // said again: something of ours was lost
-    if (!peer.join->offered.empty()) SendRefs(t, peer, ControlKind::kOffer, peer.join->offered);
+    if (!peer.offered.empty()) SendRefs(t, peer, ControlKind::kOffer, peer.offered);
     return;
   }
   peer.join->words = frame::WordsText(frame::WordsOf(peer.join->final_h, nonce));
@@ -321,9 +345,13 @@ void Control::GrantJoin(Turn& t, Peer& peer) {
 
   // Check-and-spend in the batch of the grant: an invitation is used when its grant is durable, not
   // before.
-  Bytes uses;
-  AppendLe<uint32_t>(uses, ++invite_uses_[join.invite->oid()]);
-  recorder_.PutState("invite/" + ToHex(join.invite->oid()), std::move(uses));
+  if (join.invite->body.uses != 0) {
+    std::vector<Kid>& spent_for = invite_uses_[join.invite->oid()];
+    if (std::ranges::find(spent_for, *peer.kid) == spent_for.end()) spent_for.push_back(*peer.kid);
+    Bytes uses;
+    for (const Kid& kid : spent_for) Append(uses, kid);
+    recorder_.PutState("invite/" + ToHex(join.invite->oid()), std::move(uses));
+  }
   std::vector<Ref16> refs;
   for (const SignedPtr& s : objects) {
     mesh_.Hold(s);
@@ -334,8 +362,7 @@ void Control::GrantJoin(Turn& t, Peer& peer) {
   recorder_.WhenDurable([this, id = peer.id, refs = std::move(refs)] {
     Peer* joiner = PeerOf(id);
     if (joiner == nullptr) return;
-    SendRefs(*turn_, *joiner, ControlKind::kOffer, refs);
-    if (joiner->join) joiner->join->offered = refs;
+    Offer(*turn_, *joiner, refs);
     Say(*turn_, Event::Kind::kJoinGranted, *joiner->kid, joiner->name, "");
   });
 }
@@ -376,6 +403,9 @@ void Control::OnDeposit(Turn&, Peer& peer, const frame::Message& m) {
     Dropped(Drop::kControlBody);
     return;
   }
+  // With what proves whose it is: it may be released when nobody else remembers.
+  for (const SignedPtr& g : mesh_.ChainOf(*peer.kid))
+    recorder_.PutObject(lineage::Shelf::kSigned, g->oid(), g->bytes());
   deposits_[*peer.kid] = revoke->envelope->bytes();
   recorder_.PutState("deposit/" + ToHex(*peer.kid), revoke->envelope->bytes());
 }
@@ -387,9 +417,15 @@ absl::Status Control::ReleaseDeposit(Now now, const Kid& subject, Outbox& out) {
     return NotFound("no self-revocation of ", ToHex(subject), " was deposited on this machine");
   auto object = authority::Signed::Parse(it->second);
   if (!object.ok()) return object.status();
-  OnRestriction(t, std::make_shared<const authority::Signed>(*std::move(object)), nullptr);
+  if (!mesh_.KeyOf(subject)) {
+    return FailedPrecondition("the self-revocation of ",
+                              ToHex(subject),
+                              " cannot be checked: its key is not known here; import its grant");
+  }
+  const absl::Status taken =
+      OnRestriction(t, std::make_shared<const authority::Signed>(*std::move(object)), nullptr);
   EndTurn(t);
-  return absl::OkStatus();
+  return taken;
 }
 
 // ---- renewal ----
@@ -453,7 +489,7 @@ void Control::OnRenewalRequest(Turn& t, Peer& peer, SignedPtr object) {
   }
   RecordIssued(t, *peer.kid, renewed->oid());
   recorder_.WhenDurable([this, id = peer.id, refs = std::move(refs)] {
-    if (Peer* p = PeerOf(id)) SendRefs(*turn_, *p, ControlKind::kOffer, refs);
+    if (Peer* p = PeerOf(id)) Offer(*turn_, *p, refs);
   });
 }
 
@@ -480,7 +516,7 @@ void Control::RepeatFloor(Turn& t, const SignedPtr& object) {
                                         recorder_.chain().clock().Tick(t.now.wall));
   repeats_.erase(*revoke->kid);
   recorder_.DeleteState("repeat/" + ToHex(*revoke->kid));
-  if (mine.ok()) OnRestriction(t, mine->envelope, nullptr);
+  if (mine.ok()) (void)OnRestriction(t, mine->envelope, nullptr);  // our own key: it is taken
 }
 
 // ---- orders of the owner ----
@@ -515,9 +551,9 @@ absl::Status Control::Revoke(Now now, const issuing::RevokeTerms& terms, Outbox&
   auto made =
       issuing::MakeRevoke(signer, mesh_.scope(), terms, recorder_.chain().clock().Tick(now.wall));
   if (!made.ok()) return made.status();
-  OnRestriction(t, made->envelope, nullptr);
+  const absl::Status taken = OnRestriction(t, made->envelope, nullptr);
   EndTurn(t);
-  return absl::OkStatus();
+  return taken;
 }
 
 absl::Status Control::Import(Now now, ByteView bytes, Outbox& out) {
@@ -531,7 +567,7 @@ absl::Status Control::Import(Now now, ByteView bytes, Outbox& out) {
                                ToHex(object->oid()),
                                ": its signer is not known here; import its grant first");
       }
-      OnRestriction(t, object, nullptr);
+      AQ_RETURN_IF_ERROR(OnRestriction(t, object, nullptr));
       break;
     }
     case authority::Ctx::kCharter:

@@ -39,6 +39,7 @@ Mesh::Mesh(const crypto::Ed25519Seed& identity)
 std::vector<std::string> Mesh::Load(const Image& image, WallTime now) {
   std::vector<std::string> problems;
   std::vector<SignedPtr> charters, restrictions;
+  loading_ = true;  // the disk may hold the grants of many; what comes over the wire is bounded
   for (const Bytes& bytes : image.objects) {
     auto object = authority::Signed::Parse(bytes);
     if (!object.ok()) {
@@ -62,23 +63,87 @@ std::vector<std::string> Mesh::Load(const Image& image, WallTime now) {
   for (SignedPtr& c : charters) {
     if (const absl::Status s = AddCharter(std::move(c)); !s.ok()) problems.push_back(Text(s));
   }
+  LearnIssuers(now);  // a restriction is kept with the grants of its signer
+  loading_ = false;
+  LoadRestrictions(image, std::move(restrictions), problems);
+  for (auto it = image.state.lower_bound("proof/");
+       it != image.state.end() && it->first.starts_with("proof/");
+       ++it) {
+    LoadProof(it->second);
+  }
   Refresh(now);
-  // The keys of grants held prove who signed a restriction; chains are authenticated as they are
-  // used.
+  return problems;
+}
+
+// In the order in which they came to bear, each behind the statements that were held by then: a cut
+// spares what came before it. Those without a mark were added while the node was down, so after
+// all.
+void Mesh::LoadRestrictions(const Image& image,
+                            std::vector<SignedPtr> restrictions,
+                            std::vector<std::string>& problems) {
+  std::vector<std::pair<uint64_t, SignedPtr>> ordered;
   for (SignedPtr& r : restrictions) {
+    const auto mark = image.state.find("cut/" + ToHex(r->oid()));
+    const bool good = mark != image.state.end() && mark->second.size() == 8;
+    ordered.emplace_back(good ? LoadLe<uint64_t>(mark->second.data()) : UINT64_MAX, std::move(r));
+  }
+  std::stable_sort(ordered.begin(), ordered.end(), [](const auto& a, const auto& b) {
+    return a.first < b.first;
+  });
+  const auto add = [&](SignedPtr& r) {
     bool fresh = false;
     if (const absl::Status s = AddRestriction(std::move(r), fresh);
         !s.ok() && s.code() != absl::StatusCode::kUnavailable) {
       problems.push_back(Text(s));
     }
+  };
+  auto next = ordered.begin();
+  for (auto it = image.state.lower_bound("held/");
+       it != image.state.end() && it->first.starts_with("held/");
+       ++it) {
+    while (next != ordered.end() && next->first <= expansions_.count()) add((next++)->second);
+    auto statement = authority::Signed::Parse(it->second);
+    if (!statement.ok()) continue;
+    const auto held = std::make_shared<const authority::Signed>(*std::move(statement));
+    if (held->ctx() == Ctx::kGrant) {
+      if (const auto g = authority::ParseBody<Grant>(held->body()); g.ok()) {
+        expansions_.Add(held, g->seq);
+        // It was verified before it was kept; its subject's last word may lie here, or come.
+        if (keys_.size() < kKeysMax) keys_.emplace(authority::KidOf(g->suite, g->key), g->key);
+      }
+    } else if (const auto f = authority::ParseBody<Fragment>(held->body()); f.ok()) {
+      expansions_.Add(held, f->seq);
+    }
   }
-  return problems;
+  while (next != ordered.end()) add((next++)->second);
+}
+
+void Mesh::Note(const SignedPtr& statement, uint64_t seq) {
+  const uint64_t order = expansions_.count();
+  auto proof = expansions_.Add(statement, seq);
+  if (expansions_.count() > order) held_.push_back({order, statement});
+  if (!proof) return;
+  restrictions_->Collapse(*proof);
+  proofs_.push_back(*std::move(proof));
+}
+
+uint64_t Mesh::HeldBefore(const Oid& restriction) const {
+  const auto it = held_before_.find(restriction);
+  return it == held_before_.end() ? expansions_.count() : it->second;
 }
 
 absl::Status Mesh::AddCharter(SignedPtr object) {
   AQ_ASSIGN_OR_RETURN(Held<Charter> charter, authority::ParseObject<Charter>(*object));
   for (const auto& c : charters_) {
     if (c.oid() == charter.oid()) return absl::OkStatus();
+  }
+  if (charter.body.profile != authority::Profile::kSmallMesh) {
+    // Its corroboration gate wants the attestations of peers, which are not gathered yet: serving
+    // it without them would let in more than its voters wrote.
+    return Unimplemented("charter ",
+                         ToHex(charter.oid()),
+                         ": the standard profile needs attestations of peers, which this version"
+                         " does not gather; found the mesh with the small-mesh profile");
   }
   const Held<Charter>* prev = charters_.empty() ? nullptr : &charters_.back();
   AQ_RETURN_IF_ERROR(authority::VerifyCharter(charter, prev, {}, restrictions_.get()));
@@ -95,6 +160,16 @@ void Mesh::Hold(SignedPtr object) {
   if (object->ctx() == Ctx::kGrant) {
     auto grant = authority::ParseBody<Grant>(object->body());
     if (!grant.ok()) return;
+    if (!KeyOf(authority::KidOf(grant->suite, grant->key))) {
+      if (!loading_ && unproven_.size() >= kUnprovenMax) unproven_.pop_front();
+      unproven_.push_back({object, *grant});
+    }
+    if (grant->cls == authority::Class::kPlain) {
+      const bool held = std::any_of(plain_grants_.begin(),
+                                    plain_grants_.end(),
+                                    [&](const Held<Grant>& g) { return g.oid() == object->oid(); });
+      if (!held && plain_grants_.size() < kPlainMax) plain_grants_.push_back({object, *grant});
+    }
     if (grant->key == key_ && grant->suite == Suite::kEd25519) {
       const bool held = std::any_of(own_grants_.begin(),
                                     own_grants_.end(),
@@ -147,11 +222,15 @@ void Mesh::Refresh(WallTime now) {
   rooted_.clear();
   fragments_.clear();
   if (charters_.empty()) return;
-  // The one that ends last among those whose chain is complete; a lapsed leaf is kept, to renew
-  // with.
+  // The one that ends last among those that nobody took back; a lapsed leaf is kept, to renew with,
+  // and so is a revoked one, to hear why.
+  std::map<Oid, bool> proves;
   const auto better = [&](const std::optional<Held<Grant>>& have, const Held<Grant>& g) {
     if (!AncestorsOf(g)) return false;
-    return !have || g.body.not_before + g.body.ttl > have->body.not_before + have->body.ttl;
+    const bool good = proves[g.oid()] = Proves(g, now);
+    if (!have) return true;
+    if (const bool was = proves[have->oid()]; good != was) return good;
+    return g.body.not_before + g.body.ttl > have->body.not_before + have->body.ttl;
   };
   for (const Held<Grant>& g : own_grants_) {
     if (IsLeaf(g.body)) {
@@ -220,70 +299,173 @@ absl::Status Mesh::AddRestriction(SignedPtr object, bool& fresh) {
     return FailedPrecondition(
         "restriction ", ToHex(object->oid()), ": no charter is held here yet");
   if (restrictions_->Statement(object->ref()) != nullptr) return absl::OkStatus();
-  if (object->ctx() == Ctx::kRevoke) {
-    AQ_ASSIGN_OR_RETURN(const Held<Revoke> revoke, authority::ParseObject<Revoke>(*object));
-    const auto key = KeyOf(object->kid());
-    if (!key) {
-      const bool kept = std::any_of(pending_.begin(), pending_.end(), [&](const SignedPtr& p) {
-        return p->oid() == object->oid();
-      });
-      if (!kept) {
-        if (pending_.size() == kPendingMax) pending_.pop_front();
-        pending_.push_back(object);
-      }
-      return Unavailable(
-          "revocation by ", ToHex(object->kid()), ": its signer's key is not known here yet");
-    }
-    AQ_RETURN_IF_ERROR(restrictions_->Add(revoke, *key, expansions_));
+  if (object->ctx() != Ctx::kRevoke)
+    return InvalidArgument("not a revocation: ", authority::CtxName(object->ctx()));
+  AQ_ASSIGN_OR_RETURN(const Held<Revoke> revoke, authority::ParseObject<Revoke>(*object));
+  if (const auto key = KeyOf(object->kid())) {
+    AQ_RETURN_IF_ERROR(Restrict(revoke, *key));
     fresh = true;
     return absl::OkStatus();
   }
-  return InvalidArgument("not a revocation: ", authority::CtxName(object->ctx()));
+  const bool kept = std::any_of(pending_.begin(), pending_.end(), [&](const SignedPtr& p) {
+    return p->oid() == object->oid();
+  });
+  if (!kept) {
+    if (pending_.size() == kPendingMax) pending_.pop_front();
+    pending_.push_back(object);
+  }
+  return Unavailable(
+      "revocation by ", ToHex(object->kid()), ": its signer's key is not known here yet");
 }
 
-std::vector<SignedPtr> Mesh::RetryPending() {
-  std::vector<SignedPtr> took;
+absl::Status Mesh::Restrict(const Held<Revoke>& revoke, const Ed25519Key& key) {
+  const uint64_t held = expansions_.count();
+  AQ_RETURN_IF_ERROR(restrictions_->Add(revoke, key, expansions_));
+  held_before_.emplace(revoke.oid(), held);
+  return absl::OkStatus();
+}
+
+// `key` is the one that `signer` is the digest of: that alone makes a statement genuine. Whom it
+// binds is judged with each chain.
+void Mesh::TryPending(const Kid& signer, const Ed25519Key& key) {
+  if (!restrictions_) return;
   std::deque<SignedPtr> left;
   for (SignedPtr& p : std::exchange(pending_, {})) {
-    if (!KeyOf(p->kid())) {
+    if (p->kid() != signer) {
       left.push_back(std::move(p));
       continue;
     }
-    bool fresh = false;
-    if (AddRestriction(p, fresh).ok() && fresh) took.push_back(p);
+    const auto revoke = authority::ParseObject<Revoke>(*p);
+    if (revoke.ok() && Restrict(*revoke, key).ok()) late_.push_back(std::move(p));
   }
   pending_ = std::move(left);
-  return took;
+}
+
+std::vector<SignedPtr> Mesh::WithAncestors(const Held<Grant>& grant) const {
+  std::vector<SignedPtr> items = {grant.envelope};
+  if (const auto above = AncestorsOf(grant))
+    items.insert(items.end(), above->begin(), above->end());
+  return items;
+}
+
+std::optional<authority::Verified> Mesh::AuthenticatePlain(const Held<Grant>& grant,
+                                                           WallTime now,
+                                                           authority::AuthReport& report) {
+  std::vector<SignedPtr> items = WithAncestors(grant);
+  for (const Held<Fragment>& f : fragments_) items.push_back(f.envelope);
+  return Authenticate(nullptr, items, now, report);
+}
+
+std::optional<authority::Verified> Mesh::AuthenticateGrant(const Held<Grant>& grant,
+                                                           WallTime now,
+                                                           authority::AuthReport& report) {
+  const std::vector<SignedPtr> items = WithAncestors(grant);
+  const authority::ScopeHeld scope{.charters = charters_,
+                                   .scope = scope_,
+                                   .restrictions = restrictions_.get(),
+                                   .expansions = &expansions_};
+  return authority::Authenticate({.scopes = std::span(&scope, 1),
+                                  .presentation = nullptr,
+                                  .items = items,
+                                  .store = &store_,
+                                  .cache = &cache_,
+                                  .now = now,
+                                  .signatures_if_bad = authority::kSignaturesMax,
+                                  .any_leaf = true},
+                                 report);
+}
+
+bool Mesh::Proves(const Held<Grant>& grant, WallTime now) {
+  authority::AuthReport report;
+  const auto verified = AuthenticateGrant(grant, now, report);
+  return verified && verified->rung() >= authority::Rung::kEscalate;
+}
+
+void Mesh::LearnIssuers(WallTime now) {
+  if (charters_.empty()) return;
+  for (bool more = true; more;) {  // one proven issuer may be what the next chain hangs on
+    more = false;
+    for (Held<Grant>& g : std::exchange(unproven_, {})) {
+      authority::AuthReport report;
+      const auto verified = AuthenticateGrant(g, now, report);
+      // A lapsed or revoked issuer's restrictions still count: only its signatures must hold.
+      if (verified && report.signatures_held) {
+        Learn(verified->chain());
+        more = true;
+      } else {
+        unproven_.push_back(std::move(g));
+      }
+    }
+  }
+}
+
+std::vector<SignedPtr> Mesh::ChainOf(const Kid& kid) const {
+  if (kid == kid_) {
+    if (enroller_) return EnrollerChain();
+    return leaf_ ? WithAncestors(*leaf_) : std::vector<SignedPtr>();
+  }
+  const auto it = chains_.find(kid);
+  return it == chains_.end() ? std::vector<SignedPtr>() : it->second;
+}
+
+// Two statements, each behind its length; this node wrote it after it had verified both.
+void Mesh::LoadProof(ByteView proof) {
+  std::vector<authority::Signed> both;
+  while (proof.size() >= 2 && both.size() < 2) {
+    const size_t size = LoadLe<uint16_t>(proof.data());
+    if (proof.size() - 2 < size) return;
+    auto s = authority::Signed::Parse(proof.subspan(2, size));
+    if (!s.ok()) return;
+    both.push_back(*std::move(s));
+    proof = proof.subspan(2 + size);
+  }
+  if (both.size() == 2 && restrictions_)
+    restrictions_->Collapse(authority::ProveEquivocation(both[0], both[1]));
 }
 
 std::optional<authority::Verified> Mesh::Authenticate(
     const Held<authority::Presentation>* presentation,
     std::span<const SignedPtr> items,
     WallTime now,
-    authority::AuthReport& report) {
+    authority::AuthReport& report,
+    size_t signatures_if_bad) {
+  if (!pending_.empty()) {
+    for (const SignedPtr& item : items) {
+      if (item->ctx() != Ctx::kGrant) continue;
+      if (const auto g = authority::ParseBody<Grant>(item->body()); g.ok())
+        TryPending(authority::KidOf(g->suite, g->key), g->key);
+    }
+  }
   const authority::ScopeHeld scope{.charters = charters_,
                                    .scope = scope_,
                                    .restrictions = restrictions_.get(),
                                    .expansions = &expansions_};
   const std::span<const authority::ScopeHeld> scopes(&scope, charters_.empty() ? 0u : 1u);
-  return authority::Authenticate({.scopes = scopes,
-                                  .presentation = presentation,
-                                  .items = items,
-                                  .store = &store_,
-                                  .cache = &cache_,
-                                  .now = now},
-                                 report);
+  auto verified = authority::Authenticate({.scopes = scopes,
+                                           .presentation = presentation,
+                                           .items = items,
+                                           .store = &store_,
+                                           .cache = &cache_,
+                                           .now = now,
+                                           .signatures_if_bad = signatures_if_bad},
+                                          report);
+  // Whatever came of it, what verified was said: a later contradiction is a proof.
+  for (const auto& [statement, seq] : report.statements) Note(statement, seq);
+  return verified;
 }
 
-void Mesh::Learn(const authority::Chain& chain, const authority::AuthReport& report) {
-  for (const Held<Grant>& g : chain.grants) {
-    if (keys_.size() < kKeysMax)
-      keys_.emplace(authority::KidOf(g.body.suite, g.body.key), g.body.key);
+void Mesh::Learn(const authority::Chain& chain) {
+  for (size_t i = 0; i < chain.grants.size(); ++i) {
+    const Grant& g = chain.grants[i].body;
+    const Kid subject = authority::KidOf(g.suite, g.key);
+    if (!keys_.contains(subject) && keys_.size() >= kKeysMax) continue;
+    keys_.emplace(subject, g.key);
+    std::vector<SignedPtr>& upward = chains_[subject];
+    upward.clear();
+    for (size_t j = i; j < chain.grants.size(); ++j) upward.push_back(chain.grants[j].envelope);
+    TryPending(subject, g.key);
   }
   store_.Keep(chain);
-  for (const auto& [statement, seq] : report.statements) {
-    if (const auto proof = expansions_.Add(statement, seq)) restrictions_->Collapse(*proof);
-  }
 }
 
 SignedPtr Mesh::Find(const Ref16& ref) const {

@@ -3,7 +3,7 @@
 // sends nothing.
 // Spec:   spec/objects.md §4 steps 11-13, §7; spec/authority.md A.9 (chains by value and by reference).
 // Bounds: those of ObjectStore, Restrictions and Expansions; kPendingMax statements whose signer's key is
-//         not known here yet.
+//         not known here yet; kUnprovenMax grants that may make it known; kPlainMax PLAIN grants.
 // Thread: the control engine's. Errors: absl::Status naming the object.
 #ifndef AQMESH_NODE_MESH_H_
 #define AQMESH_NODE_MESH_H_
@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/authority/address.h"
@@ -35,7 +36,7 @@ struct Image {
 
 class Mesh {
  public:
-  static constexpr size_t kPendingMax = 256;
+  static constexpr size_t kPendingMax = 256, kUnprovenMax = 64, kPlainMax = 256;
 
   explicit Mesh(const crypto::Ed25519Seed& identity);
 
@@ -62,6 +63,8 @@ class Mesh {
   // The enrolling grant and its ancestors: what a joiner needs to believe what we sign.
   std::vector<SignedPtr> EnrollerChain() const;
   std::vector<Held<authority::Fragment>> own_fragments() const { return fragments_; }
+  // Grants of stock WireGuard devices that are held here (class PLAIN), unjudged.
+  const std::vector<Held<authority::Grant>>& plain_grants() const { return plain_grants_; }
 
   // ---- taking in ----
   // A charter is pinned by its oid when joining; versions after that by its rules.
@@ -71,17 +74,41 @@ class Mesh {
   // A restriction. `fresh` is set if it was not held. Unavailable: its signer's key is unknown
   // here; it is kept aside and tried again as keys become known.
   absl::Status AddRestriction(SignedPtr object, bool& fresh);
-  // Tries the kept ones again; returns those that took effect.
-  std::vector<SignedPtr> RetryPending();
+  // Proves the issuers among the grants held, and tries the restrictions kept aside again.
+  void LearnIssuers(WallTime now);
+  // What verified here, in order, that a later cut must find held (spec: admission §5): the driver
+  // keeps it, since a restart may not forget it.
+  struct HeldStatement {
+    uint64_t order = 0;
+    SignedPtr statement;
+  };
+  std::vector<HeldStatement> TakeHeld() { return std::exchange(held_, {}); }
+  // How many of them were held when this restriction took effect.
+  uint64_t HeldBefore(const Oid& restriction) const;
+  // What took effect since the last call although nobody added it just then: restrictions whose
+  // signer became known, and proofs that someone said two things under one number.
+  std::vector<SignedPtr> TakeLateRestrictions() { return std::exchange(late_, {}); }
+  std::vector<authority::Equivocation> TakeProofs() { return std::exchange(proofs_, {}); }
 
   // ---- asking ----
+  // Restrictions kept aside whose signer is named in `items` act before the chain is judged.
+  // signatures_if_bad: as AuthInput has it.
   std::optional<authority::Verified> Authenticate(const Held<authority::Presentation>* presentation,
                                                   std::span<const SignedPtr> items,
                                                   WallTime now,
-                                                  authority::AuthReport& report);
+                                                  authority::AuthReport& report,
+                                                  size_t signatures_if_bad = 0);
+  // The same for a PLAIN grant, whose device presents nothing: judged with this node's own
+  // fragments, since it is this node that serves it.
+  std::optional<authority::Verified> AuthenticatePlain(const Held<authority::Grant>& grant,
+                                                       WallTime now,
+                                                       authority::AuthReport& report);
   // After a chain was authenticated at kAdmit or kEscalate: what it proves from now on.
-  void Learn(const authority::Chain& chain, const authority::AuthReport& report);
+  void Learn(const authority::Chain& chain);
   std::optional<Ed25519Key> KeyOf(const Kid& kid) const;
+  // The grants behind `kid`, its own first: what others need to believe its restrictions. Empty if
+  // a charter names it, or if no verified chain ran through it.
+  std::vector<SignedPtr> ChainOf(const Kid& kid) const;
   SignedPtr Find(const Ref16& ref) const;
   const authority::Restrictions& restrictions() const { return *restrictions_; }
   std::vector<frame::Row> Rows() const;
@@ -91,6 +118,18 @@ class Mesh {
 
  private:
   std::optional<std::vector<SignedPtr>> AncestorsOf(const Held<authority::Grant>& grant) const;
+  std::vector<SignedPtr> WithAncestors(const Held<authority::Grant>& grant) const;
+  std::optional<authority::Verified> AuthenticateGrant(const Held<authority::Grant>& grant,
+                                                       WallTime now,
+                                                       authority::AuthReport& report);
+  bool Proves(const Held<authority::Grant>& grant, WallTime now);
+  void TryPending(const Kid& signer, const Ed25519Key& key);
+  absl::Status Restrict(const Held<authority::Revoke>& revoke, const Ed25519Key& key);
+  void LoadProof(ByteView proof);
+  void LoadRestrictions(const Image& image,
+                        std::vector<SignedPtr> restrictions,
+                        std::vector<std::string>& problems);
+  void Note(const SignedPtr& statement, uint64_t seq);
 
   crypto::Ed25519Seed identity_;
   Ed25519Key key_;
@@ -101,9 +140,17 @@ class Mesh {
   authority::SignatureCache cache_;
   std::unique_ptr<authority::Restrictions> restrictions_;
   authority::Expansions expansions_;
-  std::map<Kid, Ed25519Key> keys_;  // of every subject in a verified chain
-  std::deque<SignedPtr> pending_;
+  std::map<Kid, Ed25519Key> keys_;                // of every subject in a verified chain
+  std::map<Kid, std::vector<SignedPtr>> chains_;  // of every subject in a verified chain
+  std::map<Oid, uint64_t> held_before_;           // restriction -> how much was held
+  std::vector<HeldStatement> held_;
+  std::deque<SignedPtr> pending_;                // restrictions by signers not known here
+  std::deque<Held<authority::Grant>> unproven_;  // issuers' grants that no chain proved yet
+  bool loading_ = false;
+  std::vector<SignedPtr> late_;
+  std::vector<authority::Equivocation> proofs_;
   std::vector<Held<authority::Grant>> own_grants_;
+  std::vector<Held<authority::Grant>> plain_grants_;
   std::vector<Held<authority::Fragment>> all_fragments_;
   std::optional<Held<authority::Grant>> leaf_, enroller_;
   std::vector<Held<authority::Fragment>> fragments_;

@@ -18,6 +18,9 @@ constexpr size_t kAnnouncesMax = 4'096;
 constexpr size_t kPulledMax = 4'096;
 constexpr uint32_t kAnnounceTtl = 86'400;
 constexpr auto kNoticeEvery = 10s;
+constexpr int kGreets = 3;
+constexpr auto kGreetAgain = 1s;  // and four times that for the last
+constexpr size_t kOfferedAtOnce = 64;
 
 }  // namespace
 
@@ -39,11 +42,28 @@ void Control::OnControl(Turn& t, const ControlPacket& packet) {
   }
 }
 
+// Below PROBATION a peer may pull what it was offered, and restrictions, to become fresh again.
+bool Control::MayPull(const Peer& peer, const frame::Message& m) const {
+  frame::Refs refs;
+  if (m.kind != ControlKind::kPull || frame::ParseRefs(m.body, refs) != Drop::kNone) return false;
+  return std::ranges::all_of(refs.view(), [&](const Ref16& r) {
+    if (std::ranges::find(peer.offered, r) != peer.offered.end()) return true;
+    return mesh_.has_charter() && mesh_.restrictions().Statement(r) != nullptr;
+  });
+}
+
 void Control::OnMessage(Turn& t, Peer& peer, const frame::Message& m) {
-  // While joining, the sponsor's offers are believed as far as their signatures go, at any rung.
-  const bool entitled = m.kind == ControlKind::kPull || joining();
+  // While joining, or waiting for a renewal, offers are believed as far as their signatures go, at
+  // any rung of who makes them.
+  const bool renews = m.kind == ControlKind::kOffer && t.now.mono < renew_at_;
+  const bool entitled = joining() || renews || MayPull(peer, m);
   if (!joining() && peer.rung < frame::LeastRung(m.kind, entitled)) {
     Dropped(Drop::kControlRung);
+    return;
+  }
+  const bool needs_charter = m.kind == ControlKind::kVector || m.kind == ControlKind::kDeposit;
+  if (needs_charter && !mesh_.has_charter()) {
+    Dropped(Drop::kUnasked);
     return;
   }
   switch (m.kind) {
@@ -123,16 +143,27 @@ void Control::Greet(Turn& t, Peer& peer) {
     return;
   }
   if (peer.join) return;  // the joiner speaks first
+  peer.greet_at =
+      ++peer.greets < kGreets ? t.now.mono + peer.greets * peer.greets * kGreetAgain : kNever;
   SendVector(t, peer);
   if (peer.rung < Rung::kProbation) return;
+  OfferAnnounces(t, peer);
+  SendDeposit(t, peer);
+}
+
+// Some of whom we know, so that in the end everyone hears of everyone.
+void Control::OfferAnnounces(Turn& t, const Peer& peer) {
   std::vector<Ref16> refs;
   for (const auto& [kid, a] : announces_) {
     const auto& [object, body] = a;
     if (kid != peer.kid && body.time + body.ttl > t.now.wall.seconds())
       refs.push_back(object->ref());
   }
+  while (refs.size() > kOfferedAtOnce) {
+    std::swap(refs[rng_.Below(refs.size())], refs.back());
+    refs.pop_back();
+  }
   if (!refs.empty()) SendRefs(t, peer, ControlKind::kOffer, refs);
-  SendDeposit(t, peer);
 }
 
 void Control::OnPull(Turn& t, Peer& peer, const frame::Message& m) {
@@ -182,7 +213,7 @@ void Control::OnObject(Turn& t, Peer& peer, const frame::Message& m) {
 
 void Control::TakeObject(Turn& t, Peer& peer, SignedPtr object) {
   if (object->ctx() == Ctx::kRevoke || object->ctx() == Ctx::kRotate) {
-    OnRestriction(t, std::move(object), &peer);
+    (void)OnRestriction(t, std::move(object), &peer);  // counted; nobody is owed an answer
     return;
   }
   if (object->ctx() == Ctx::kRequest) {
@@ -214,6 +245,10 @@ void Control::TakeObject(Turn& t, Peer& peer, SignedPtr object) {
 }
 
 void Control::OnVector(Turn& t, Peer& peer, const frame::Message& m) {
+  if (!mesh_.has_charter()) {  // a joiner has nothing to compare yet
+    Dropped(Drop::kUnasked);
+    return;
+  }
   frame::VectorPart part;
   if (const Drop d = frame::ParseVectorPart(m.body, part); d != Drop::kNone) {
     Dropped(d);
@@ -227,7 +262,7 @@ void Control::OnVector(Turn& t, Peer& peer, const frame::Message& m) {
   std::vector<authority::Restrictions::Row> rows;
   for (const frame::Row& r : peer.vector.Rows()) rows.push_back({r.kid, r.seq, r.oid});
   // What the peer lacks goes unasked; what we lack is pulled.
-  for (const SignedPtr& s : mesh_.restrictions().Beyond(rows)) SendObject(t, peer, *s);
+  SendRestrictions(t, peer, mesh_.restrictions().Beyond(rows));
   if (mesh_.restrictions().Covers(rows)) {
     const bool was = std::exchange(peer.level, true);
     synced_wall_ = t.now.wall.seconds();
@@ -242,18 +277,25 @@ void Control::OnVector(Turn& t, Peer& peer, const frame::Message& m) {
 }
 
 // A restriction acts at first sight and is spread the moment it is durable.
-void Control::OnRestriction(Turn& t, SignedPtr object, const Peer* from) {
+absl::Status Control::OnRestriction(Turn& t, SignedPtr object, const Peer* from) {
   bool fresh = false;
   const absl::Status s = mesh_.AddRestriction(object, fresh);
   if (!s.ok()) {
     Dropped(s.code() == absl::StatusCode::kUnavailable ? Drop::kIssuerUnknown : Drop::kSignature);
-    return;
+    return s;
   }
   if (fresh) OnRestrictionTaken(t, object, from);
+  return s;
 }
 
 void Control::OnRestrictionTaken(Turn& t, const SignedPtr& object, const Peer* from) {
   recorder_.PutObject(lineage::Shelf::kSigned, object->oid(), object->bytes());
+  // What a restart needs to believe it, and to know what came before it.
+  for (const SignedPtr& g : mesh_.ChainOf(object->kid()))
+    recorder_.PutObject(lineage::Shelf::kSigned, g->oid(), g->bytes());
+  Bytes before;
+  AppendLe<uint64_t>(before, mesh_.HeldBefore(object->oid()));
+  recorder_.PutState("cut/" + ToHex(object->oid()), std::move(before));
   authority::Observe o;
   o.kind = authority::RecordKind::kRevokeSeen;
   o.scope = mesh_.scope();
@@ -272,10 +314,46 @@ void Control::OnRestrictionTaken(Turn& t, const SignedPtr& object, const Peer* f
 }
 
 void Control::Spread(Turn& t, const SignedPtr& object, const Peer* except) {
-  for (const auto& [id, peer] : peers_) {
+  for (auto& [id, peer] : peers_) {
     if (!peer.confirmed || (except != nullptr && id == except->id)) continue;
-    SendObject(t, peer, *object);
+    SendRestrictions(t, peer, std::span(&object, 1));
   }
+}
+
+// What came to bear without being added just now: see Mesh::TakeLateRestrictions.
+void Control::TakeLate(Turn& t) {
+  for (const SignedPtr& s : mesh_.TakeLateRestrictions()) OnRestrictionTaken(t, s, nullptr);
+  for (const Mesh::HeldStatement& h : mesh_.TakeHeld()) {
+    std::array<uint8_t, 8> order{};  // big-endian, so that names sort by it
+    StoreBe<uint64_t>(order.data(), h.order);
+    recorder_.PutState("held/" + ToHex(order), h.statement->bytes());
+  }
+  const auto proofs = mesh_.TakeProofs();
+  for (const authority::Equivocation& e : proofs)
+    recorder_.PutState("proof/" + ToHex(e.id), e.proof);
+  if (!proofs.empty()) RedecideAll(t);
+}
+
+// A restriction goes with the offer of the grants by which its signer is believed: the receiver may
+// never have met a chain through that signer.
+void Control::SendRestrictions(Turn& t, Peer& peer, std::span<const SignedPtr> objects) {
+  std::vector<Ref16> refs;
+  for (const SignedPtr& s : objects) {
+    SendObject(t, peer, *s);
+    for (const SignedPtr& g : mesh_.ChainOf(s->kid())) {
+      if (std::find(refs.begin(), refs.end(), g->ref()) == refs.end()) refs.push_back(g->ref());
+    }
+  }
+  if (!refs.empty()) Offer(t, peer, refs);
+}
+
+void Control::Offer(Turn& t, Peer& peer, std::span<const Ref16> refs) {
+  SendRefs(t, peer, ControlKind::kOffer, refs);
+  for (const Ref16& r : refs) {
+    if (std::ranges::find(peer.offered, r) == peer.offered.end()) peer.offered.push_back(r);
+  }
+  if (peer.offered.size() > kOfferedAtOnce)
+    peer.offered.erase(peer.offered.begin(), peer.offered.end() - kOfferedAtOnce);
 }
 
 void Control::TakeAnnounce(Turn& t, SignedPtr object) {
@@ -301,7 +379,7 @@ void Control::TakeAnnounce(Turn& t, SignedPtr object) {
   }
   const std::array<Ref16, 1> refs = {object->ref()};
   for (const auto& [id, peer] : peers_) {
-    if (peer.committed && peer.rung >= Rung::kProbation && peer.kid != kid)
+    if (peer.speaks() && peer.rung >= Rung::kProbation && peer.kid != kid)
       SendRefs(t, peer, ControlKind::kOffer, refs);
   }
 }
@@ -331,7 +409,7 @@ void Control::RenewAnnounce(Turn& t) {
   announce_refs_[made->envelope->ref()] = mesh_.kid();
   const std::array<Ref16, 1> refs = {made->envelope->ref()};
   for (const auto& [id, peer] : peers_) {
-    if (peer.committed && peer.rung >= Rung::kProbation)
+    if (peer.speaks() && peer.rung >= Rung::kProbation)
       SendRefs(t, peer, ControlKind::kOffer, refs);
   }
 }
@@ -340,6 +418,7 @@ void Control::NoticePeer(Turn& t,
                          Peer& peer,
                          authority::Reason reason,
                          const std::optional<frame::Flow>& flow) {
+  if (peer.plain) return;  // it would not understand
   if (peer.has_noticed && t.now.mono - peer.noticed_at < kNoticeEvery && flow) return;
   if (device_.forwarder().Current(peer.id) == nullptr) return;
   peer.noticed_at = t.now.mono;

@@ -50,6 +50,7 @@ void Control::OnOsOutcome(Now now,
 void Control::SetPolicy(Now now, admission::LocalPolicy policy, Outbox& out) {
   Turn t{now, out};
   config_.policy = std::move(policy);
+  ++policy_generation_;
   RedecideAll(t);
   EndTurn(t);
 }

@@ -22,7 +22,6 @@ struct JoinState {
   Digest final_h;     // of the handshake: the words are over it
   std::string words;  // once the nonce came
   bool answered = false;
-  std::vector<Ref16> offered;  // sponsor: what the grant consists of, to offer again
 };
 
 struct Peer {
@@ -42,7 +41,9 @@ struct Peer {
   std::array<authority::GateResult, authority::kGateCount> gates{};
   authority::Gate setter = authority::Gate::kCrypto;
   uint32_t ladm = 0;
-  uint64_t expires = 0;  // of the decision, seconds
+  uint64_t expires = UINT64_MAX;  // of the decision, seconds
+  uint64_t steady_until =
+      UINT64_MAX;  // until then the compiled rules need no new look at the clock
   uint64_t leaf_end = 0;
   uint32_t epoch = 0;
   admission::TrustMemory memory;
@@ -51,17 +52,24 @@ struct Peer {
   std::vector<Ref16>
       decided_refs;  // with charter_version: a rekey that cites the same needs no new record
   uint32_t decided_charter = 0;
-  bool confirmed = false;  // a transport packet came under its session
-  bool committed = false;  // the actuator confirmed
-  bool level = false;      // its restriction rows are all covered here
+  bool plain = false;  // a stock WireGuard device, served by its PLAIN grant:
+  std::optional<authority::Held<authority::Grant>> plain_grant;
+  bool confirmed = false;        // a transport packet came under its session
+  bool committed = false;        // the actuator confirmed ...
+  authority::ActionId action{};  // ... this action
+  bool level = false;            // its restriction rows are all covered here
 
   std::vector<Endpoint> hints;
   size_t next_hint = 0;
-  Instant retry_at{};    // when to try the next hint
-  Instant noticed_at{};  // last NOTICE to it
+  Instant retry_at{};         // when to try the next hint
+  Instant greet_at = kNever;  // when to say the session's first words again: datagrams get lost
+  int greets = 0;             // said so far
+  Instant noticed_at{};       // last NOTICE to it
   bool has_noticed = false;
+  bool speaks() const { return committed && !plain; }  // control messages reach it
   frame::VectorAssembler vector;
   std::optional<JoinState> join;
+  std::vector<Ref16> offered;  // last, apart from announces: grants and what they hang on
 };
 
 }  // namespace aqmesh::node

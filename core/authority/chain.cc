@@ -325,6 +325,8 @@ Verdict Work::CheckLeaf(const Grant& leaf) const {
 Verdict Work::CheckPresenter(const Line& line) {
   const Held<Presentation>& p = *in_.presentation;
   const Grant& leaf = line.grants[0].body;
+  if (leaf.suite != Suite::kEd25519)
+    return Refuse({Reason::kClassOrCap, "presentation: a PLAIN grant's device presents nothing"});
   const Kid subject = KidOf(leaf.suite, leaf.key);
   std::vector<Held<Rotate>> via;
   const auto key = FollowTo(p.signer(), subject, leaf.key, leaf.next_key, false, via);
@@ -632,7 +634,8 @@ std::optional<Verified> Run(const AuthInput& in, bool any_leaf, AuthReport& repo
     Verdict proof = work.VerifyTasks(budget);
     // A wrong signature outweighs any other word of the same rung: the rest was never said.
     if (proof.reason == Reason::kSignature) verdict = proof;
-    if (proof.rung != Rung::kAdmit) report.rotates.clear();
+    report.signatures_held = proof.rung == Rung::kAdmit;
+    if (!report.signatures_held) report.rotates.clear();
     Fold(verdict, std::move(proof));
   } else {
     report.rotates.clear();  // nothing was verified
@@ -652,7 +655,7 @@ std::optional<Verified> Run(const AuthInput& in, bool any_leaf, AuthReport& repo
 }  // namespace
 
 std::optional<Verified> Authenticate(const AuthInput& input, AuthReport& report) {
-  return Run(input, false, report);
+  return Run(input, input.any_leaf, report);
 }
 
 // ---- charters

@@ -57,6 +57,8 @@ struct AuthInput {
   // How many may still be spent once the cheap checks have refused: enough to answer the presenter,
   // or 0.
   size_t signatures_if_bad = 0;
+  // Whose word may be believed is asked, not who may join: items[0] may be a grant that issues.
+  bool any_leaf = false;
 };
 
 // The rules that a chain's fragments put in force. A packet passes iff for one entry of `rules` it
@@ -73,8 +75,9 @@ struct AuthReport {
   std::string why;             // empty, or the sentence behind Verified::reason
   std::vector<Ref16> missing;  // with kObjectsMissing or kCharterUnknown: what to pull
   size_t signature_checks = 0;
-  bool presenter_verified =
-      false;             // the presentation's signature held: the presenter may be answered
+  bool signatures_held = false;  // every one that the chain rests on was found right
+  // The presentation's signature held: the presenter may be answered.
+  bool presenter_verified = false;
   EffectiveRules rules;  // filled when the rung is kAdmit or kEscalate
   std::vector<Held<Rotate>>
       rotates;  // that came along and were verified, commitment too; for Restrictions::Add

@@ -21,9 +21,9 @@ class Passkey {
 struct Authenticating;  // core/authority/chain.cc  mints Verified
 struct Weighing;        // trust/weigh.cc           mints Weighed
 struct Deciding;        // admission/gate.cc        mints Decision
-struct Recording;       // node/record.cc           mints Recorded: the decision is durable
+struct Recording;       // node/actuator.h          mints Recorded: the decision is durable
 struct Actuating;       // node/actuator.cc         mints Actuation
-struct Confirming;      // node/verifier.cc         mints Outcome
+struct Confirming;      // node/actuator.cc        mints Outcome
 
 }  // namespace aqmesh::authority
 

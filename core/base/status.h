@@ -57,6 +57,10 @@ template <typename... T>
 absl::Status DataLoss(const T&... parts) {
   return absl::DataLossError(Join(parts...));
 }
+template <class... T>
+absl::Status Unimplemented(const T&... parts) {
+  return absl::UnimplementedError(Join(parts...));
+}
 template <typename... T>
 absl::Status Unavailable(const T&... parts) {
   return absl::UnavailableError(Join(parts...));
