@@ -146,7 +146,16 @@ absl::Status NodeLoop::Run() {
   RefreshEndpoints();
   WaitEndpoints();
   Turn([this](Now now, node::Outbox& out) { control_->OnWake(now, out); });
-  if (options_.up) SetUp(true);
+  if (const absl::Status s = FinishLastRestriction(); !s.ok())
+    Log(Severity::kError, Text(Annotate(s, "the last restriction of this machine")));
+  if (options_.up) {
+    SetUp(true);
+  } else {
+    // The log may end with an interface that a crash took: it is told that it is down now.
+    node::OsAction down;
+    down.kind = node::OsAction::Kind::kDown;
+    Turn([&](Now now, node::Outbox& out) { control_->ArmOs(now, std::move(down), out); });
+  }
   WaitWatchdog();
   notifier_.Say("READY=1");
   notifier_.Status(Join("serving ", interface_, " on UDP port ", udp_->port()));
@@ -175,6 +184,7 @@ void NodeLoop::Apply() {
 }
 
 void NodeLoop::Enqueue() {
+  handed_ += out_.commits.size();
   for (lineage::Batch& batch : out_.commits) backlog_.push_back(std::move(batch));
   out_.commits.clear();
 #ifdef AQMESH_SABOTAGE_LINEAGE
@@ -281,16 +291,14 @@ void NodeLoop::WaitUdp(os::Family family) {
 }
 
 void NodeLoop::OnUdp(os::Family family) {
-  for (size_t i = 0; i < kUdpReadsMax; ++i) {
-    received_.clear();
-    const bool more = udp_->Receive(family, received_);
-    for (const os::Datagram& d : received_) {
-      Turn([&](Now now, node::Outbox& out) {
-        control_->OnDatagram(now, d.bytes, d.remote, FromOs(d.local), out);
-      });
-    }
-    if (!more) return;
-  }
+  received_.clear();
+  udp_->Receive(family, received_);  // what is left makes the next wait return at once
+  if (received_.empty()) return;
+  // One turn for all of them: what they deliver reaches the TUN together, and may be joined there.
+  Turn([this](Now now, node::Outbox& out) {
+    for (const os::Datagram& d : received_)
+      control_->OnDatagram(now, d.bytes, d.remote, FromOs(d.local), out);
+  });
 }
 
 void NodeLoop::WaitTun() {
@@ -375,7 +383,9 @@ void NodeLoop::WaitSignals() {
 void NodeLoop::OnAck(const lineage::Ack& ack) {
   if (ack.status.ok()) {
     disk_full_ = false;
+    durable_ = std::max(durable_, ack.ticket);
     Turn([&](Now now, node::Outbox& out) { control_->OnDurable(now, ack.ticket, out); });
+    RunDurable();
     if (stopping_) CheckSettled();
   } else if (absl::IsResourceExhausted(ack.status)) {
     // Nobody new is admitted while it lasts: decisions wait for their records.
@@ -387,7 +397,31 @@ void NodeLoop::OnAck(const lineage::Ack& ack) {
   }
 }
 
+void NodeLoop::WhenDurable(std::function<void()> f) {
+  when_durable_.emplace_back(handed_, std::move(f));
+  RunDurable();
+}
+
+void NodeLoop::RunDurable() {
+  while (!when_durable_.empty() && when_durable_.front().first <= durable_) {
+    const auto f = std::move(when_durable_.front().second);
+    when_durable_.pop_front();
+    f();
+  }
+}
+
 // ---- the rest of a node's life ----
+
+// A number of our restrictions is taken on disk before the log has the statement. What a crash kept
+// from the log comes back here: a hole in the stream would hold up all that we revoke after it.
+absl::Status NodeLoop::FinishLastRestriction() {
+  if (!control_->mesh().has_charter()) return absl::OkStatus();
+  AQ_ASSIGN_OR_RETURN(const crypto::Ed25519Seed seed, setup_.keys->LoadEd25519(cli::kIdentityKey));
+  AQ_ASSIGN_OR_RETURN(const auto last, issuing::ResignLast(issuing::Signer(seed, *setup_.seqs)));
+  if (!last || last->ctx() != authority::Ctx::kRevoke) return absl::OkStatus();
+  return Turn(
+      [&](Now now, node::Outbox& out) { return control_->Import(now, last->bytes(), out); });
+}
 
 void NodeLoop::RefreshEndpoints() {
   std::vector<Endpoint> found = setup_.file.endpoints;

@@ -4,7 +4,7 @@
 //   commits -> Writer      datagrams -> UDP      packets -> TUN      os actions -> aqmesh-net
 //   events -> clients
 // Spec:   style law 2 and 3, shape 2; spec/authority.md F, G.
-// Bounds: per turn kUdpReadsMax recvmmsg a family and kTunReadsMax TUN reads; kBacklogMax batches that the
+// Bounds: per turn one recvmmsg a family and kTunReadsMax TUN reads; kBacklogMax batches that the
 //         log's queue did not take (beyond it the node ends: it can no longer keep its promise).
 // Thread: Run's. The log thread only posts here.
 // Errors: Create: what, where, mend. Run: OK when told to stop; else why the node had to end.
@@ -16,9 +16,11 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "daemon/control_api.h"
@@ -85,10 +87,13 @@ class NodeLoop {
   void SetUp(bool up);
   absl::Status Reload();        // policy.toml and aqmesh.toml
   void Stop(absl::Status why);  // OK: an orderly end
+  // Runs `f` once all that was handed to the log up to now is durable: at once if it is.
+  void WhenDurable(std::function<void()> f);
 
  private:
-  static constexpr size_t kTunReadsMax = 8;
-  static constexpr size_t kUdpReadsMax = 8;
+  // As many as one round of UDP may cause ACKs: fewer, and the TUN's queue overflows. Super-packets
+  // end a turn sooner, by the arena.
+  static constexpr size_t kTunReadsMax = 256;
   static constexpr size_t kBacklogMax = 4'096;
   static constexpr std::chrono::seconds kEndpointsEvery{30};
   static constexpr std::chrono::seconds kStopWithin{3};
@@ -106,6 +111,8 @@ class NodeLoop {
   void
   FollowTables();  // arms what is missing between the kernel's tables and what they should hold
   void CarryOutOs(std::vector<node::OsAction> actions);
+  absl::Status FinishLastRestriction();
+  void RunDurable();
   void TellEvents(const std::vector<node::Event>& events);
 
   // input
@@ -149,6 +156,8 @@ class NodeLoop {
   std::vector<ByteView> to_tun_;
 
   std::deque<lineage::Batch> backlog_;  // the log's queue was full; in order
+  lineage::Ticket handed_ = 0, durable_ = 0;
+  std::deque<std::pair<lineage::Ticket, std::function<void()>>> when_durable_;  // one a client
   std::vector<Endpoint> endpoints_;
   Instant armed_ = kNever;
   node::OsAction tables_;  // what was last armed to be there

@@ -15,6 +15,12 @@ using wire::JsonWriter;
 
 namespace {
 
+// What these order is answered once a crash can no longer undo it.
+bool IsOrder(Verb verb) {
+  return verb == Verb::kInvite || verb == Verb::kAnswer || verb == Verb::kRevoke ||
+         verb == Verb::kImport;
+}
+
 constexpr auto kLiveWithin =
     std::chrono::seconds(180);  // WireGuard's own idea of a session (Reject-After-Time)
 
@@ -52,6 +58,10 @@ void Verbs::Handle(SessionId session, Verb verb, cli::LiveRequest request) {
     default: {
       int exit = 0;
       auto answer = AnswerNow(verb, args, request, exit);
+      if (answer.ok() && IsOrder(verb)) {
+        return loop_.WhenDurable(
+            [this, session, json = *std::move(answer), exit] { Say(session, json, false, exit); });
+      }
       if (answer.ok()) return Say(session, *std::move(answer), false, exit);
       started = answer.status();
       break;
@@ -299,6 +309,38 @@ absl::StatusOr<std::string> Verbs::AnswerJoin(const Args& args) {
   return Done(w);
 }
 
+bool Verbs::IsCommitted(const Kid& kid) {
+  const std::vector<node::PeerView> peers = loop_.control().Peers();
+  return std::any_of(peers.begin(), peers.end(), [&](const node::PeerView& p) {
+    return p.kid == kid && p.committed;
+  });
+}
+
+// Our word binds those whose chain comes from us. Where it does not reach, the self-revocation that
+// the machine left here does, if it left one: that ends its key for good. True: it came to that.
+absl::StatusOr<bool> Verbs::RevokeOrRelease(const issuing::RevokeTerms& terms, bool ours) {
+  const bool whole_key = terms.type == authority::RevokeType::kKey;
+  const bool own = terms.kid == loop_.control().mesh().kid();
+  const bool was = IsCommitted(terms.kid);
+  if (!whole_key || own) {
+    AQ_RETURN_IF_ERROR(loop_.Turn(
+        [&](Now now, node::Outbox& out) { return loop_.control().Revoke(now, terms, out); }));
+    if (own || (was ? !IsCommitted(terms.kid) : ours)) return false;
+  }
+  const absl::Status released = loop_.Turn([&](Now now, node::Outbox& out) {
+    return loop_.control().ReleaseDeposit(now, terms.kid, out);
+  });
+  if (released.ok()) return true;
+  if (!absl::IsNotFound(released) || (!whole_key && !was)) {
+    return absl::IsNotFound(released) ? absl::StatusOr<bool>(false) : released;
+  }
+  return PermissionDenied(
+      ToHex(terms.kid),
+      " stays in force: its authority does not come from this machine, nor did it leave its "
+      "self-revocation here; revoke it where it was enrolled, or by the root: aqmesh revoke "
+      "--root");
+}
+
 absl::StatusOr<std::string> Verbs::Revoke(const Args& args) {
   AQ_ASSIGN_OR_RETURN(const std::string target, TextArg(args, "target"));
   const std::string type = TextArgOr(args, "type", "key");
@@ -313,26 +355,26 @@ absl::StatusOr<std::string> Verbs::Revoke(const Args& args) {
     terms.kid = peer.kid;
   }
   terms.type = type == "key" ? authority::RevokeType::kKey : authority::RevokeType::kFloor;
-  if (terms.type == authority::RevokeType::kFloor) {
-    uint32_t newest = 1;
-    AQ_ASSIGN_OR_RETURN(const cli::KnownObjects known, cli::LoadObjects(*loop_.setup().store));
-    for (const auto& g : known.grants) {
-      if (authority::KidOf(g.body.suite, g.body.key) == terms.kid)
-        newest = std::max(newest, g.body.generation);
-    }
-    terms.floor = newest + 1;
-  }
   const Kid own = loop_.control().mesh().kid();
+  bool ours = false;
+  uint32_t newest = 1;
+  AQ_ASSIGN_OR_RETURN(const cli::KnownObjects known, cli::LoadObjects(*loop_.setup().store));
+  for (const auto& g : known.grants) {
+    if (authority::KidOf(g.body.suite, g.body.key) != terms.kid) continue;
+    newest = std::max(newest, g.body.generation);
+    ours = ours || g.signer() == own;
+  }
+  if (terms.type == authority::RevokeType::kFloor) terms.floor = newest + 1;
   const std::vector<node::PeerView> peers = loop_.control().Peers();
   const auto told =
       std::count_if(peers.begin(), peers.end(), [&](const node::PeerView& p) { return IsLive(p); });
-  AQ_RETURN_IF_ERROR(loop_.Turn(
-      [&](Now now, node::Outbox& out) { return loop_.control().Revoke(now, terms, out); }));
+  AQ_ASSIGN_OR_RETURN(const bool released, RevokeOrRelease(terms, ours));
   AQ_ASSIGN_OR_RETURN(const issuing::RestrictionHead head,
                       loop_.setup().seqs->LastRestriction(own));
   JsonWriter w = Opened("revoke");
   w.Field("target", std::string_view(target)).Field("kid", std::string_view(ToHex(terms.kid)));
-  w.Field("oid", std::string_view(ToHex(head.oid))).Field("seq", head.seq);
+  w.Field("released", released);
+  if (!released) w.Field("oid", std::string_view(ToHex(head.oid))).Field("seq", head.seq);
   w.Field("told", static_cast<int64_t>(told)).Field("peers", peers.size());
   return Done(w);
 }

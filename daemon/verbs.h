@@ -64,6 +64,8 @@ class Verbs {
   absl::StatusOr<std::string> Invite(const Args& args);
   absl::StatusOr<std::string> AnswerJoin(const Args& args);
   absl::StatusOr<std::string> Revoke(const Args& args);
+  absl::StatusOr<bool> RevokeOrRelease(const issuing::RevokeTerms& terms, bool ours);
+  bool IsCommitted(const Kid& kid);
   absl::StatusOr<std::string> Import(const cli::LiveRequest& request);
 
   // Answers that take time.
@@ -73,6 +75,9 @@ class Verbs {
   absl::Status StartWait(SessionId session, const Args& args);
   void CheckWaits();
   absl::Status StartFollow(SessionId session, const Args& args);
+  std::string EventJson(const node::Event& event);
+  // Says it, if the follower asked for such. True: it was what it waited for, and the stream ended.
+  bool Tell(SessionId session, const Follower& follower, const node::Event& event);
 
   // A peer by name, address, key or a unique prefix of it (4 digits or more).
   absl::StatusOr<node::PeerView> FindPeer(std::string_view what);
@@ -87,6 +92,8 @@ class Verbs {
   std::map<uint16_t, std::unique_ptr<Ping>> pings_;  // by echo identifier
   std::map<SessionId, Wait> waits_;
   std::map<SessionId, Follower> followers_;
+  // Of our join: a client may look after they came.
+  std::optional<node::Event> own_words_, own_refusal_;
 };
 
 }  // namespace aqmesh::daemon

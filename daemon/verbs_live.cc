@@ -186,7 +186,9 @@ absl::Status Verbs::StartWait(SessionId session, const Args& args) {
                                  ? "this machine has no grant yet"
                                  : Join(it->second.peer, " is not admitted yet");
     waits_.erase(it);
-    server_->Reply(session, Refusal(Join("wait: time is over: ", what), 5));
+    server_->Reply(
+        session,
+        Refusal(Join("time is over: ", what, "; see: aqmesh peers"), cli::kExitTimeIsOver));
   });
   CheckWaits();
   return absl::OkStatus();
@@ -220,22 +222,39 @@ absl::Status Verbs::StartFollow(SessionId session, const Args& args) {
   AQ_ASSIGN_OR_RETURN(const std::vector<std::string> kinds, ListArg(args, "kinds"));
   followers_[session] = {.kinds = {kinds.begin(), kinds.end()},
                          .until = TextArgOr(args, "until", "")};
+  Follower& follower = followers_[session];
   // Who asked before anybody looked still waits.
   for (const node::PeerView& p : loop_.control().Peers()) {
     if (p.join_words.empty()) continue;
-    OnEvent({.kind = node::Event::Kind::kJoinWaits,
-             .subject = p.kid,
-             .name = p.name,
-             .text = p.join_words});
+    Tell(session,
+         follower,
+         {.kind = node::Event::Kind::kJoinWaits,
+          .subject = p.kid,
+          .name = p.name,
+          .text = p.join_words});
   }
+  // So may our own join have come, the words or the end of it, before its user looked. Nobody but a
+  // joiner asks for "words".
+  if (!follower.kinds.contains("words")) return absl::OkStatus();
+  if (own_words_) Tell(session, follower, *own_words_);
+  const node::Mesh& mesh = loop_.control().mesh();
+  if (mesh.leaf() == nullptr) {
+    if (own_refusal_) Tell(session, follower, *own_refusal_);
+    return absl::OkStatus();
+  }
+  const node::Event joined{.kind = node::Event::Kind::kJoined,
+                           .subject = mesh.kid(),
+                           .name = OwnName(),
+                           .text = mesh.charter().body.name};
+  if (Tell(session, follower, joined)) followers_.erase(session);
   return absl::OkStatus();
 }
 
-void Verbs::OnEvent(const node::Event& event) {
+std::string Verbs::EventJson(const node::Event& event) {
   using Kind = node::Event::Kind;
-  const std::string name(FollowName(event.kind));
+  const std::string_view name = FollowName(event.kind);
   JsonWriter w;
-  w.Object().Field("event", std::string_view(name)).Field("name", std::string_view(event.name));
+  w.Object().Field("event", name).Field("name", std::string_view(event.name));
   w.Field("kid", std::string_view(ToHex(event.subject)));
   if (event.kind == Kind::kWords || event.kind == Kind::kJoinWaits) {
     w.Field("words", std::string_view(event.text));
@@ -257,14 +276,26 @@ void Verbs::OnEvent(const node::Event& event) {
     }
   }
   w.End();
-  const std::string json = w.Take();
+  return w.Take();
+}
+
+bool Verbs::Tell(SessionId session, const Follower& follower, const node::Event& event) {
+  const std::string name(FollowName(event.kind));
+  const bool ends = !follower.until.empty() && follower.until == name;
+  if (follower.kinds.empty() || follower.kinds.contains(name) || ends)
+    Say(session, EventJson(event), true);
+  if (ends) Say(session, "{\"schema\":\"aqmesh.follow/1\"}", false);
+  return ends;
+}
+
+void Verbs::OnEvent(const node::Event& event) {
+  if (event.kind == node::Event::Kind::kWords) {
+    own_words_ = event;
+    own_refusal_.reset();
+  }
+  if (event.kind == node::Event::Kind::kNotice) own_refusal_ = event;
   for (auto it = followers_.begin(); it != followers_.end();) {
-    const SessionId session = it->first;
-    const Follower& f = it->second;
-    const bool ends = !f.until.empty() && f.until == name;
-    if (f.kinds.empty() || f.kinds.contains(name) || ends) Say(session, json, true);
-    it = ends ? followers_.erase(it) : std::next(it);
-    if (ends) Say(session, "{\"schema\":\"aqmesh.follow/1\"}", false);
+    it = Tell(it->first, it->second, event) ? followers_.erase(it) : std::next(it);
   }
   CheckWaits();
 }

@@ -363,6 +363,7 @@ absl::StatusOr<int> RevokeLive(Session& s, const RevokeFlags& flags, const std::
                       TextIn(o, "target"),
                       ", key ",
                       TextIn(o, "kid"),
+                      TrueIn(o, "released") ? ", for good: by what it left here for this day" : "",
                       "; told ",
                       NumberIn(o, "told"),
                       " of ",
@@ -415,10 +416,13 @@ absl::StatusOr<int> Revoke(Session& s, const RevokeFlags& flags) {
                       s.TakePen(state, flags.signing.root, flags.signing.passphrase));
   AQ_ASSIGN_OR_RETURN(const issuing::RevokeTerms terms, TermsOf(pen->known(), flags, target));
   const ScopeId scope = issuing::ScopeOfCharter(*pen->known().charter());
+  // A crash may have kept the last one from the store, with its number taken: it goes first.
+  AQ_ASSIGN_OR_RETURN(const auto last, issuing::ResignLast(pen->signer()));
   AQ_ASSIGN_OR_RETURN(
       const auto revoke,
       issuing::MakeRevoke(pen->signer(), scope, terms, issuing::Hlc(s.wall().millis())));
-  const SignedPtr fresh[] = {revoke.envelope};
+  std::vector<SignedPtr> fresh = {revoke.envelope};
+  if (last) fresh.insert(fresh.begin(), std::make_shared<const authority::Signed>(*last));
   AQ_RETURN_IF_ERROR(s.Keep(state, fresh));
   if (!flags.signing.out.empty())
     AQ_RETURN_IF_ERROR(s.WriteFile(flags.signing.out, ArmourAll(fresh)));

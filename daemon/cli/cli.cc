@@ -1,6 +1,7 @@
 #include "daemon/cli/cli.h"
 
 #include "daemon/cli/commands.h"
+#include "daemon/cli/live.h"
 #include "daemon/cli/text.h"
 
 namespace aqmesh::cli {
@@ -109,7 +110,8 @@ int RunChosen(Session& session, CLI::App& root, const Handler& handler) {
   const absl::StatusOr<int> exit = handler(session);
   if (exit.ok()) return *exit;
   session.env().err(Join(PathOf(leaf), ": ", Text(exit.status()), "\n"));
-  return session.usage() ? 2 : 1;
+  if (session.usage()) return 2;
+  return absl::IsDeadlineExceeded(exit.status()) ? kExitTimeIsOver : 1;
 }
 
 }  // namespace

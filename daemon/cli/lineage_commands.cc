@@ -1,9 +1,11 @@
 // lineage: questions to this machine's own record, beside a running daemon or without one.
 #include <charconv>
 
+#include "admission/packet.h"
 #include "core/wire/json.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/text.h"
+#include "transport/frame/drop.h"
 
 namespace aqmesh::cli {
 
@@ -33,6 +35,14 @@ absl::StatusOr<Kid> KidNamed(const KnownObjects& known, std::string_view text) {
 
 lineage::Names NamesOf(const KnownObjects& known) {
   lineage::Names names;
+  names.drop = [](uint16_t code) -> std::string_view {
+    const uint16_t number = static_cast<uint16_t>(code + lineage::kFirstDropReason);
+    if (number < frame::kDropEnd) return frame::NameOf(static_cast<frame::Drop>(number));
+    if (number < admission::kDropRecordBase ||
+        number - admission::kDropRecordBase >= static_cast<int>(admission::kDropCount))
+      return "";
+    return admission::DropName(static_cast<admission::Drop>(number - admission::kDropRecordBase));
+  };
   names.peer = [&known](const Kid& kid) -> std::string {
     for (const auto& g : known.grants) {
       if (!g.body.name.empty() && authority::KidOf(g.body.suite, g.body.key) == kid)

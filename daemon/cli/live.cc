@@ -51,7 +51,11 @@ class OverSocket final : public LiveClient {
     while (true) {
       AQ_ASSIGN_OR_RETURN(const Bytes message, Read(fd->get(), buffer));
       AQ_ASSIGN_OR_RETURN(LiveReply reply, ParseReply(message));
-      if (!reply.ok) return absl::Status(absl::StatusCode::kAborted, reply.error);
+      if (!reply.ok) {
+        const bool late = reply.answer.exit == kExitTimeIsOver;
+        return absl::Status(late ? absl::StatusCode::kDeadlineExceeded : absl::StatusCode::kAborted,
+                            reply.error);
+      }
       if (!reply.more) return std::move(reply.answer);
       if (!on_event(reply.answer)) return LiveAnswer{};
     }

@@ -32,7 +32,9 @@
 //             => event: "found"{name endpoint} "words"{words} "ask"{kid name endpoint? words}
 //                "joined"{name kid addresses[] rung grant_end?} "refused"{name? reason mend?}
 //             -> (at the end)
-//   revoke    <- target reason? type("floor"|"key") -> target kid oid seq told(n) peers(n)
+//   revoke    <- target reason? type("floor"|"key")
+//             -> target kid released(bool) oid? seq? told(n) peers(n)
+//                (released: its own self-revocation, left here, ended its key; then no oid, seq)
 //   import    (payload: armoured objects) -> imported(n) skipped(n)
 //   up        ->      down      ->                       (traffic on or off; the daemon stays)
 //   stop      ->                                         (the daemon ends)
@@ -52,6 +54,7 @@
 namespace aqmesh::cli {
 
 inline constexpr size_t kControlMessageMax = 8u << 20;
+inline constexpr int kExitTimeIsOver = 5;  // what was waited for did not come
 
 struct LiveRequest {
   std::string verb;

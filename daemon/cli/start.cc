@@ -337,10 +337,6 @@ void PrintJoined(Session& s, const json::object& me) {
 }
 
 absl::StatusOr<int> FollowOwnJoin(Session& s) {
-  if (const json::object me = OwnGrant(s); !me.empty()) {  // it was quicker than we were
-    PrintJoined(s, me);
-    return 0;
-  }
   json::object joined;
   absl::Status refused;
   const auto on_event = [&](const LiveAnswer& event) {
@@ -360,12 +356,24 @@ absl::StatusOr<int> FollowOwnJoin(Session& s) {
                       .json = R"({"kinds":["found","words","joined","refused"],"until":"joined"})"},
                      on_event);
   AQ_RETURN_IF_ERROR(refused);
-  if (joined.empty()) AQ_RETURN_IF_ERROR(done.status());
   if (const json::object me = OwnGrant(s); !me.empty()) joined = me;
+  if (joined.empty()) AQ_RETURN_IF_ERROR(done.status());
   if (joined.empty())
     return Unavailable("not joined yet; the daemon goes on trying: aqmesh status");
   PrintJoined(s, joined);
   return 0;
+}
+
+// The order was given before, and this state's own daemon is on it, or done with it.
+bool IsAtWork(Session& s, const StateDir& state, const std::string& line) {
+  const auto me = state.KidOfKey(kIdentityKey);
+  if (!me.ok()) return false;
+  const auto answer = s.Live()->Call({.verb = "status"});
+  if (!answer.ok()) return false;
+  const json::object status = ReadObject(answer->json);
+  if (TextIn(status, "kid") != ToHex(*me)) return false;
+  const auto held = state.ReadInvitation();
+  return TrueIn(status, "joined") || (held.ok() && *held && (*held)->view() == line);
 }
 
 absl::StatusOr<int> JoinMesh(Session& s, const JoinFlags& flags) {
@@ -391,6 +399,7 @@ absl::StatusOr<int> JoinMesh(Session& s, const JoinFlags& flags) {
                               ToHex(*old->mesh),
                               "; give another --state DIR");
   }
+  if (IsAtWork(s, state, line)) return flags.no_wait ? 0 : FollowOwnJoin(s);
   AQ_RETURN_IF_ERROR(state.MakeMachineKeys(s.rng()));
   if (!state.HasPolicy()) AQ_RETURN_IF_ERROR(state.WritePolicy(DefaultPolicyText()));
   AQ_RETURN_IF_ERROR(state.WriteInvitation(line));
