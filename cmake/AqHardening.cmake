@@ -23,12 +23,7 @@ else()
     $<$<CXX_COMPILER_ID:GNU>:-fcf-protection=full>
     $<$<CXX_COMPILER_ID:GNU>:-ftrivial-auto-var-init=zero>
     $<$<CXX_COMPILER_ID:GNU>:-fzero-call-used-regs=used-gpr>)
-  target_compile_definitions(aq_flags INTERFACE $<$<NOT:$<CONFIG:Debug>>:_FORTIFY_SOURCE=2> _GLIBCXX_ASSERTIONS)
-endif()
-
-if(AQMESH_SABOTAGE)
-  string(TOUPPER ${AQMESH_SABOTAGE} sabotage_upper)
-  target_compile_definitions(aq_flags INTERFACE AQMESH_SABOTAGE_${sabotage_upper}=1)
+  target_compile_definitions(aq_flags INTERFACE $<$<NOT:$<CONFIG:Debug>>:_FORTIFY_SOURCE=3> _GLIBCXX_ASSERTIONS)
 endif()
 
 find_program(AQ_CCACHE ccache)

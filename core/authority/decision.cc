@@ -26,7 +26,7 @@ constexpr std::array<ReasonText, kReasonCount> kReasons = {{
      "the grant's class or capabilities do not allow this; ask for a grant that does"},
     {"equivocation",
      "its issuer signed two statements under one number; only a pardon by the quorum lifts it"},
-    {"trust too low", "confirmed good conduct, or an approval, raises it: aqmesh approve"},
+    {"trust too low", "confirmed good conduct raises it"},
     {"corroboration missing", "more attestations by peers are needed"},
     {"stale",
      "this machine has not reconciled revocations for too long; let it reach another member"},

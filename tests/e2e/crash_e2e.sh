@@ -14,7 +14,6 @@ HERE=$(dirname "$(readlink -f "$0")")
 
 SIDES="joiner sponsor revoker receiver"
 WORKERS=${AQMESH_CRASH_WORKERS:-4}
-ALONE=""
 POINTS=6  # a side, in the quick form
 SEED=${AQMESH_SEED:-$(date +%s)}
 BUILD=${1:?usage: crash_e2e.sh BUILD_DIR [--long | --case SIDE N]}
@@ -57,7 +56,6 @@ struck_or() { struck || "$@"; }
 log_of() { aq "$1" lineage query --json --limit 10000; }
 is_in_log() { log_of "$1" >"$T/$1.log.json" 2>/dev/null && "$HERE/fold_log.py" has "$T/$1.log.json" "$2" "$3"; }
 met() { aq "$1" wait --peer "$2" --timeout 1s; }
-agrees_alone() { ALONE=--alone agrees "$@"; }
 agrees() {  # agrees HOST [KID...]: its log, its tables and its kernel say the same
   local h=$1 d=$T/$1.dump; shift
   mkdir -p "$d"
@@ -67,7 +65,7 @@ agrees() {  # agrees HOST [KID...]: its log, its tables and its kernel say the s
   on "$h" ip -j route show dev aq0 >"$d/route4.json" || return 1
   on "$h" ip -j -6 route show dev aq0 >"$d/route6.json" || return 1
   # shellcheck disable=SC2086
-  "$HERE/fold_log.py" world $ALONE "$d" "$@"
+  "$HERE/fold_log.py" world "$d" "$@"
 }
 kept() { log_of "$1" >"$T/$1.now.json" && "$HERE/fold_log.py" prefix "$T/$1.dead.json" "$T/$1.now.json"; }
 
@@ -209,7 +207,7 @@ side_receiver() {
     aq borealis up >"$T/why" 2>&1 || return 1
     local to; to=$(address borealis)
     on draco ping -c 15 -i 0.2 -W 1 "$to" >"$T/why" 2>&1 && { fail "draco pings borealis after its restart"; return 1; }
-    soon 5 "borealis agrees with its log, alone" agrees_alone borealis "$DRACO" || return 1
+    soon 5 "borealis agrees with its log, alone" agrees borealis "$DRACO" || return 1
     aq atlas up >"$T/why" 2>&1 || return 1
   else
     aq borealis up >"$T/why" 2>&1 || return 1
@@ -347,5 +345,5 @@ D4=$(address draco)
 for h in atlas borealis draco; do crash "$h"; done
 aq draco up >/dev/null 2>&1
 claim "cygnus, which keeps trying, gets nothing" not on cygnus ping -c 25 -i 0.2 -W 1 "$D4"
-claim "and draco agrees with its log" until_true 5 agrees_alone draco "$CYGNUS"
+claim "and draco agrees with its log" until_true 5 agrees draco "$CYGNUS"
 verdict

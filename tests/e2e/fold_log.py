@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Folds a machine's log and compares what it says with what the machine does; or two readings of one log.
 
-  fold_log.py world [--alone] DIR [KID...]   DIR holds log.json (aqmesh lineage query --json), status.json, grants.jsonl
+  fold_log.py world DIR [KID...]   DIR holds log.json (aqmesh lineage query --json), status.json, grants.jsonl
                                    (aqmesh grant show --json), addr.json, route4.json, route6.json (ip -j). Each KID is
-                                   a machine that must not be in force. --alone: nobody else is there, so that peers
-                                   of the log may be missing here. Silent and exit 0 if all of it agrees.
+                                   a machine that must not be in force. Silent and exit 0 if all of it agrees.
   fold_log.py prefix OLD NEW       every record of OLD stands in NEW, in its place.
   fold_log.py has LOG KIND KID     exit 0 if LOG has a record of that kind about that subject.
 """
@@ -64,7 +63,7 @@ def load(path):
     return json.loads(text) if text else []
 
 
-def compare_world(where, banned, alone):
+def compare_world(where, banned):
     wrong = []
     log, status = records(f"{where}/log.json"), load(f"{where}/status.json")
     up, peers, revoked = fold(log)
@@ -88,7 +87,7 @@ def compare_world(where, banned, alone):
     same("routes", want_routes, routes)
     same("addresses in status", set(status["addresses"]), seen if up else set(status["addresses"]))
     real = {p["kid"] for p in status["peers"] if p["committed"] and p["rung"] not in ("ESCALATE", "DEFER", "REFUSE")}
-    same("peers", peers & real if alone else peers, real)
+    same("peers", peers, real)
     for kid in banned:
         if kid in peers:
             wrong.append(f"{kid} is in force in the log, though it was revoked")
@@ -98,10 +97,8 @@ def compare_world(where, banned, alone):
 
 
 def main(argv):
-    alone = "--alone" in argv
-    argv = [a for a in argv if a != "--alone"]
     if argv[1:2] == ["world"] and len(argv) >= 3:
-        wrong = compare_world(argv[2], argv[3:], alone)
+        wrong = compare_world(argv[2], argv[3:])
     elif argv[1:2] == ["prefix"] and len(argv) == 4:
         old, new = records(argv[2]), records(argv[3])
         wrong = [f"record {o['seq']} {o['kind']} {o['id'][:8]} is not there any more"
