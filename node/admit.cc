@@ -188,18 +188,21 @@ void Control::RefreshVerdict(Turn& t, Peer& peer, PeerPlan& plan, const Decision
       admission::MakeVerdict(decision, peer.id, peer.epoch, CompilePolicies(t, peer)));
 }
 
+// The control address of the peer's own end: it must be able to speak to us at any rung, from its very
+// first packet on.
+void Control::RouteControl(const Peer& peer) {
+  if (!peer.kid) return;
+  const IpAddress own = Address6Of(*peer.kid);
+  if (device_.forwarder().Route(own) == wireguard::kNoPeer)
+    device_.forwarder().allowed_ips().Insert(Prefix::Host(own), peer.id);
+}
+
 // WireGuard's key confirmation came: what was decided and recorded now takes effect.
 void Control::Commit(Turn& t, PeerId id) {
   Peer* peer = PeerOf(id);
   if (peer == nullptr || peer->plain) return;
   peer->confirmed = true;
-  // The control address of the peer's own end: it must be able to speak to us at any rung.
-  if (peer->kid) {
-    const IpAddress own = Address6Of(*peer->kid);
-    if (device_.forwarder().Route(own) == wireguard::kNoPeer) {
-      device_.forwarder().allowed_ips().Insert(Prefix::Host(own), id);
-    }
-  }
+  RouteControl(*peer);
   device_.SetPersistentKeepalive(t.now, id, kKeepaliveSeconds, t.out.wg);
   const auto ready = ready_.find(id);
   if (ready == ready_.end()) {

@@ -241,6 +241,7 @@ class Control {
   // Keeps a durable decision for the session's confirmation; false: its peer is gone.
   bool MakeReady(Turn& t, PeerId id, Recorded recorded, PeerPlan plan);
   void DropReady(Turn& t, PeerId id);
+  void RouteControl(const Peer& peer);
   void Commit(Turn& t, PeerId id);
   void Redecide(Turn& t, Peer& peer);
   void RedecideAll(Turn& t);

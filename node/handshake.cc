@@ -242,6 +242,7 @@ void Control::Accept(Turn& t,
   if (peer == nullptr || peer->static_key != consumed.peer)
     return;  // closed while the disk was busy
   answering_[id] = answer;
+  RouteControl(*peer);
   device_.SetEndpoint(id, from, t.out.wg);
   if (const auto d = device_.handshaker().AcceptInitiation(t.now, id, consumed, t.out.wg);
       d != wireguard::Drop::kNone) {
@@ -444,6 +445,7 @@ Drop Control::OnResponse(Turn& t,
                        our_first = pending->second.first_item](
                           Turn& turn, const wireguard::Handshaker::PeekedResponse& response) {
     if (PeerOf(id) == nullptr) return;
+    RouteControl(*PeerOf(id));
     Prepare(id,
             frame::Direction::kFromInitiator,
             response.consumed.chain.ck.view(),

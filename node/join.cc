@@ -90,6 +90,7 @@ Drop Control::OnSponsorResponse(Turn& t,
           pending->second.first_item,
           presented.presentation.oid());
   pending_.erase(pending);
+  RouteControl(*peer);
   device_.SetEndpoint(peer->id, from, t.out.wg);
   if (device_.handshaker().AcceptResponse(t.now, response, t.out.wg) != wireguard::Drop::kNone)
     installing_.erase(peer->id);

@@ -13,38 +13,6 @@ constexpr std::string_view kEnd = "-----END AQMESH ";
 constexpr std::string_view kDashes = "-----";
 constexpr size_t kLineChars = 64;
 constexpr size_t kBase64Max = (kObjectBytesMax + 2) / 3 * 4;
-constexpr std::string_view kAlphabet =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-std::string Base64(ByteView b) {
-  std::string out;
-  for (size_t at = 0; at < b.size(); at += 3) {
-    const size_t n = std::min<size_t>(3, b.size() - at);
-    uint32_t bits = 0;
-    for (size_t i = 0; i < 3; ++i) bits = bits << 8 | (i < n ? b[at + i] : 0u);
-    for (size_t i = 0; i < 4; ++i) out += i <= n ? kAlphabet[bits >> (18 - 6 * i) & 63] : '=';
-  }
-  return out;
-}
-
-// Loose about padding and fill, because the caller compares with Base64() of the result.
-std::optional<Bytes> FromBase64(std::string_view text) {
-  while (text.ends_with('=')) text.remove_suffix(1);
-  Bytes out;
-  uint32_t bits = 0;
-  unsigned held = 0;
-  for (char c : text) {
-    const size_t value = kAlphabet.find(c);
-    if (value == std::string_view::npos) return std::nullopt;
-    bits = bits << 6 | static_cast<uint32_t>(value);
-    held += 6;
-    if (held < 8) continue;
-    held -= 8;
-    out.push_back(static_cast<uint8_t>(bits >> held));
-  }
-  return out;
-}
-
 std::string Word(Ctx ctx) {
   std::string word(CtxName(ctx));
   std::transform(word.begin(), word.end(), word.begin(), [](char c) {
@@ -106,7 +74,7 @@ absl::StatusOr<Signed> ParseBlock(Lines& lines, std::string_view word) {
     if (text.size() > kBase64Max) return Refused(lines.number(), "block larger than any object");
   }
   const auto bytes = FromBase64(text);
-  if (!bytes || Base64(*bytes) != text) {
+  if (!bytes) {
     return Refused(begin, "base64 of this block encodes differently when written again");
   }
   absl::StatusOr<Signed> object = Signed::Parse(*bytes);
@@ -121,7 +89,7 @@ absl::StatusOr<Signed> ParseBlock(Lines& lines, std::string_view word) {
 std::string Armour(const Signed& object) {
   const std::string word = Word(object.ctx());
   std::string out = Join(kBegin, word, kDashes, "\n");
-  const std::string text = Base64(object.bytes());
+  const std::string text = ToBase64(object.bytes());
   for (size_t at = 0; at < text.size(); at += kLineChars) out += text.substr(at, kLineChars) + "\n";
   return out + Join(kEnd, word, kDashes, "\n");
 }

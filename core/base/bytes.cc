@@ -35,4 +35,41 @@ std::optional<Bytes> FromHex(std::string_view text) {
   return out;
 }
 
+namespace {
+
+constexpr std::string_view kBase64 =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+}  // namespace
+
+std::string ToBase64(ByteView b) {
+  std::string out;
+  for (size_t at = 0; at < b.size(); at += 3) {
+    const size_t n = std::min<size_t>(3, b.size() - at);
+    uint32_t bits = 0;
+    for (size_t i = 0; i < 3; ++i) bits = bits << 8 | (i < n ? b[at + i] : 0u);
+    for (size_t i = 0; i < 4; ++i) out += i <= n ? kBase64[bits >> (18 - 6 * i) & 63] : '=';
+  }
+  return out;
+}
+
+std::optional<Bytes> FromBase64(std::string_view text) {
+  std::string_view digits = text;
+  while (digits.ends_with('=')) digits.remove_suffix(1);
+  Bytes out;
+  uint32_t bits = 0;
+  unsigned held = 0;
+  for (char c : digits) {
+    const size_t value = kBase64.find(c);
+    if (value == std::string_view::npos) return std::nullopt;
+    bits = bits << 6 | static_cast<uint32_t>(value);
+    held += 6;
+    if (held < 8) continue;
+    held -= 8;
+    out.push_back(static_cast<uint8_t>(bits >> held));
+  }
+  // Padding, fill bits and length are right if it comes out the same again.
+  return ToBase64(out) == text ? std::optional(std::move(out)) : std::nullopt;
+}
+
 }  // namespace aqmesh

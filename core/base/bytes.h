@@ -64,8 +64,10 @@ inline bool Equal(ByteView a, ByteView b) {  // public data only; secrets: crypt
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0);
 }
 
-std::string ToHex(ByteView b);                        // lower case
-std::optional<Bytes> FromHex(std::string_view text);  // either case, even length, nothing else
+std::string ToHex(ByteView b);                           // lower case
+std::string ToBase64(ByteView b);                        // RFC 4648 §4, padded, one line
+std::optional<Bytes> FromBase64(std::string_view text);  // exactly what ToBase64 gives
+std::optional<Bytes> FromHex(std::string_view text);     // either case, even length, nothing else
 
 template <typename T>
 T LoadLe(const uint8_t* p) {

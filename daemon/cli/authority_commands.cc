@@ -1,5 +1,6 @@
 // authority, grant, fragment, revoke: what this machine's keys may say, said into files and into
 // the store.
+#include "core/authority/address.h"
 #include "core/authority/chain.h"
 #include "core/authority/render.h"
 #include "core/wire/json.h"
@@ -264,19 +265,32 @@ struct GrantFlags {
   uint32_t generation = 1;
 };
 
+bool AddressTaken(const KnownObjects& known, const IpAddress& a) {
+  return std::ranges::any_of(known.grants, [&](const Held<authority::Grant>& g) {
+    return std::ranges::find(g.body.prefixes, Prefix::Host(a)) != g.body.prefixes.end();
+  });
+}
+
 absl::StatusOr<int> CreateGrant(Session& s, const GrantFlags& flags) {
   const std::optional<Class> cls = authority::ClassNamed(flags.cls);
   if (!cls)
-    return s.Usage(Join(
-        "--class: no class `", flags.cls, "`; some are NODE, ENROLLER, ROUTER, RELAY, SEGMENT"));
-  const std::optional<Bytes> bytes = FromHex(flags.key);
+    return s.Usage(Join("--class: no class `",
+                        flags.cls,
+                        "`; some are NODE, ENROLLER, PLAIN, ROUTER, RELAY, SEGMENT"));
+  // A stock device's key is its WireGuard static, which people know as `wg pubkey` prints it.
+  const bool plain = *cls == Class::kPlain;
+  const std::optional<Bytes> bytes =
+      plain && flags.key.size() == 44 ? FromBase64(flags.key) : FromHex(flags.key);
   const std::optional<Ed25519Key> key = bytes ? Ed25519Key::From(*bytes) : std::nullopt;
   if (!key)
-    return s.Usage(Join(
-        "key `", flags.key, "`: wants the 64 hex digits that `aqmesh authority create` prints"));
+    return s.Usage(Join("key `",
+                        flags.key,
+                        plain
+                            ? "`: wants the device's WireGuard public key, as `wg pubkey` prints it"
+                            : "`: wants the 64 hex digits that `aqmesh authority create` prints"));
   AQ_ASSIGN_OR_RETURN(const uint64_t ttl, SpanFlag(s, "--ttl", flags.signing.ttl, 0));
   authority::Grant wanted;
-  wanted.suite = authority::Suite::kEd25519;
+  wanted.suite = plain ? authority::Suite::kX25519Static : authority::Suite::kEd25519;
   wanted.key = *key;
   wanted.cls = *cls;
   wanted.name = flags.name;
@@ -291,6 +305,20 @@ absl::StatusOr<int> CreateGrant(Session& s, const GrantFlags& flags) {
   AQ_ASSIGN_OR_RETURN(const auto pen,
                       s.TakePen(state, flags.signing.root, flags.signing.passphrase));
   const uint64_t now = s.now();
+  if (plain && wanted.prefixes.empty()) {
+    // The addresses that are its own by derivation: its config is written by hand, so they are
+    // said.
+    const ScopeId scope = issuing::ScopeOfCharter(pen->issuer().charter);
+    const Kid kid = authority::KidOf(wanted.suite, *key);
+    wanted.prefixes = {Prefix::Host(authority::DerivedIp6(scope, kid))};
+    const auto pool = pen->issuer().charter.body.pool4;
+    for (const IpAddress& a : authority::Ip4Candidates(scope, kid, pool)) {
+      if (AddressTaken(pen->known(), a)) continue;
+      wanted.prefixes.insert(wanted.prefixes.begin(), Prefix::Host(a));
+      break;
+    }
+    for (const Prefix& p : wanted.prefixes) s.Say(Join("address ", p.ToString()));
+  }
   const auto of = [&]() -> absl::StatusOr<Held<authority::Grant>> {
     if (*cls == Class::kEnroller) {
       issuing::EnrollerTerms terms{.key = *key, .name = flags.name, .generation = flags.generation};
@@ -450,7 +478,9 @@ void AddAuthority(Tree& tree) {
   tree.Json(app);
 
   const auto grant_options = [](CLI::App* at, GrantFlags& flags) {
-    at->add_option("KEY", flags.key, "Public key, 64 hex digits")->required();
+    at->add_option(
+          "KEY", flags.key, "Public key: 64 hex digits; of a PLAIN device as `wg pubkey` prints it")
+        ->required();
     at->add_option("--name", flags.name, "Name of its subject");
     at->add_option("--class", flags.cls, "Class of the grant")->capture_default_str();
     at->add_option("--tag", flags.tags, "Tag, one or more");

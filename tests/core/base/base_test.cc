@@ -43,5 +43,24 @@ TEST(RngTest, SameSeedSameBytesAndChildrenDiffer) {
   EXPECT_NE(c.U64(), d.U64());
 }
 
+// RFC 4648 §10, and what it leaves to the reader: nothing but the one spelling.
+TEST(Base64Test, HasTheVectorsOfRfc4648AndOneSpellingEach) {
+  const std::pair<const char*, const char*> vectors[] = {{"", ""},
+                                                         {"f", "Zg=="},
+                                                         {"fo", "Zm8="},
+                                                         {"foo", "Zm9v"},
+                                                         {"foob", "Zm9vYg=="},
+                                                         {"fooba", "Zm9vYmE="},
+                                                         {"foobar", "Zm9vYmFy"}};
+  for (const auto& [plain, text] : vectors) {
+    EXPECT_EQ(ToBase64(AsBytes(plain)), text);
+    const auto back = FromBase64(text);
+    ASSERT_TRUE(back) << text;
+    EXPECT_EQ(AsText(*back), plain);
+  }
+  for (const char* bad : {"Zg=", "Zg", "Zh==", "Zm9v=", "Zm 9v", "Zm9-", "=", "Z"})
+    EXPECT_FALSE(FromBase64(bad)) << bad;
+}
+
 }  // namespace
 }  // namespace aqmesh
