@@ -584,6 +584,7 @@ absl::Status Control::Import(Now now, ByteView bytes, Outbox& out) {
       received_.push_back(object);
       OnOwnObjects(t);
       RedecideAll(t);
+      RefreshPlain(t);
       break;
     default:
       return InvalidArgument(

@@ -164,6 +164,7 @@ absl::StatusOr<std::unique_ptr<Pen>> Session::TakePen(const StateDir& state,
 }
 
 absl::Status Session::Keep(const StateDir& state, std::span<const SignedPtr> objects) {
+  if (objects.empty()) return absl::OkStatus();  // nothing new: nothing to tell the daemon
   auto store = state.OpenStore();
   if (store.ok()) return StoreObjects(**store, objects);
   if (!absl::IsUnavailable(store.status())) return store.status();
