@@ -39,7 +39,8 @@ enum class Drop : uint8_t {
   kMissRate,  // too many new flows from one source
 };
 inline constexpr size_t kDropCount = 13;
-// DROPS records count them under this and on, behind the wire's codes. Durable numbers: append only.
+// DROPS records count them under this and on, behind the wire's codes. Durable numbers: append
+// only.
 inline constexpr uint16_t kDropRecordBase = 256;
 std::string_view DropName(Drop d);  // "no rule"
 

@@ -38,7 +38,6 @@ inline constexpr size_t kUnreadMax = 8u << 20;
 inline constexpr std::chrono::seconds kReadDeadline{5};
 
 // ---- who may
-// ---------------------------------------------------------------------------------------
 
 enum class Role : uint8_t { kNone, kRead, kChange };  // each includes the one before
 
@@ -81,7 +80,6 @@ struct RoleGroups {
 Role RoleOf(const os::PeerCredentials& who, const RoleGroups& groups, uid_t daemon_user);
 
 // ---- framing
-// ---------------------------------------------------------------------------------------
 
 // Takes bytes as they come and gives whole requests.
 class Unframer {
@@ -99,7 +97,6 @@ cli::LiveReply Refusal(std::string error, int exit = 1);
 cli::LiveReply Refusal(const absl::Status& status);
 
 // ---- connections
-// -----------------------------------------------------------------------------------
 
 using SessionId = uint64_t;
 

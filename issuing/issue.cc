@@ -77,7 +77,6 @@ ScopeId ScopeOfCharter(const Held<Charter>& charter) {
 }
 
 // ---- A mesh is born
-// ------------------------------------------------------------------------------------
 
 absl::StatusOr<Charter> GenesisBody(const GenesisOptions& options,
                                     const Ed25519Key& root,
@@ -119,7 +118,6 @@ absl::StatusOr<Held<Charter>> Genesis(const GenesisOptions& options,
 }
 
 // ---- Grants
-// --------------------------------------------------------------------------------------------
 
 absl::StatusOr<Held<Grant>> MakeGrant(const Issuer& issuer, Grant g, uint64_t now) {
   AQ_ASSIGN_OR_RETURN(const Place place, PlaceOf(issuer, now));
@@ -301,7 +299,6 @@ absl::StatusOr<Held<Grant>> Renewal(const Issuer& enroller,
 }
 
 // ---- Fragments
-// -----------------------------------------------------------------------------------------
 
 absl::StatusOr<Held<Fragment>> MakeFragment(const Issuer& issuer,
                                             const FragmentTerms& terms,

@@ -41,7 +41,6 @@ constexpr uint64_t Hlc(uint64_t millis, uint16_t count = 0) { return millis << 1
 ScopeId ScopeOfCharter(const Held<authority::Charter>& charter);  // of any version
 
 // ---- A mesh is born
-// ----------------------------------------------------------------------------------
 
 struct GenesisOptions {
   std::string name{};                     // lab; also the voter's group
@@ -71,7 +70,6 @@ struct Issuer {
 };
 
 // ---- Grants
-// ------------------------------------------------------------------------------------------
 
 using Taken = std::function<bool(const IpAddress&)>;  // is the address in a known in-date grant?
                                                       // Empty: none is
@@ -154,7 +152,6 @@ absl::StatusOr<Held<authority::Grant>> MakeGrant(const Issuer& issuer,
                                                  uint64_t now);
 
 // ---- Fragments
-// ---------------------------------------------------------------------------------------
 
 struct FragmentTerms {
   std::vector<authority::Rule> rules{};
@@ -173,7 +170,6 @@ absl::StatusOr<Held<authority::Fragment>> DefaultFragment(const Issuer& root,
                                                           uint32_t ttl = kLongTtl);
 
 // ---- Invitation and request
-// --------------------------------------------------------------------------
 
 struct InviteTerms {
   Ed25519Key one_time_key{};
@@ -221,7 +217,6 @@ absl::StatusOr<Held<authority::Request>> MakeRequest(const crypto::Ed25519Seed& 
 authority::Nonce16 CommitOf(const authority::Nonce16& nonce);
 
 // ---- Restrictions
-// ------------------------------------------------------------------------------------
 
 struct RevokeTerms {
   authority::RevokeType type{};
@@ -257,7 +252,6 @@ absl::StatusOr<Held<authority::Rotate>> MakeRotate(const Signer& new_key,
                                                    uint64_t hlc);
 
 // ---- The rest
-// ----------------------------------------------------------------------------------------
 
 struct ApproveTerms {
   Kid subject{};

@@ -188,8 +188,8 @@ void Control::RefreshVerdict(Turn& t, Peer& peer, PeerPlan& plan, const Decision
       admission::MakeVerdict(decision, peer.id, peer.epoch, CompilePolicies(t, peer)));
 }
 
-// The control address of the peer's own end: it must be able to speak to us at any rung, from its very
-// first packet on.
+// The control address of the peer's own end: it must be able to speak to us at any rung, from its
+// very first packet on.
 void Control::RouteControl(const Peer& peer) {
   if (!peer.kid) return;
   const IpAddress own = Address6Of(*peer.kid);

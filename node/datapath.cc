@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/check.h"
+#include "transport/wireguard/packet.h"
 
 namespace aqmesh::node {
 
@@ -82,16 +83,22 @@ Datapath::Session* Datapath::ByHandle(uint32_t handle) {
 }
 
 void Datapath::OnTunPacket(Now now, MutableBytes packet, wireguard::Outbox& out) {
-  admission::PacketInfo info;
-  if (const auto why = admission::Classify(packet, info); why != admission::Drop::kNone) {
-    ++packet_drops_[static_cast<size_t>(why)];
+  // Where to, and no more: the gate reads the packet whole.
+  const auto inner = wireguard::ReadInner(packet);
+  if (!inner) {
+    ++packet_drops_[static_cast<size_t>(admission::Drop::kHeader)];
     return;
   }
-  const PeerId peer = forwarder_.Route(info.dst);
+  const PeerId peer = forwarder_.Route(inner->destination);
+  if (peer == wireguard::kNoPeer) {
+    forwarder_.Send(now, packet, out);  // nobody's: it answers the sender with ICMP
+    return;
+  }
   const auto it = peers_.find(peer);
   if (it == peers_.end() || it->second.verdict == nullptr) {
-    // No peer, or one that is not admitted: WireGuard's own path answers the sender with ICMP.
-    if (it == peers_.end()) forwarder_.Send(now, packet, out);
+    // Somebody's who is not let in. It must not even be staged: what is staged is sent without
+    // another look once a session is there.
+    ++packet_drops_[static_cast<size_t>(admission::Drop::kRung)];
     return;
   }
   admission::Refusal why;

@@ -21,7 +21,6 @@ MaybeObjection NotForClass(std::string detail) {
 }
 
 // ---- the rows of the grant's table, in its order
-// --------------------------------------------------------
 
 MaybeObjection CheckScope(const GrantEdge& e, const Ground& g) {
   if (e.child->scope != g.scope)
@@ -154,7 +153,6 @@ constexpr RowCheck kRows[] = {CheckScope,
                               CheckRouting};
 
 // ---- rules
-// ----------------------------------------------------------------------------------------------
 
 // Every narrow range inside one wide range. Ranges of one list never touch, so this is exact.
 bool RangesCover(std::span<const Range16> wide, std::span<const Range16> narrow) {

@@ -123,7 +123,6 @@ class Work {
 };
 
 // ---- objects at hand
-// ------------------------------------------------------------------------------------
 
 SignedPtr Work::Find(const Oid& oid) const {
   for (const SignedPtr& s : in_.items) {
@@ -157,7 +156,6 @@ const Held<Charter>* Work::CharterOf(const Oid& oid) const {
 Kid Work::FirstOf(const Kid& kid) const { return scope_.restrictions->First(kid); }
 
 // ---- rotation
-// -------------------------------------------------------------------------------------------
 
 std::optional<Held<Rotate>> Work::RotateIn(const Kid& old,
                                            const std::optional<Digest>& next) const {
@@ -215,7 +213,6 @@ std::optional<Ed25519Key> Work::VoterKey(const Charter& charter,
 }
 
 // ---- the chain upward
-// -----------------------------------------------------------------------------------
 
 Line Work::Climb(Held<Grant> from) const {
   Line line;
@@ -349,7 +346,6 @@ Verdict Work::CheckPresenter(const Line& line) {
 }
 
 // ---- fragments
-// ------------------------------------------------------------------------------------------
 
 Verdict Work::FindAuthority(Level& level) const {
   const Held<Fragment>& f = *level.fragment;
@@ -485,7 +481,6 @@ void Work::PutInForce(const std::vector<Level>& levels) {
 }
 
 // ---- signatures
-// -----------------------------------------------------------------------------------------
 
 void Work::AddTask(SignedPtr object,
                    const Ed25519Key& key,
@@ -531,7 +526,6 @@ Verdict Work::VerifyTasks(size_t budget) {
 }
 
 // ---- the whole
-// ------------------------------------------------------------------------------------------
 
 // The worse of two; the first of equals.
 void Fold(Verdict& into, Verdict v) {
@@ -659,7 +653,6 @@ std::optional<Verified> Authenticate(const AuthInput& input, AuthReport& report)
 }
 
 // ---- charters
-// -------------------------------------------------------------------------------------------
 
 ScopeId ScopeIdOf(const Held<Charter>& charter) {
   return charter.body.scope ? *charter.body.scope : ScopeOf(charter.envelope->body());
@@ -801,7 +794,6 @@ absl::Status VerifyCharter(const Held<Charter>& charter,
 }
 
 // ---- one object alone
-// -----------------------------------------------------------------------------------
 
 namespace {
 

@@ -133,7 +133,7 @@ class Decision {
   }
   uint32_t masked_caps() const {
     return masked_caps_;
-  }                                              // caps that the rung or staleness takes away
+  }  // caps that the rung or staleness takes away
   uint64_t expires() const { return expires_; }  // seconds; re-decide at the latest then
 
  private:

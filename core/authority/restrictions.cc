@@ -20,7 +20,6 @@ Equivocation ProveEquivocation(const Signed& a, const Signed& b) {
 }
 
 // ---- Expansions
-// -----------------------------------------------------------------------------------------
 
 std::optional<Equivocation> Expansions::Add(SignedPtr statement, uint64_t seq) {
   const auto key = std::pair(statement->kid(), seq);
@@ -57,7 +56,6 @@ bool Expansions::Conflicts(const Kid& signer, uint64_t seq, const Oid& oid) cons
 }
 
 // ---- rows
-// -----------------------------------------------------------------------------------------------
 
 Bytes Restrictions::Row::Encode() const {
   Bytes out;
@@ -153,7 +151,6 @@ SignedPtr Restrictions::Statement(const Ref16& ref) const {
 }
 
 // ---- statements in
-// --------------------------------------------------------------------------------------
 
 void Restrictions::Advance(Stream& s) {
   for (auto it = s.at.find(s.head + 1); it != s.at.end() && it->first == s.head + 1; ++it) {
@@ -284,7 +281,6 @@ void Restrictions::Collapse(const Equivocation& e) {
 }
 
 // ---- lineages and votes
-// ---------------------------------------------------------------------------------
 
 Kid Restrictions::First(const Kid& kid) const {
   Kid at = kid;
@@ -344,7 +340,6 @@ bool Restrictions::Collapsed(const Kid& kid, const Charter& charter) const {
 }
 
 // ---- judging
-// --------------------------------------------------------------------------------------------
 
 struct Restrictions::Judging {
   std::span<const Link> chain;

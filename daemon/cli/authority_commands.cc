@@ -62,7 +62,6 @@ absl::Status Publish(Session& s,
 }
 
 // ---- authority list, show, export, paper
-// -------------------------------------------------------------
 
 absl::StatusOr<int> List(Session& s) {
   AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
@@ -224,7 +223,6 @@ absl::StatusOr<int> Paper(Session& s, const PaperFlags& flags) {
 }
 
 // ---- authority create, delegate; grant create
-// --------------------------------------------------------
 
 absl::StatusOr<int> CreateKey(Session& s, const std::string& name, const PassphraseFlags& flags) {
   for (const std::string_view own : {kIdentityKey, kStaticKey, kLogKey, kRootKey, kRootNextKey}) {
@@ -335,7 +333,6 @@ absl::StatusOr<int> CreateGrant(Session& s, const GrantFlags& flags) {
 }
 
 // ---- fragment create
-// ---------------------------------------------------------------------------------
 
 struct FragmentFlags {
   SigningFlags signing;
@@ -371,7 +368,6 @@ absl::StatusOr<int> CreateFragment(Session& s, const FragmentFlags& flags) {
 }
 
 // ---- revoke
-// ------------------------------------------------------------------------------------------
 
 struct RevokeFlags {
   SigningFlags signing;

@@ -15,7 +15,6 @@ namespace {
 using authority::Class;
 
 // ---- request
-// -----------------------------------------------------------------------------------------
 
 struct RequestFlags {
   std::string name, mesh, out = "-";
@@ -85,7 +84,6 @@ absl::StatusOr<int> Request(Session& s, const RequestFlags& flags) {
 }
 
 // ---- sign
-// --------------------------------------------------------------------------------------------
 
 struct SignFlags {
   std::string file, out = "-", ttl;
@@ -186,7 +184,6 @@ absl::StatusOr<int> Sign(Session& s, const SignFlags& flags) {
 }
 
 // ---- import
-// ------------------------------------------------------------------------------------------
 
 struct ImportFlags {
   std::vector<std::string> files;

@@ -21,7 +21,6 @@ namespace {
 namespace json = boost::json;
 
 // ---- init
-// --------------------------------------------------------------------------------------------
 
 struct InitFlags {
   std::string name, machine;
@@ -196,7 +195,6 @@ absl::StatusOr<int> Init(Session& s, const InitFlags& flags) {
 }
 
 // ---- invite
-// ------------------------------------------------------------------------------------------
 
 std::string QrText(const std::string& line) {
   const qrcodegen::QrCode code =
@@ -302,7 +300,6 @@ absl::StatusOr<int> InviteAndWait(Session& s, const InviteFlags& flags) {
 }
 
 // ---- join
-// --------------------------------------------------------------------------------------------
 
 struct JoinFlags {
   std::string line, name;
@@ -410,7 +407,6 @@ absl::StatusOr<int> JoinMesh(Session& s, const JoinFlags& flags) {
 }
 
 // ---- up, down
-// ----------------------------------------------------------------------------------------
 
 absl::StatusOr<int> Up(Session& s) {
   AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());

@@ -166,7 +166,6 @@ TEST(AttenuationTest, TagsCoverByWholeSegments) {
 }
 
 // ---- an evaluator written apart from the proof: sets by enumeration
-// -------------------------------------
 
 std::vector<std::string> Segments(const std::string& tag) {
   std::vector<std::string> out(1);
