@@ -1,6 +1,6 @@
 // Says in words why a flow between two parties is allowed or not: every rule with what it failed
 // on, and what would lift the refusal. The rulings are Policy's own; this only puts words to them.
-// Spec:   spec/authority.md A.4; design §4 (`aqmesh explain`, `aqmesh can`). Bounds: one line a rule.
+// Spec:   spec/authority.md A.4, spec/admission.md §10 (`aqmesh explain`, `aqmesh can`). Bounds: one line a rule.
 // Thread: pure; on the control engine's, never per packet.
 #ifndef AQMESH_ADMISSION_EXPLAIN_H_
 #define AQMESH_ADMISSION_EXPLAIN_H_

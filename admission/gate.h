@@ -15,7 +15,7 @@
 
 namespace aqmesh::admission {
 
-// The charter's numbers. Q16 levels; seconds. Defaults: authority.md C.4 and E.3.
+// The charter's numbers. Q16 levels; seconds. Defaults: spec/authority.md C.4 and E.3.
 struct GateParams {
   authority::Profile profile = authority::Profile::kStandard;
   bool corroborate = false, single_domain = false;
@@ -45,7 +45,7 @@ struct TrustMemory {
   bool operator==(const TrustMemory&) const = default;
 };
 
-// From the fold (authority.md D.2), the worst over the chain.
+// From the fold (spec/authority.md D.2), the worst over the chain.
 struct TrustFacts {
   uint32_t impulse = 0;   // J
   uint8_t scar = 0;       // kap: 4 and more cap at CONSTRAIN until a pardon
@@ -60,7 +60,7 @@ struct Corroboration {
   uint32_t eligible = 0;  // of the newest cosigned checkpoint
 };
 struct Freshness {
-  uint64_t age = 0;               // seconds (authority.md C.4, E.3)
+  uint64_t age = 0;               // seconds (spec/authority.md C.4, E.3)
   bool committed_before = false;  // admitted first-hand here before, still in date
   bool session = false;           // a standing session is re-decided ...
   bool rekey = false;             // ... at its rekey

@@ -28,7 +28,7 @@ struct LocalPolicy {
   bool readable = false;                                    // false: nothing is allowed
   authority::Rung default_rung = authority::Rung::kRefuse;  // ceiling for governed peers
   authority::Rung plain_ceiling =
-      authority::Rung::kConstrain;  // ceiling for PLAIN peers (authority.md B.2)
+      authority::Rung::kConstrain;  // ceiling for PLAIN peers (spec/authority.md B.2)
   std::vector<ExtraDenial> denials;
   Digest file_hash;  // of the file's bytes: goes into INPUTS
   bool operator==(const LocalPolicy&) const = default;

@@ -54,7 +54,7 @@ inline constexpr uint64_t MillisFromHlc(uint64_t hlc) { return hlc >> 16; }
 // steps back is outlasted by counting on.
 class HybridClock {
  public:
-  // How far another node's time may pull ours (spec: authority E.3).
+  // How far another node's time may pull ours (spec: authority#E.3).
   static constexpr uint64_t kDragMillisMax = 120'000;
 
   explicit HybridClock(uint64_t last = 0) : last_(last) {}

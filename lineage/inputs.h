@@ -26,7 +26,7 @@ inline constexpr size_t kInputOidsMax = 64;
 inline constexpr size_t kInputSlopesMax = 16;
 inline constexpr size_t kInputsBytesMax = authority::kObjectBytesMax;
 
-// The state of one slope as it was read (spec: authority D.2 names the fields).
+// The state of one slope as it was read (spec: authority#D.2 names the fields).
 struct SlopeInput {
   Kid kid = {};
   uint32_t a = 0, r_f = 0, s_f = 0, u = 0, r_s = 0, s_s = 0, j = 0, x = 0;

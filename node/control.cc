@@ -11,8 +11,8 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr size_t kReconcileAtOnce =
-    3;  // members asked each tick for what we may lack (spec: authority E.2)
-constexpr auto kTickEvery = 10s;  // FLOW and DROPS records close (spec: authority G)
+    3;  // members asked each tick for what we may lack (spec: authority#E.2)
+constexpr auto kTickEvery = 10s;  // FLOW and DROPS records close (spec: authority#G)
 // A session in use is renewed after 120 s, and one that idles by its keepalive at the latest 25 s
 // on.
 constexpr uint64_t kSilentAfterSeconds = 160;

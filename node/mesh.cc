@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/authority/charter.h"
 #include "core/base/status.h"
 
 namespace aqmesh::node {

@@ -76,7 +76,7 @@ class Mesh {
   absl::Status AddRestriction(SignedPtr object, bool& fresh);
   // Proves the issuers among the grants held, and tries the restrictions kept aside again.
   void LearnIssuers(WallTime now);
-  // What verified here, in order, that a later cut must find held (spec: admission §5): the driver
+  // What verified here, in order, that a later cut must find held (spec: admission#5): the driver
   // keeps it, since a restart may not forget it.
   struct HeldStatement {
     uint64_t order = 0;

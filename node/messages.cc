@@ -307,7 +307,7 @@ void Control::OnRestrictionTaken(Turn& t, const SignedPtr& object, const Peer* f
   o.action = static_cast<uint16_t>(admission::Action::kRestrict);
   recorder_.Record(std::move(o), t.now.wall);
   const PeerId except = from ? from->id : wireguard::kNoPeer;
-  // spec: style law 4: what narrows access may act before the disk has it; telling others may not.
+  // spec: rooms#3: what narrows access may act before the disk has it; telling others may not.
   RepeatFloor(t, object);
   RedecideAll(t);
   recorder_.WhenDurable([this, object, except] { Spread(*turn_, object, PeerOf(except)); });

@@ -1,7 +1,7 @@
 // What one turn of the node did: the only way that its effects leave it. A driver's turn: call one
 // On… with a cleared Outbox; write commits (their tickets count on); send datagrams; write tun
 // packets; carry out os actions; show events; then sleep until NextWake() or input.
-// Spec:   style law 1, shape 2. Thread: values.
+// Spec:   spec/rooms.md §3. Thread: values.
 #ifndef AQMESH_NODE_OUTBOX_H_
 #define AQMESH_NODE_OUTBOX_H_
 

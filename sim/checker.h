@@ -119,8 +119,9 @@ class Checker {
   std::vector<Violation> violations_;
 };
 
-// Does `revoke` end a chain (leaf first)? Written from authority A.7 alone, and narrower than a
-// node may be: what this says is revoked must be refused by every node that holds the statement.
+// Does `revoke` end a chain (leaf first)? Written from spec/authority.md A.7 alone, and narrower
+// than a node may be: what this says is revoked must be refused by every node that holds the
+// statement.
 bool Ends(const authority::Held<authority::Revoke>& revoke,
           std::span<const authority::Held<authority::Grant>> chain);
 

@@ -89,9 +89,9 @@ struct AuthReport {
 std::optional<Verified> Authenticate(const AuthInput& input, AuthReport& report);
 
 // A live or written request to join, under an invitation whose signer is known here: the one form
-// that is let in without a grant, to ESCALATE (authority A.9). Checks scope, times, both signatures
-// and the redeem proof; uses and who may redeem are the caller's. nullopt: a stranger (inviter
-// unknown); no signature was checked. The chain names the subject and has no grants.
+// that is let in without a grant, to ESCALATE (spec/authority.md A.9). Checks scope, times, both
+// signatures and the redeem proof; uses and who may redeem are the caller's. nullopt: a stranger
+// (inviter unknown); no signature was checked. The chain names the subject and has no grants.
 struct RequestInput {
   const Held<Request>& request;
   const Held<Invite>& invite;
@@ -101,24 +101,6 @@ struct RequestInput {
   WallTime now;
 };
 std::optional<Verified> AuthenticateRequest(const RequestInput& input, AuthReport& report);
-
-// A charter against the one before it (nullptr: a genesis) and the votes for it. `restrictions`
-// knows the voters' rotations; may be nullptr.
-absl::Status VerifyCharter(const Held<Charter>& charter,
-                           const Held<Charter>* prev,
-                           std::span<const Held<Cosign>> votes,
-                           const Restrictions* restrictions);
-ScopeId ScopeIdOf(const Held<Charter>& charter);  // of a genesis: from its body; else as it says
-
-// `aqmesh verify`: one object with only what is passed, no memory of a mesh.
-struct StandaloneReport {
-  absl::Status status;
-  std::vector<std::string> made, not_made;
-};
-StandaloneReport VerifyStandalone(ByteView object,
-                                  const Held<Charter>& charter,
-                                  std::span<const SignedPtr> objects,
-                                  WallTime now);
 
 }  // namespace aqmesh::authority
 

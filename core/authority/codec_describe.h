@@ -73,29 +73,11 @@ inline constexpr std::string_view kCharterFlagNames[] = {
 inline constexpr std::string_view kInviteFlagNames[] = {"ephemeral", "pre-approved", "enroller"};
 inline constexpr std::string_view kLevelNames[] = {"segment", "region", "federation"};
 inline constexpr std::string_view kProfileNames[] = {"standard", "small-mesh"};
-inline constexpr std::string_view kClassNames[] = {  // from 2
-    "REGION",
-    "SEGMENT",
-    "NODE",
-    "ROUTER",
-    "RELAY",
-    "WITNESS",
-    "POSTURE",
-    "SSH_CA",
-    "DNS",
-    "AUDITOR",
-    "USER",
-    "WORKLOAD",
-    "BOOTSTRAP",
-    "ENROLLER",
-    "PLAIN"};
 inline constexpr std::string_view kKeyKindNames[] = {"WireGuard static", "log key", "SSH host key"};
 inline constexpr std::string_view kRevokeTypeNames[] = {"FLOOR", "OID", "ISSUER_FROM", "KEY"};
 inline constexpr std::string_view kSlotNames[] = {
     "E statement", "R statement", "charter", "invitation"};
 inline constexpr std::string_view kRoleNames[] = {"initiator", "responder"};
-inline constexpr std::string_view kRungNames[] = {
-    "REFUSE", "DEFER", "ESCALATE", "PROBATION", "CONSTRAIN", "ADMIT"};
 inline constexpr std::string_view kRecordKindNames[] = {
     "PROPOSED",    "DECIDED",    "WEIGHTED",    "ATTESTED",    "ARMED",  "APPLIED",
     "VERIFIED",    "COMMITTED",  "ROLLED_BACK", "DIVERGED",    "FLOW",   "REMOTE_ADMITTED",
@@ -110,8 +92,8 @@ inline constexpr NumberForm kDay{.hi = 86'400, .as = NumberForm::As::kSeconds};
 inline constexpr NumberForm kHlc{.as = NumberForm::As::kHlc};
 inline constexpr NumberForm kSeq{.hi = kTerminalSeq};
 inline constexpr NumberForm kFlag{.hi = 1};
-inline constexpr NumberForm kClass{.lo = 2, .hi = 16, .names = kClassNames};
-inline constexpr NumberForm kRung{.hi = 6, .names = kRungNames};
+inline constexpr NumberForm kClass{.lo = 2, .hi = 16, .names = Names(kClassNames).subspan(2)};
+inline constexpr NumberForm kRung{.hi = 6, .names = Names(kRungNames).subspan(1)};
 inline constexpr NumberForm kDepth{.hi = 4};
 inline constexpr BitsForm kCaps{kCapsAll, kCapNames};
 inline constexpr LabForm kLab{};

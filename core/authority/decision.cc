@@ -46,25 +46,6 @@ constexpr std::array<ReasonText, kReasonCount> kReasons = {{
     {"objects missing", "the presenter must send more of its chain"},
 }};
 
-constexpr std::array<std::string_view, 7> kRungs = {
-    "NONE", "REFUSE", "DEFER", "ESCALATE", "PROBATION", "CONSTRAIN", "ADMIT"};
-constexpr std::array<std::string_view, 17> kClasses = {"",
-                                                       "ROOT",
-                                                       "REGION",
-                                                       "SEGMENT",
-                                                       "NODE",
-                                                       "ROUTER",
-                                                       "RELAY",
-                                                       "WITNESS",
-                                                       "POSTURE",
-                                                       "SSH_CA",
-                                                       "DNS",
-                                                       "AUDITOR",
-                                                       "USER",
-                                                       "WORKLOAD",
-                                                       "BOOTSTRAP",
-                                                       "ENROLLER",
-                                                       "PLAIN"};
 constexpr std::array<std::string_view, kGateCount> kGates = {
     "crypto", "trust", "corroboration", "freshness", "reversibility", "local policy"};
 
@@ -80,15 +61,15 @@ std::string_view ReasonMend(Reason r) {
 }
 std::string_view RungName(Rung r) {
   const auto i = static_cast<size_t>(r);
-  return i < kRungs.size() ? kRungs[i] : "?";
+  return i < std::size(kRungNames) ? kRungNames[i] : "?";
 }
 std::string_view ClassName(Class c) {
   const auto i = static_cast<size_t>(c);
-  return i < kClasses.size() ? kClasses[i] : "?";
+  return i < std::size(kClassNames) ? kClassNames[i] : "?";
 }
 std::optional<Class> ClassNamed(std::string_view name) {
-  for (size_t i = 1; i < kClasses.size(); ++i) {
-    if (kClasses[i] == name) return static_cast<Class>(i);
+  for (size_t i = 1; i < std::size(kClassNames); ++i) {
+    if (kClassNames[i] == name) return static_cast<Class>(i);
   }
   return std::nullopt;
 }

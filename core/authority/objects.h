@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/bytes.h"
@@ -59,6 +60,14 @@ enum class Rung : uint8_t {
   kConstrain = 5,
   kAdmit = 6
 };
+inline constexpr std::string_view kRungNames[] = {  // by value
+    "NONE",
+    "REFUSE",
+    "DEFER",
+    "ESCALATE",
+    "PROBATION",
+    "CONSTRAIN",
+    "ADMIT"};
 
 enum class Class : uint8_t {
   kRoot = 1,
@@ -78,6 +87,24 @@ enum class Class : uint8_t {
   kEnroller = 15,
   kPlain = 16,
 };
+inline constexpr std::string_view kClassNames[] = {  // by value
+    "",
+    "ROOT",
+    "REGION",
+    "SEGMENT",
+    "NODE",
+    "ROUTER",
+    "RELAY",
+    "WITNESS",
+    "POSTURE",
+    "SSH_CA",
+    "DNS",
+    "AUDITOR",
+    "USER",
+    "WORKLOAD",
+    "BOOTSTRAP",
+    "ENROLLER",
+    "PLAIN"};
 
 // Bits of Grant::caps.
 enum Cap : uint32_t {

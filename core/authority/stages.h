@@ -1,7 +1,7 @@
 // The passkey of each stage of the closed chain. A token's constructor takes the Passkey of the
 // stage that may mint it; a stage is named here and defined in exactly one room, which alone can
 // make its passkey.
-// Spec: spec/admission.md §1 (the tokens), style law 5.
+// Spec: spec/admission.md §1 (the tokens).
 #ifndef AQMESH_CORE_AUTHORITY_STAGES_H_
 #define AQMESH_CORE_AUTHORITY_STAGES_H_
 

@@ -1,5 +1,5 @@
 // Time as an input: a clock without now(), so that only a driver can mint an Instant.
-// Spec: style law 2; CLOCK_BOOTTIME, so that a laptop's sleep counts against key ages.
+// Spec: spec/rooms.md §3; CLOCK_BOOTTIME, so that a laptop's sleep counts against key ages.
 #ifndef AQMESH_CORE_BASE_TIME_H_
 #define AQMESH_CORE_BASE_TIME_H_
 

@@ -2,6 +2,8 @@
 #include <algorithm>
 
 #include "core/authority/chain.h"
+#include "core/authority/charter.h"
+#include "core/authority/standalone.h"
 #include "core/wire/json.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/local_policy_file.h"

@@ -1,7 +1,8 @@
 // inspect and verify: signed objects in files, read by nobody's leave.
 #include "core/authority/armour.h"
-#include "core/authority/chain.h"
+#include "core/authority/charter.h"
 #include "core/authority/render.h"
+#include "core/authority/standalone.h"
 #include "core/wire/json.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/text.h"

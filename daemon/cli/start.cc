@@ -6,6 +6,7 @@
 #include <qrcodegen.hpp>
 
 #include "core/authority/chain.h"
+#include "core/authority/charter.h"
 #include "core/wire/json.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/json_read.h"

@@ -1,5 +1,5 @@
 // A key file and its counter, opened together: what signs for this machine.
-// Spec: authority A.6. Thread: one owner. Errors: those of KeyStore and SeqCounter.
+// Spec: spec/authority.md A.6. Thread: one owner. Errors: those of KeyStore and SeqCounter.
 #ifndef AQMESH_ISSUING_CUSTODY_FILE_SIGNER_H_
 #define AQMESH_ISSUING_CUSTODY_FILE_SIGNER_H_
 

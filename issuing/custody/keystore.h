@@ -1,6 +1,6 @@
 // Key files: Ed25519 seeds (identity, root, enroller) and X25519 statics, one a file, in a private
 // directory.
-// Spec:   reliability §5 keys and memory: directory 0700, files 0600, both the user's own; opened without
+// Spec:   spec/security.md §3: directory 0700, files 0600, both the user's own; opened without
 //         following links; regular, one link; written aside, fsynced, renamed, directory fsynced.
 // Wire:   text, LF: "-----BEGIN AQMESH PRIVATE KEY-----", "version 1", "kind ed25519|x25519",
 //         "public HEX64", then either "secret HEX64" or

@@ -1,6 +1,6 @@
 // A directory that only its owner can read, and whole-file reads and writes in it that a crash
 // cannot tear.
-// Spec:   reliability §5: 0700 and 0600, O_NOFOLLOW|O_CLOEXEC, fstat of owner, mode, kind and links; write =
+// Spec:   spec/security.md §3: 0700 and 0600, O_NOFOLLOW|O_CLOEXEC, fstat of owner, mode, kind and links; write =
 //         temporary file in the same directory, fsync, rename, fsync of the directory.
 // Bounds: reads refuse files beyond the caller's limit.
 // Errors: PermissionDenied with the chmod or chown that mends it; NotFound; AlreadyExists; Unavailable (errno).

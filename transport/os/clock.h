@@ -1,6 +1,6 @@
 // Where time and entropy enter: the only makers of Now and of an Rng seed outside tests and the
 // simulator.
-// Spec:   style law 2; mono is CLOCK_BOOTTIME (a laptop's sleep counts), wall is CLOCK_REALTIME.
+// Spec:   spec/rooms.md §3; mono is CLOCK_BOOTTIME (a laptop's sleep counts), wall is CLOCK_REALTIME.
 // Errors: none; a kernel without these clocks or without entropy is a broken invariant (AQ_CHECK).
 // Cost:   ReadNow about 50 ns (vDSO). KernelSeed blocks until the kernel's pool is ready (early
 // boot only).

@@ -1,7 +1,7 @@
 // What the kernel left undone on a packet read from a TUN with IFF_VNET_HDR: checksums completed,
 // TCP and UDP super-packets cut into MTU-sized segments. Pure.
 // Wire:   virtio_net_hdr, 10 bytes, host endian: flags u8, gso_type u8, hdr_len u16, gso_size u16,
-//         csum_start u16, csum_offset u16. (linux/virtio_net.h; facts wire 4.1, 4.2)
+//         csum_start u16, csum_offset u16. (linux/virtio_net.h; spec/wire.md §4)
 // Bounds: input <= 65535 bytes; at most 65535 segments in theory, in practice as many as the arena holds.
 // Errors: OffloadDrop, for a header that contradicts its packet; the arena is left as it was.
 #ifndef AQMESH_TRANSPORT_OS_OFFLOAD_H_

@@ -1,5 +1,5 @@
 // The TUN device: packets of the overlay, to and from the kernel.
-// Spec:   facts wire 4.1, 4.2. Opened with IFF_VNET_HDR, TSO and, where the kernel has it, USO, so that one
+// Spec:   spec/wire.md §4. Opened with IFF_VNET_HDR, TSO and, where the kernel has it, USO, so that one
 //         read may carry a 64 KiB super-packet, which is split into the caller's arena.
 // Thread: one owner (the data thread). Errors: absl::Status when opening; enum results per batch.
 // Cost:   per packet 35 ns inside a super-packet, 480 ns alone (the read itself).

@@ -1,5 +1,5 @@
 // The pair of UDP sockets, v4 and v6 on one port, that carries everything outside the overlay.
-// Spec:   facts wire 4.4: UDP_SEGMENT out, UDP_GRO in, sticky source by IP_PKTINFO, SO_MARK.
+// Spec:   spec/wire.md §4: UDP_SEGMENT out, UDP_GRO in, sticky source by IP_PKTINFO, SO_MARK.
 // Bounds: receive arena 8 x 64 KiB, touched at Open; at most 64 segments and 65,000 bytes in one send call.
 // Thread: one owner. Errors: absl::Status when opening; per datagram, counters (a send error is a
 // lost packet). Cost:   about 50 ns a datagram inside a GRO/GSO run, 600 (in) and 3,000 (out)

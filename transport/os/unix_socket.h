@@ -1,6 +1,6 @@
 // Local sockets: the listening control socket, who called, and descriptors passed between our
 // processes.
-// Spec:   facts wire 2 (stale sockets: connect; refused = unlink and bind again, accepted = in use);
+// Spec:   spec/wire.md §2 (stale sockets: connect; refused = unlink and bind again, accepted = in use);
 //         unix(7): SO_PEERCRED, SO_PEERGROUPS, SCM_RIGHTS.
 // Bounds: a message of the sequenced pair is at most kMessageMax bytes and kMessageFdsMax descriptors.
 // Thread: one owner. Errors: absl::Status; ReceiveMessage closes descriptors it cannot hand over.

@@ -1,7 +1,8 @@
-#include "core/authority/chain.h"
 
 #include <gtest/gtest.h>
 
+#include "core/authority/charter.h"
+#include "core/authority/standalone.h"
 #include "tests/core/authority/world_for_test.h"
 
 namespace aqmesh::authority {

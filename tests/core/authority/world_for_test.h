@@ -9,6 +9,7 @@
 
 #include "core/authority/address.h"
 #include "core/authority/chain.h"
+#include "core/authority/charter.h"
 
 namespace aqmesh::authority::testing {
 

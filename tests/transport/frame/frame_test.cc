@@ -105,7 +105,7 @@ TEST(FrameTest, EachFlippedBitOfHeaderAndCoveredBytesIsDropped) {
   }
 }
 
-TEST(FrameTest, HopsOneToThreeWithARightTagAreDropped) {  // spec: authority J6
+TEST(FrameTest, HopsOneToThreeWithARightTagAreDropped) {  // spec: wire#3.4
   const FrameKey key = FromInitiator();
   for (uint8_t hops = 1; hops <= 3; ++hops) {
     Bytes frame = Framed();
@@ -139,7 +139,7 @@ TEST(FrameTest, ARightTagIsNoLicenceForAnotherMessageType) {
   }
 }
 
-// spec: authority J45. A tag made in any other direction, handle, presentation or session is
+// spec: wire#3.4. A tag made in any other direction, handle, presentation or session is
 // dropped.
 TEST(FrameTest, SwapMatrixOfKeys) {
   struct Named {
