@@ -28,7 +28,12 @@ endif()
 
 find_program(AQ_CCACHE ccache)
 if(AQ_CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${AQ_CCACHE})
+  # Without this ccache passes by whatever uses a precompiled header, which is nearly everything here.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+    CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${AQ_CCACHE})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(aq_flags INTERFACE -fpch-preprocess)
+  endif()
 endif()
 find_program(AQ_MOLD mold)
 if(AQ_MOLD)
