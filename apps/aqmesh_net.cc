@@ -9,9 +9,13 @@
 
 #include "core/base/status.h"
 #include "daemon/net/net_monitor.h"
+#include "daemon/net/printable.h"
 #include "daemon/net/privileges.h"
+#include "daemon/net/sandbox.h"
 
 namespace {
+
+using aqmesh::daemon::Refused;
 
 constexpr const char* kHelp =
     "Usage: aqmesh-net --fd N | --listen\n"
@@ -35,15 +39,20 @@ constexpr const char* kHelp =
 constexpr int kListenFd = 3;  // sd_listen_fds(3): the first one passed
 
 int Fail(const absl::Status& status) {
-  std::fprintf(stderr, "aqmesh-net: %s\n", aqmesh::Text(status).c_str());
+  std::fprintf(stderr, "aqmesh-net: %s\n", aqmesh::daemon::Printable(aqmesh::Text(status)).c_str());
   return 1;
 }
 
-int Serve(int fd) {
+int Serve(int fd, Refused refused) {
   if (const absl::Status s = aqmesh::daemon::KeepOnlyNetAdmin(); !s.ok()) return Fail(s);
   if (const absl::Status s = aqmesh::daemon::Seal(); !s.ok()) return Fail(s);
+  const auto files = aqmesh::daemon::ConfineFiles(aqmesh::daemon::MonitorFiles());
+  if (!files.ok()) return Fail(files.status());
   auto monitor = aqmesh::daemon::NetMonitor::Open();
   if (!monitor.ok()) return Fail(monitor.status());
+  const auto calls = aqmesh::daemon::ConfineCalls(aqmesh::daemon::Process::kMonitor, refused);
+  if (!calls.ok()) return Fail(calls.status());
+  // The engine speaks for both where the walls stand; it has the same kernel.
   const absl::Status end = (*monitor)->Serve(fd);
   return end.ok() ? 0 : Fail(end);
 }
@@ -51,6 +60,11 @@ int Serve(int fd) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  Refused refused = Refused::kFail;
+  if (argc > 2 && std::string_view(argv[argc - 1]) == "--kill-on-refusal") {  // sandbox.h
+    refused = Refused::kKill;
+    --argc;
+  }
   const std::string_view first = argc > 1 ? argv[1] : "";
   if (first == "-h" || first == "--help") {
     std::fputs(kHelp, stdout);
@@ -65,7 +79,7 @@ int main(int argc, char** argv) {
     if (fd < 0)
       return Fail(
           aqmesh::Unavailable("descriptor 3 is no listening socket: start it by its socket unit"));
-    return Serve(fd);
+    return Serve(fd, refused);
   }
   int fd = -1;
   const std::string_view number = argc == 3 ? argv[2] : "";
@@ -77,5 +91,5 @@ int main(int argc, char** argv) {
   // Told to stop with the engine, it must outlive it: its end is the engine's closed socket.
   ::signal(SIGINT, SIG_IGN);
   ::signal(SIGTERM, SIG_IGN);
-  return Serve(fd);
+  return Serve(fd, refused);
 }

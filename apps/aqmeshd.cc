@@ -1,5 +1,6 @@
 // aqmeshd: one node. Starts aqmesh-net, gives up every privilege, and runs the engine.
 #include <fcntl.h>
+#include <google/protobuf/stubs/logging.h>
 #include <limits.h>
 #include <signal.h>
 #include <sodium.h>
@@ -16,15 +17,20 @@
 #include <string_view>
 
 #include "daemon/net/privileges.h"
+#include "daemon/net/sandbox.h"
 #include "daemon/node_loop.h"
 #include "transport/os/unix_socket.h"
 
 namespace {
 
 using aqmesh::daemon::NodeLoop;
+using aqmesh::daemon::Process;
+using aqmesh::daemon::Severity;
+using aqmesh::daemon::Wall;
 
 constexpr const char* kHelp =
-    "Usage: aqmeshd [--state DIR] [--config FILE] [--socket PATH] [--net PATH] [--down]\n"
+    "Usage: aqmeshd [--state DIR] [--config FILE] [--socket PATH] [--net PATH] [--down] "
+    "[--verbose]\n"
     "       aqmeshd --selfcheck [--state DIR]\n"
     "\n"
     "Serves this machine's part of a mesh, in the foreground, until SIGTERM or SIGINT. SIGHUP "
@@ -36,6 +42,7 @@ constexpr const char* kHelp =
     "  --socket PATH  control socket (/run/aqmesh/aqmeshd.sock)\n"
     "  --net PATH     socket of an aqmesh-net that runs already; without it aqmeshd starts one\n"
     "  --down         leave addresses and routes away until `aqmesh up`\n"
+    "  --verbose      log what peers bring about too\n"
     "  --selfcheck    check privileges, keys, policy and the whole log, say so, and exit\n"
     "  --foreground   the only way there is; taken for the sake of scripts\n"
     "  --version      print the version\n"
@@ -50,11 +57,16 @@ struct Flags {
   std::string socket{aqmesh::cli::kDefaultSocket};
   std::string net;
   bool down = false;
+  bool verbose = false;
   bool selfcheck = false;
+  aqmesh::daemon::Refused refused = aqmesh::daemon::Refused::kFail;  // --kill-on-refusal: sandbox.h
 };
 
 int Fail(const absl::Status& status) {
-  std::fprintf(stderr, "aqmeshd: %s\n", aqmesh::Text(status).c_str());
+  std::fprintf(
+      stderr,
+      "aqmeshd: %s\n",
+      aqmesh::daemon::Printable(aqmesh::Text(status), aqmesh::daemon::LogSink::kLineMax).c_str());
   return 1;
 }
 
@@ -71,6 +83,10 @@ std::optional<int> ReadFlags(int argc, char** argv, Flags& flags) {
       *value = argv[++i];
     } else if (arg == "--down") {
       flags.down = true;
+    } else if (arg == "--verbose") {
+      flags.verbose = true;
+    } else if (arg == "--kill-on-refusal") {
+      flags.refused = aqmesh::daemon::Refused::kKill;
     } else if (arg == "--selfcheck") {
       flags.selfcheck = true;
     } else if (arg == "-h" || arg == "--help") {
@@ -96,7 +112,7 @@ std::string NetProgram() {
   return self.substr(0, self.rfind('/') + 1) + "aqmesh-net";
 }
 
-absl::StatusOr<aqmesh::os::Fd> StartNet(pid_t& child) {
+absl::StatusOr<aqmesh::os::Fd> StartNet(aqmesh::daemon::Refused refused, pid_t& child) {
   AQ_ASSIGN_OR_RETURN(auto pair, aqmesh::os::SequencedPair());
   const std::string program = NetProgram();
   child = ::fork();
@@ -104,7 +120,9 @@ absl::StatusOr<aqmesh::os::Fd> StartNet(pid_t& child) {
   if (child == 0) {
     ::fcntl(pair.second.get(), F_SETFD, 0);  // this one goes through the exec
     const std::string fd = std::to_string(pair.second.get());
-    ::execl(program.c_str(), "aqmesh-net", "--fd", fd.c_str(), nullptr);
+    const char* kill =
+        refused == aqmesh::daemon::Refused::kKill ? "--kill-on-refusal" : nullptr;  // or the end
+    ::execl(program.c_str(), "aqmesh-net", "--fd", fd.c_str(), kill, nullptr);
     std::fprintf(stderr,
                  "aqmeshd: %s: %s; install aqmesh-net beside aqmeshd\n",
                  program.c_str(),
@@ -133,6 +151,11 @@ absl::Status GiveUpPrivileges(const Flags& flags) {
   return aqmesh::daemon::Seal();
 }
 
+absl::StatusOr<Wall> ShutFilesOut(const Flags& flags) {
+  return aqmesh::daemon::ConfineFiles(
+      aqmesh::daemon::EngineFiles(flags.state, flags.socket, flags.config));
+}
+
 int SelfCheck(const Flags& flags) {
   bool good = true;
   const auto say = [&good](const char* what, const absl::Status& status) {
@@ -146,9 +169,15 @@ int SelfCheck(const Flags& flags) {
   flag("capabilities", p.no_capabilities, "some are left; the kernel refused to take them");
   flag("no new privs", p.no_new_privileges, "not set");
   flag("no dumps", p.not_dumpable, "this process can be traced");
+  const auto wall = [&say](const char* what, const absl::StatusOr<Wall>& built) {
+    if (!built.ok()) return say(what, built.status());
+    std::printf("%-16s %s\n", what, built->text.c_str());
+  };
+  wall("files", ShutFilesOut(flags));
   auto setup = aqmesh::daemon::LoadSetup(flags.state, flags.config);
   say("state", setup.status());
   if (!setup.ok()) return 1;
+  wall("system calls", ConfineCalls(Process::kEngine, flags.refused));
   say("keys", aqmesh::daemon::NodeConfig(*setup).status());
   say("policy", setup->policy);
   say("log", setup->store->Verify());
@@ -156,13 +185,21 @@ int SelfCheck(const Flags& flags) {
 }
 
 absl::Status Serve(const Flags& flags, aqmesh::os::Fd net) {
+  AQ_RETURN_IF_ERROR(aqmesh::daemon::MakeSocketDirectory(flags.socket));
+  AQ_RETURN_IF_ERROR(GiveUpPrivileges(flags));
+  AQ_ASSIGN_OR_RETURN(const Wall files, ShutFilesOut(flags));
   AQ_ASSIGN_OR_RETURN(auto client, aqmesh::daemon::NetClient::Take(std::move(net)));
   AQ_ASSIGN_OR_RETURN(auto setup, aqmesh::daemon::LoadSetup(flags.state, flags.config));
   AQ_ASSIGN_OR_RETURN(
       auto loop,
-      NodeLoop::Create({.socket_path = flags.socket, .version = AQMESH_VERSION, .up = !flags.down},
+      NodeLoop::Create({.socket_path = flags.socket,
+                        .version = AQMESH_VERSION,
+                        .up = !flags.down,
+                        .log_least = flags.verbose ? Severity::kDebug : Severity::kInfo},
                        std::move(setup),
                        std::move(client)));
+  AQ_ASSIGN_OR_RETURN(const Wall calls, ConfineCalls(Process::kEngine, flags.refused));
+  loop->SetWalls(aqmesh::Join(files.text, ", ", calls.text), files.stands && calls.stands);
   return loop->Run();
 }
 
@@ -173,16 +210,15 @@ int main(int argc, char** argv) {
   if (const auto exit = ReadFlags(argc, argv, flags)) return *exit;
   if (sodium_init() < 0) return Fail(aqmesh::Internal("libsodium did not start"));
   ::signal(SIGPIPE, SIG_IGN);
+  google::protobuf::SetLogHandler(nullptr);  // a client's bad request is answered, not logged
   if (flags.selfcheck) {
     if (const absl::Status s = GiveUpPrivileges(flags); !s.ok()) return Fail(s);
     return SelfCheck(flags);
   }
   pid_t child = -1;
-  auto net = flags.net.empty() ? StartNet(child) : ConnectNet(flags.net);
+  auto net = flags.net.empty() ? StartNet(flags.refused, child) : ConnectNet(flags.net);
   if (!net.ok()) return Fail(net.status());
-  absl::Status end = GiveUpPrivileges(flags);
-  if (end.ok()) end = Serve(flags, *std::move(net));
-  if (!net.value().valid() && child > 0)
-    ::waitpid(child, nullptr, 0);  // it has seen our socket close, and undoes
+  const absl::Status end = Serve(flags, *std::move(net));
+  if (child > 0) ::waitpid(child, nullptr, 0);  // it has seen our socket close, and undoes
   return end.ok() ? 0 : Fail(end);
 }

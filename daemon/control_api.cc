@@ -210,7 +210,7 @@ void ControlServer::Dispatch(Session& session) {
         session.id,
         Refusal(Join(row->name, ": you may not; ask as root, or join the group ", group), 4));
   }
-  handler_(session.id, row->verb, **std::move(call));
+  handler_(session.id, row->verb, **call);
 }
 
 void ControlServer::Reply(SessionId id, const cli::LiveReply& reply) {

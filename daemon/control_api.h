@@ -103,7 +103,7 @@ using SessionId = uint64_t;
 class ControlServer {
  public:
   // Called for each request that the caller's role reaches; answered with Reply, at once or later.
-  using Handler = std::function<void(SessionId, Verb, cli::LiveRequest)>;
+  using Handler = std::function<void(SessionId, Verb, const cli::LiveRequest&)>;
 
   ControlServer(boost::asio::io_context& io,
                 std::unique_ptr<os::UnixListener> listener,

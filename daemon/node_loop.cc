@@ -6,12 +6,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <boost/asio/post.hpp>
 #include <cerrno>
-#include <cstdio>
 
 #include "core/authority/address.h"
+#include "daemon/net/sandbox.h"
 #include "daemon/verbs.h"
 
 namespace aqmesh::daemon {
@@ -20,8 +19,6 @@ using boost::asio::posix::stream_descriptor;
 using boost::system::error_code;
 
 namespace {
-
-constexpr size_t kLogTextMax = 1024;
 
 os::LocalSource ToOs(const wireguard::Source& s) {
   return s.known ? os::LocalSource{.address = s.address, .ifindex = s.ifindex} : os::LocalSource{};
@@ -49,15 +46,15 @@ std::string_view EventName(node::Event::Kind kind) {
   return "event";
 }
 
-}  // namespace
-
-void Log(Severity level, std::string_view text) {
-  static constexpr std::array kPriority = {"<3>", "<4>", "<6>"};  // sd-daemon(3)
-  std::string line;
-  for (const char c : text.substr(0, kLogTextMax))
-    line += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
-  std::fprintf(stderr, "%saqmeshd: %s\n", kPriority[static_cast<size_t>(level)], line.c_str());
+// What somebody else can bring about as often as they like. The lineage has it all; followers see
+// it.
+bool IsOfPeersMaking(node::Event::Kind kind) {
+  using Kind = node::Event::Kind;
+  return kind == Kind::kJoinWaits || kind == Kind::kAdmitted || kind == Kind::kRefused ||
+         kind == Kind::kNotice;
 }
+
+}  // namespace
 
 // ---- start ----
 
@@ -65,9 +62,20 @@ NodeLoop::NodeLoop(Options options, Setup setup, std::unique_ptr<NetClient> net)
     : options_(std::move(options)),
       setup_(std::move(setup)),
       net_(std::move(net)),
+      log_(options_.log_least, LogSink::ToStandardError()),
       rng_(os::KernelSeed()) {}
 
 NodeLoop::~NodeLoop() = default;
+
+void NodeLoop::Log(Severity severity, std::string_view topic, std::string_view text) {
+  log_.Say(os::ReadNow().mono, severity, topic, text);
+}
+
+void NodeLoop::SetWalls(std::string walls, bool all_stand) {
+  walls_ = std::move(walls);
+  all_walls_stand_ = all_stand;
+  Log(all_stand ? Severity::kInfo : Severity::kWarn, "walls", Join("confined by ", walls_));
+}
 
 absl::StatusOr<std::unique_ptr<NodeLoop>> NodeLoop::Create(Options options,
                                                            Setup setup,
@@ -82,11 +90,15 @@ absl::Status NodeLoop::Open() {
   AQ_RETURN_IF_ERROR(OpenInterface());
   AQ_RETURN_IF_ERROR(OpenUdp());
   AQ_ASSIGN_OR_RETURN(node::Config config, NodeConfig(setup_));
-  if (!setup_.policy.ok()) Log(Severity::kError, Join("nothing is allowed: ", Text(setup_.policy)));
+  if (!setup_.policy.ok())
+    Log(Severity::kError, "policy", Join("nothing is allowed: ", Text(setup_.policy)));
   const Now now = os::ReadNow();
   started_ = now.mono;
   control_ =
       std::make_unique<node::Control>(std::move(config), setup_.image, Rng(os::KernelSeed()), now);
+  // The identity and the static key lie in it.
+  if (const absl::Status s = LockInMemory(control_.get(), sizeof(node::Control)); !s.ok())
+    Log(Severity::kWarn, "start", Text(s));
   setup_.image = {};
   writer_ = std::make_unique<lineage::Writer>(
       *setup_.store, lineage::WriterOptions{}, [this](const lineage::Ack& ack) {
@@ -112,8 +124,8 @@ absl::Status NodeLoop::Open() {
       io_,
       std::move(listener),
       groups,
-      [this](SessionId session, Verb verb, cli::LiveRequest request) {
-        verbs_->Handle(session, verb, std::move(request));
+      [this](SessionId session, Verb verb, const cli::LiveRequest& request) {
+        verbs_->Handle(session, verb, request);
       });
   verbs_->SetServer(server_.get());
   return absl::OkStatus();
@@ -147,7 +159,7 @@ absl::Status NodeLoop::Run() {
   WaitEndpoints();
   Turn([this](Now now, node::Outbox& out) { control_->OnWake(now, out); });
   if (const absl::Status s = FinishLastRestriction(); !s.ok())
-    Log(Severity::kError, Text(Annotate(s, "the last restriction of this machine")));
+    Log(Severity::kError, "start", Text(Annotate(s, "the last restriction of this machine")));
   if (options_.up) {
     SetUp(true);
   } else {
@@ -159,12 +171,13 @@ absl::Status NodeLoop::Run() {
   WaitWatchdog();
   notifier_.Say("READY=1");
   notifier_.Status(Join("serving ", interface_, " on UDP port ", udp_->port()));
-  Log(Severity::kInfo, Join("serving ", interface_, " on UDP port ", udp_->port()));
+  Log(Severity::kInfo, "start", Join("serving ", interface_, " on UDP port ", udp_->port()));
   io_.run();
   notifier_.Say("STOPPING=1");
   server_->CloseAll();
   writer_->Stop();
-  if (end_.ok()) Log(Severity::kInfo, "stopped");
+  log_.Flush();
+  if (end_.ok()) Log(Severity::kInfo, "stop", "stopped");
   return end_;
 }
 
@@ -241,10 +254,12 @@ void NodeLoop::CarryOutOs(std::vector<node::OsAction> actions) {
     if (actuation.committed()) {
       up_ = actuation.up();
       Log(Severity::kInfo,
+          "tables",
           Join(interface_, up_ ? " is up" : " is down", ", read back from the kernel"));
     } else {
       if (actuation.up()) tables_ = {};
       Log(Severity::kError,
+          "tables",
           Join(interface_,
                ": taking it ",
                actuation.up() ? "up" : "down",
@@ -258,20 +273,26 @@ void NodeLoop::CarryOutOs(std::vector<node::OsAction> actions) {
   }
 }
 
+void NodeLoop::LogEvent(const node::Event& e) {
+  // Words prove two screens to be of one handshake: they are shown to clients, not kept in a log.
+  const bool secret =
+      e.kind == node::Event::Kind::kWords || e.kind == node::Event::Kind::kJoinWaits;
+  const std::string kid = ToHex(e.subject).substr(0, 8);
+  Log(IsOfPeersMaking(e.kind) ? Severity::kDebug : Severity::kInfo,
+      Join(EventName(e.kind), " ", kid),
+      Join(e.name.empty() ? kid : PeerText(e.name),
+           " ",
+           EventName(e.kind),
+           secret || e.text.empty() ? "" : ": ",
+           secret ? "" : PeerText(e.text)));
+}
+
 void NodeLoop::TellEvents(const std::vector<node::Event>& events) {
   for (const node::Event& e : events) {
-    // Words prove two screens to be of one handshake: they are shown to clients, not kept in a log.
-    const bool secret =
-        e.kind == node::Event::Kind::kWords || e.kind == node::Event::Kind::kJoinWaits;
-    Log(Severity::kInfo,
-        Join(e.name.empty() ? ToHex(e.subject).substr(0, 8) : e.name,
-             " ",
-             EventName(e.kind),
-             secret || e.text.empty() ? "" : ": ",
-             secret ? "" : e.text));
+    LogEvent(e);
     if (e.kind == node::Event::Kind::kJoined) {
       if (const absl::Status gone = setup_.dir->RemoveInvitation(); !gone.ok())
-        Log(Severity::kWarn, Text(gone));
+        Log(Severity::kWarn, "invitation", Text(gone));
     }
     verbs_->OnEvent(e);
     if (e.kind == node::Event::Kind::kJoined || e.kind == node::Event::Kind::kRenewed)
@@ -372,6 +393,7 @@ void NodeLoop::WaitSignals() {
     if (signal == SIGHUP) {
       const absl::Status reloaded = Reload();
       Log(reloaded.ok() ? Severity::kInfo : Severity::kError,
+          "reload",
           reloaded.ok() ? "policy and config read again" : Text(reloaded));
     } else {
       Stop(absl::OkStatus());
@@ -389,7 +411,7 @@ void NodeLoop::OnAck(const lineage::Ack& ack) {
     if (stopping_) CheckSettled();
   } else if (absl::IsResourceExhausted(ack.status)) {
     // Nobody new is admitted while it lasts: decisions wait for their records.
-    if (!disk_full_) Log(Severity::kError, Text(ack.status));
+    if (!disk_full_) Log(Severity::kError, "disk", Text(ack.status));
     disk_full_ = true;
   } else {
     // A failed sync may have lost pages: only opening and verifying anew tells what is there.
@@ -427,7 +449,7 @@ void NodeLoop::RefreshEndpoints() {
   std::vector<Endpoint> found = setup_.file.endpoints;
   if (found.empty()) {
     const auto addresses = net_->MachineAddresses();
-    if (!addresses.ok()) return Log(Severity::kWarn, Text(addresses.status()));
+    if (!addresses.ok()) return Log(Severity::kWarn, "endpoints", Text(addresses.status()));
     for (const IpAddress& a : *addresses) {
       if (found.size() < cli::kConfigEndpointsMax)
         found.push_back({.address = a, .port = udp_->port()});
@@ -512,7 +534,7 @@ void NodeLoop::Stop(absl::Status why) {
   stopping_ = true;
   end_ = std::move(why);
   if (!end_.ok()) {
-    Log(Severity::kError, Text(end_));
+    Log(Severity::kError, "end", Text(end_));
     io_.stop();  // nothing more may be admitted; aqmesh-net undoes at our end
     return;
   }

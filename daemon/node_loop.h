@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "daemon/control_api.h"
+#include "daemon/log.h"
 #include "daemon/net/net_client.h"
 #include "daemon/notify.h"
 #include "daemon/os_actuation.h"
@@ -39,16 +40,13 @@ namespace aqmesh::daemon {
 
 class Verbs;
 
-enum class Severity : uint8_t { kError, kWarn, kInfo };
-// One line on standard error; control bytes and overlong text made harmless.
-void Log(Severity level, std::string_view text);
-
 class NodeLoop {
  public:
   struct Options {
     std::string socket_path;
     std::string version = {};
     bool up = true;  // addresses and routes at once
+    Severity log_least = Severity::kInfo;
   };
   // Opens the interface and the sockets; the control socket last, when all else is there.
   static absl::StatusOr<std::unique_ptr<NodeLoop>> Create(Options options,
@@ -57,6 +55,10 @@ class NodeLoop {
   ~NodeLoop();
 
   absl::Status Run();
+  // What this process shut itself in with, once it has; for the status and the log.
+  void SetWalls(std::string walls, bool all_stand);
+  const std::string& walls() const { return walls_; }
+  bool all_walls_stand() const { return all_walls_stand_; }
 
   // ---- for the verbs ----
   // Calls f(now, out) on the engine and carries out what it made. Not from inside itself.
@@ -99,6 +101,7 @@ class NodeLoop {
   static constexpr std::chrono::seconds kStopWithin{3};
 
   NodeLoop(Options options, Setup setup, std::unique_ptr<NetClient> net);
+  void Log(Severity severity, std::string_view topic, std::string_view text);
   absl::Status Open();
   absl::Status OpenInterface();
   absl::Status OpenUdp();
@@ -114,6 +117,7 @@ class NodeLoop {
   absl::Status FinishLastRestriction();
   void RunDurable();
   void TellEvents(const std::vector<node::Event>& events);
+  void LogEvent(const node::Event& event);
 
   // input
   void WaitUdp(os::Family family);
@@ -134,6 +138,9 @@ class NodeLoop {
   Setup setup_;
   std::unique_ptr<NetClient> net_;
   Notifier notifier_;
+  LogSink log_;
+  std::string walls_;
+  bool all_walls_stand_ = false;
   Rng rng_;
   Instant started_{};
   std::string interface_;

@@ -13,10 +13,12 @@
 namespace aqmesh::daemon {
 
 Notifier::Notifier() {
-  if (const char* path = std::getenv("NOTIFY_SOCKET"); path != nullptr)
-    path_ = path;  // NOLINT(concurrency-mt-unsafe)
-  if (const char* text = std::getenv("WATCHDOG_USEC");
-      text != nullptr) {  // NOLINT(concurrency-mt-unsafe)
+  // NOLINTBEGIN(concurrency-mt-unsafe): nothing in aqmeshd writes the environment
+  const char* const path = std::getenv("NOTIFY_SOCKET");
+  const char* const text = std::getenv("WATCHDOG_USEC");
+  // NOLINTEND(concurrency-mt-unsafe)
+  if (path != nullptr) path_ = path;
+  if (text != nullptr) {
     int64_t micros = 0;
     const char* end = text + std::strlen(text);
     const auto parsed = std::from_chars(text, end, micros);

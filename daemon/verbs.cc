@@ -41,7 +41,7 @@ void Verbs::Say(SessionId session, std::string json, bool more, int exit) {
   server_->Reply(session, {.answer = {.json = std::move(json), .exit = exit}, .more = more});
 }
 
-void Verbs::Handle(SessionId session, Verb verb, cli::LiveRequest request) {
+void Verbs::Handle(SessionId session, Verb verb, const cli::LiveRequest& request) {
   boost::json::value parsed = boost::json::object();
   if (!request.json.empty()) {
     boost::system::error_code error;
@@ -58,13 +58,11 @@ void Verbs::Handle(SessionId session, Verb verb, cli::LiveRequest request) {
     default: {
       int exit = 0;
       auto answer = AnswerNow(verb, args, request, exit);
-      if (answer.ok() && IsOrder(verb)) {
-        return loop_.WhenDurable(
-            [this, session, json = *std::move(answer), exit] { Say(session, json, false, exit); });
-      }
-      if (answer.ok()) return Say(session, *std::move(answer), false, exit);
       started = answer.status();
-      break;
+      if (!started.ok()) break;
+      if (!IsOrder(verb)) return Say(session, *std::move(answer), false, exit);
+      return loop_.WhenDurable(
+          [this, session, json = *std::move(answer), exit] { Say(session, json, false, exit); });
     }
   }
   if (!started.ok()) server_->Reply(session, Refusal(started));
@@ -156,13 +154,16 @@ std::string Verbs::Status() {
   w.Field("interface", std::string_view(loop_.interface())).Field("listen_port", loop_.port());
   w.Field("records", loop_.records())
       .Field("joined", mesh.leaf() != nullptr)
-      .Field("up", loop_.up());
+      .Field("up", loop_.up())
+      .Field("confined", std::string_view(loop_.walls()));
   const std::vector<node::PeerView> peers = loop_.control().Peers();
   w.Key("peers").Array();
   for (const node::PeerView& p : peers) PutPeer(w, p);
   w.End().Key("warnings").Array();
   if (!loop_.setup().policy.ok())
     w.Value(std::string_view(Join("nothing is allowed: ", Text(loop_.setup().policy))));
+  if (!loop_.all_walls_stand())
+    w.Value(std::string_view(Join("aqmeshd is less confined than it could be: ", loop_.walls())));
   for (const node::PeerView& p : peers) {
     if (p.rung == authority::Rung::kAdmit || p.rung == authority::Rung::kNone) continue;
     w.Value(std::string_view(Join(p.name,
@@ -318,7 +319,9 @@ bool Verbs::IsCommitted(const Kid& kid) {
 
 // Our word binds those whose chain comes from us. Where it does not reach, the self-revocation that
 // the machine left here does, if it left one: that ends its key for good. True: it came to that.
-absl::StatusOr<bool> Verbs::RevokeOrRelease(const issuing::RevokeTerms& terms, bool ours) {
+absl::StatusOr<bool> Verbs::RevokeOrRelease(const issuing::RevokeTerms& terms,
+                                            bool ours,
+                                            std::string_view target) {
   const bool whole_key = terms.type == authority::RevokeType::kKey;
   const bool own = terms.kid == loop_.control().mesh().kid();
   const bool was = IsCommitted(terms.kid);
@@ -335,8 +338,9 @@ absl::StatusOr<bool> Verbs::RevokeOrRelease(const issuing::RevokeTerms& terms, b
     return absl::IsNotFound(released) ? absl::StatusOr<bool>(false) : released;
   }
   return PermissionDenied(
-      ToHex(terms.kid),
-      " stays in force: its authority does not come from this machine, nor did it leave its "
+      "`",
+      target,
+      "` stays in force: its authority does not come from this machine, nor did it leave its "
       "self-revocation here; revoke it where it was enrolled, or by the root: aqmesh revoke "
       "--root");
 }
@@ -344,7 +348,8 @@ absl::StatusOr<bool> Verbs::RevokeOrRelease(const issuing::RevokeTerms& terms, b
 absl::StatusOr<std::string> Verbs::Revoke(const Args& args) {
   AQ_ASSIGN_OR_RETURN(const std::string target, TextArg(args, "target"));
   const std::string type = TextArgOr(args, "type", "key");
-  issuing::RevokeTerms terms;
+  AQ_ASSIGN_OR_RETURN(const uint8_t reason, NumberArg<uint8_t>(args, "reason", 0));
+  issuing::RevokeTerms terms{.reason = reason};
   if (type != "key" && type != "floor") return InvalidArgument("type ", type, ": key or floor");
   // A machine that was never met here can still be named by its whole key.
   const auto bytes = target.size() == 2 * Kid::kSize ? FromHex(target) : std::nullopt;
@@ -368,7 +373,7 @@ absl::StatusOr<std::string> Verbs::Revoke(const Args& args) {
   const std::vector<node::PeerView> peers = loop_.control().Peers();
   const auto told =
       std::count_if(peers.begin(), peers.end(), [&](const node::PeerView& p) { return IsLive(p); });
-  AQ_ASSIGN_OR_RETURN(const bool released, RevokeOrRelease(terms, ours));
+  AQ_ASSIGN_OR_RETURN(const bool released, RevokeOrRelease(terms, ours, target));
   AQ_ASSIGN_OR_RETURN(const issuing::RestrictionHead head,
                       loop_.setup().seqs->LastRestriction(own));
   JsonWriter w = Opened("revoke");

@@ -1,5 +1,5 @@
 // What each verb of the control socket does with the node. Names and JSON fields: cli/live.h.
-// Spec:   ux §6 (what people see), spec/authority.md E (join).
+// Spec:   spec/authority.md E (join).
 // Bounds: kPingsMax pings, kWaitsMax waiters, kFollowersMax streams at once.
 // Thread: the loop's. Errors: answered to the caller in words; a vanished caller's work is dropped.
 #ifndef AQMESH_DAEMON_VERBS_H_
@@ -13,6 +13,7 @@
 #include <set>
 #include <string>
 
+#include "admission/packet.h"
 #include "core/wire/json.h"
 #include "daemon/control_api.h"
 #include "daemon/echo.h"
@@ -30,13 +31,14 @@ class Verbs {
   ~Verbs();
   void SetServer(ControlServer* server) { server_ = server; }
 
-  void Handle(SessionId session, Verb verb, cli::LiveRequest request);
+  void Handle(SessionId session, Verb verb, const cli::LiveRequest& request);
   void OnEvent(const node::Event& event);
   // True: the packet answers a ping of ours and is not the kernel's.
   bool TakeEchoReply(ByteView packet);
 
  private:
   using Args = boost::json::object;
+  struct Flow;
   struct Ping;
   struct Wait {
     std::string peer;  // empty: ourselves being joined
@@ -61,10 +63,15 @@ class Verbs {
   absl::StatusOr<std::string> ExplainPeer(const node::PeerView& peer,
                                           std::string_view schema,
                                           int& exit);
+  std::optional<admission::PacketInfo> FindOpener(const Flow& flow,
+                                                  const std::optional<IpAddress>& wanted);
+  std::string ExplainFlow(const Flow& flow, std::string_view schema, int& exit);
   absl::StatusOr<std::string> Invite(const Args& args);
   absl::StatusOr<std::string> AnswerJoin(const Args& args);
   absl::StatusOr<std::string> Revoke(const Args& args);
-  absl::StatusOr<bool> RevokeOrRelease(const issuing::RevokeTerms& terms, bool ours);
+  absl::StatusOr<bool> RevokeOrRelease(const issuing::RevokeTerms& terms,
+                                       bool ours,
+                                       std::string_view target);
   bool IsCommitted(const Kid& kid);
   absl::StatusOr<std::string> Import(const cli::LiveRequest& request);
 

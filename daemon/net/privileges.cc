@@ -54,12 +54,13 @@ absl::Status SetCapabilities(uint32_t bits) {
   return absl::OkStatus();
 }
 
+}  // namespace
+
 std::string DirectoryOf(const std::string& path) {
   const size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash);
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
 }
-
-}  // namespace
 
 bool HasNetAdmin() { return (ReadCapabilities()[0].effective & kNetAdminBit) != 0; }
 
@@ -72,6 +73,16 @@ absl::Status KeepOnlyNetAdmin() {
 }
 
 absl::Status DropCapabilities() { return SetCapabilities(0); }
+
+absl::Status MakeSocketDirectory(const std::string& socket) {
+  const std::string directory = DirectoryOf(socket), above = DirectoryOf(directory);
+  const bool made = (::mkdir(above.c_str(), 0755) == 0 || errno == EEXIST) &&
+                    (::mkdir(directory.c_str(), 0750) == 0 || errno == EEXIST);
+  return made ? absl::OkStatus()
+              : os::ErrnoStatus(errno,
+                                Join("creating directory ", directory),
+                                "create it, or run with the rights to");
+}
 
 absl::StatusOr<std::string> BecomeServiceUser(const std::string& state, const std::string& socket) {
   std::vector<char> buffer(16 * 1024);

@@ -11,9 +11,12 @@
 
 namespace aqmesh::daemon {
 
-bool HasNetAdmin();               // effective now
-absl::Status KeepOnlyNetAdmin();  // PermissionDenied if it is not held
-absl::Status DropCapabilities();  // all of them
+bool HasNetAdmin();                                // effective now
+absl::Status KeepOnlyNetAdmin();                   // PermissionDenied if it is not held
+absl::Status DropCapabilities();                   // all of them
+std::string DirectoryOf(const std::string& path);  // of a file: "." and "/" where it names none
+// The directory of a control socket, 0750, and the one above it, 0755, where they are missing.
+absl::Status MakeSocketDirectory(const std::string& socket);
 // Where we are root and `state` belongs to the user `aqmesh`: makes the directory of `socket` that
 // user's, and becomes it. Capabilities go with root. Elsewhere nothing happens. Says who we are
 // then.

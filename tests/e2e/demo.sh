@@ -6,6 +6,7 @@ set -u
 HERE=$(dirname "$(readlink -f "$0")")
 . "$HERE/lib.sh"
 e2e_begin demo "${1:-build/release}"
+kill_on_refusal
 machine atlas borealis cygnus draco mallory
 
 echo "aqmesh demo: five machines on one network, no coordinator anywhere"

@@ -8,6 +8,7 @@ HERE=$(dirname "$(readlink -f "$0")")
 LONG=${2:-}
 e2e_begin hand "${1:?usage: hand_e2e.sh BUILD_DIR [--long]}"
 [ -e "$TOOLS/libwall_shift.so" ] || { echo "hand_e2e: no libwall_shift.so in $TOOLS; build it first: ./dev build" >&2; exit 1; }
+kill_on_refusal
 machine atlas borealis cygnus draco
 
 # One line on standard error that names the thing, the place and the mend; nothing on standard output; this status.
@@ -101,6 +102,17 @@ claim "lineage query: who was let in" says 'borealis.*join granted' aq atlas lin
 RECORD=$(aq atlas lineage query --subject borealis --kind approved --json | jq -r '.records[0].id')
 claim "lineage show: that record" says "$RECORD" aq atlas lineage show "${RECORD:0:12}"
 claim "lineage verify" says 'each follows from the one before' aq atlas lineage verify
+
+title "Walls: what a daemon that is taken over is left with"
+claim "aqmeshd and aqmesh-net: seccomp in each thread, no new privileges, no core file" is_confined atlas
+confined_by() { aq "$1" status --json | jq -e --arg wall "$2" '.confined | contains($wall)'; }
+claim "status names the walls" confined_by atlas seccomp
+selfcheck() { says "$1" on draco "$BIN/aqmeshd" --selfcheck --state "$T/draco" --socket "$T/draco.sock"; }
+aq draco down --stop >/dev/null 2>&1
+until_true 10 gone draco
+claim "selfcheck: walls, and a whole log read inside them" selfcheck '^log  *ok'
+claim "selfcheck names the walls" selfcheck '^system calls  *seccomp'
+aq draco up >/dev/null 2>&1
 
 # The day is the same for all; who is named is on.
 day() {  # day DAYS HOST...

@@ -8,6 +8,7 @@ CLOCK=0  # days by which the wall clock is off, for the programs that aq starts 
 FAILED=0
 CLAIMS=0
 HOSTS=""
+STRICT=""
 declare -A IP=()
 
 e2e_begin() {
@@ -25,11 +26,24 @@ e2e_begin() {
   ip -n "$TAG-net" link add br0 type bridge && ip -n "$TAG-net" link set br0 up
 }
 
+# From here on the daemons are killed at a system call that daemon/net/sandbox_calls.cc does not list, so that a list
+# with a hole is a claim that fails. Hard links: `aqmesh up` starts the aqmeshd that lies beside it.
+kill_on_refusal() {
+  local real=$BIN
+  STRICT=$(dirname "$real")/strict-$$
+  BIN=$STRICT/apps
+  mkdir -p "$BIN"
+  ln "$real"/aqmesh "$real"/aqmesh-net "$real"/aqmesh-wg "$BIN/"
+  printf '#!/bin/sh\nexec "%s/aqmeshd" --kill-on-refusal "$@"\n' "$real" >"$BIN/aqmeshd"
+  chmod 755 "$BIN/aqmeshd"
+}
+
 e2e_end() {
   trap - EXIT INT TERM
   set +e
   local h
   for h in $HOSTS; do unplug "$h"; done
+  [ -z "$STRICT" ] || rm -rf "$STRICT"
   ip netns del "$TAG-net" 2>/dev/null
   if [ "${KEEP:-0}" = 1 ]; then echo "kept: $T" >&2; else rm -rf "$T"; fi
 }
@@ -80,6 +94,23 @@ pids_of() {
   for p in $(ip netns pids "$TAG-$1" 2>/dev/null); do
     [ "$(cat "/proc/$p/comm" 2>/dev/null)" != "$2" ] || echo "$p"
   done
+}
+# Both processes of a machine: a filter, no way to more privileges, no core file; the engine without capabilities.
+is_confined() {  # is_confined HOST
+  local p all=0
+  for p in $(pids_of "$1" aqmeshd) $(pids_of "$1" aqmesh-net); do
+    all=$((all + 1))
+    cat "/proc/$p/comm" "/proc/$p/status"
+    grep -q '^Seccomp:[[:space:]]*2$' "/proc/$p/status" || return 1
+    grep -q '^NoNewPrivs:[[:space:]]*1$' "/proc/$p/status" || return 1
+    grep -q '^Max core file size  *0  *0 ' "/proc/$p/limits" || return 1
+    # Each thread has its own filter, and none of the engine's may have a capability.
+    [ -z "$(grep -Lx 'Seccomp:[[:space:]]*2' "/proc/$p"/task/*/status)" ] || return 1
+  done
+  p=$(pids_of "$1" aqmeshd)
+  [ -z "$(grep -hE '^Cap(Prm|Eff|Amb):' "/proc/$p"/task/*/status | grep -v '[[:space:]]0*$')" ] || return 1
+  grep -q '^VmLck:[[:space:]]*[1-9]' "/proc/$p/status" || { echo "no key is locked in memory"; return 1; }
+  [ "$all" = 2 ] || { echo "$all processes, not two"; return 1; }
 }
 gone() { [ -z "$(pids_of "$1" aqmeshd)$(pids_of "$1" aqmesh-net)" ]; }
 kill_daemon() {

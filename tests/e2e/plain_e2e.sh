@@ -5,6 +5,7 @@ set -u
 HERE=$(dirname "$(readlink -f "$0")")
 . "$HERE/lib.sh"
 e2e_begin plain "${1:-build/release}"
+kill_on_refusal
 machine atlas phone
 
 title "A phone with Debian's wireguard-go"

@@ -114,6 +114,7 @@ case ${2:-} in
   *) echo "reboot_e2e: what is $2? It takes --long" >&2; exit 2 ;;
 esac
 e2e_begin reboot "$BUILD"
+kill_on_refusal
 [ -e "$TOOLS/libwall_shift.so" ] || { echo "reboot_e2e: no libwall_shift.so in $TOOLS; build it first: ./dev build" >&2; exit 1; }
 for gone in $TURNS; do story "$gone"; done
 verdict
