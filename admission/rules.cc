@@ -305,7 +305,8 @@ Policy::Finding Policy::Examine(uint16_t path, const PacketInfo& packet, WallTim
 
 Ruling Policy::Evaluate(const PacketInfo& packet, WallTime now) const {
   if (DeniedBy(packet)) return {Reason::kLocalPolicy, kNoPath};
-  for (uint16_t i = 0; i < live_; ++i) {
+  const auto live = static_cast<uint16_t>(live_);  // at most kPathsMax
+  for (uint16_t i = 0; i < live; ++i) {
     if (Examine(i, packet, now).miss == Miss::kNone) return {Reason::kNone, i};
   }
   return {Reason::kNoRule, kNoPath};

@@ -11,8 +11,8 @@ using wire::JsonWriter;
 
 namespace {
 
-constexpr uint8_t kTcp = 6, kUdp = 17, kIcmp = 1, kIcmp6 = 58;
-constexpr uint16_t kSourcePort = 49'152;  // the first ephemeral one (RFC 6335)
+constexpr uint8_t kTcp = 6, kUdp = 17, kIcmp = 1;  // of both families
+constexpr uint16_t kSourcePort = 49'152;           // the first ephemeral one (RFC 6335)
 
 std::optional<uint8_t> ProtoNamed(std::string_view name) {
   if (name.empty() || name == "tcp") return kTcp;
@@ -94,6 +94,16 @@ absl::StatusOr<std::string> Verbs::ExplainPeer(const node::PeerView& peer,
   return w.Take();
 }
 
+// What explain and can were asked about, once the names are resolved.
+struct Verbs::Flow {
+  node::PeerView peer;
+  bool sending = true;  // from this machine to the peer
+  std::string proto_name;
+  uint8_t proto = kTcp;
+  uint16_t port = 0;
+  std::optional<admission::PacketInfo> opener;  // none: no family is shared
+};
+
 absl::StatusOr<std::string> Verbs::Explain(const Args& args, std::string_view schema, int& exit) {
   AQ_ASSIGN_OR_RETURN(const std::string src, TextArg(args, "src"));
   const std::string dst = TextArgOr(args, "dst", "");
@@ -117,32 +127,47 @@ absl::StatusOr<std::string> Verbs::Explain(const Args& args, std::string_view sc
         src, " -> ", dst, ": one end must be this machine (", OwnName(), "); ask there");
   }
   const bool sending = is_us(src);
-  AQ_ASSIGN_OR_RETURN(const node::PeerView peer, FindPeer(sending ? dst : src));
-  // The family that was asked for, else the first that both have.
-  const auto wanted = IpAddress::Parse(sending ? dst : src);
-  std::optional<admission::PacketInfo> info;
-  for (const Prefix& theirs : peer.addresses) {
-    for (const Prefix& ours : own) {
-      if (info || ours.address.is_v6() != theirs.address.is_v6() ||
-          (wanted && *wanted != theirs.address))
-        continue;
-      const uint8_t number = *proto == kIcmp && ours.address.is_v6() ? kIcmp6 : *proto;
-      info = Opener(sending ? ours.address : theirs.address,
-                    sending ? theirs.address : ours.address,
-                    number == kIcmp6 ? kIcmp : number,
-                    port);
+  const std::string& theirs = sending ? dst : src;
+  AQ_ASSIGN_OR_RETURN(node::PeerView peer, FindPeer(theirs));
+  Flow flow{.peer = std::move(peer),
+            .sending = sending,
+            .proto_name = proto_name.empty() ? "tcp" : proto_name,
+            .proto = *proto,
+            .port = port,
+            .opener = std::nullopt};
+  flow.opener = FindOpener(flow, IpAddress::Parse(theirs));
+  return ExplainFlow(flow, schema, exit);
+}
+
+// In the family that was asked for, else in the first that both have.
+std::optional<admission::PacketInfo> Verbs::FindOpener(const Flow& flow,
+                                                       const std::optional<IpAddress>& wanted) {
+  for (const Prefix& theirs : flow.peer.addresses) {
+    if (wanted && *wanted != theirs.address) continue;
+    for (const Prefix& ours : loop_.control().own_addresses()) {
+      if (ours.address.is_v6() != theirs.address.is_v6()) continue;
+      const auto opener = Opener(flow.sending ? ours.address : theirs.address,
+                                 flow.sending ? theirs.address : ours.address,
+                                 flow.proto,
+                                 flow.port);
+      if (opener) return opener;
     }
   }
+  return std::nullopt;
+}
+
+std::string Verbs::ExplainFlow(const Flow& flow, std::string_view schema, int& exit) {
+  const node::PeerView& peer = flow.peer;
+  const auto& opener = flow.opener;
   const auto verdict = loop_.control().datapath().VerdictOf(peer.id);
-  const Now now = os::ReadNow();
   const admission::Policy* policy = nullptr;
   if (verdict != nullptr && verdict->policies != nullptr) {
-    policy = &verdict->policies->For(sending ? admission::Direction::kSend
-                                             : admission::Direction::kReceive);
+    policy = &verdict->policies->For(flow.sending ? admission::Direction::kSend
+                                                  : admission::Direction::kReceive);
   }
   admission::Ruling ruling{
       .reason = peer.reason == authority::Reason::kNone ? authority::Reason::kNoRule : peer.reason};
-  if (policy != nullptr && info) ruling = policy->Evaluate(*info, now.wall);
+  if (policy != nullptr && opener) ruling = policy->Evaluate(*opener, os::ReadNow().wall);
   exit = ruling.pass() ? 0 : 1;
 
   JsonWriter w;
@@ -155,14 +180,14 @@ absl::StatusOr<std::string> Verbs::Explain(const Args& args, std::string_view sc
     if (address) w.Field("address", std::string_view(address->ToString()));
     w.End();
   };
-  end("src", sending, info ? std::optional(info->src) : std::nullopt);
-  end("dst", !sending, info ? std::optional(info->dst) : std::nullopt);
-  w.Field("proto", std::string_view(proto_name.empty() ? "tcp" : proto_name));
-  if (*proto != kIcmp) w.Field("port", port);
+  end("src", flow.sending, opener ? std::optional(opener->src) : std::nullopt);
+  end("dst", !flow.sending, opener ? std::optional(opener->dst) : std::nullopt);
+  w.Field("proto", std::string_view(flow.proto_name));
+  if (flow.proto != kIcmp) w.Field("port", flow.port);
   PutGates(w, peer);
   if (ruling.pass() && ruling.path != admission::kNoPath)
     PutRule(w, loop_.control().mesh(), policy->rule(ruling.path));
-  if (!ruling.pass() && policy != nullptr && info && policy->DeniedBy(*info)) {
+  if (!ruling.pass() && policy != nullptr && opener && policy->DeniedBy(*opener)) {
     w.Field("reason", authority::ReasonName(authority::Reason::kLocalPolicy));
     w.Field("mend",
             std::string_view(Join("a [[deny]] of ",

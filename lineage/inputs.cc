@@ -178,6 +178,7 @@ absl::StatusOr<SlopeInput> ParseSlope(ByteView bytes) {
       case 11: s.last = scan.Integer<uint64_t>(); break;
       case 12: s.col = scan.Integer<uint8_t>(); break;
       case 13: s.e_pos = scan.Integer<uint64_t>(); break;
+      default: break;  // Next() refuses what is not in the table
     }
   }
   scan.Must(has_kid, "kid is missing");
@@ -247,6 +248,7 @@ absl::StatusOr<Inputs> ParseInputs(ByteView bytes) {
       case 7: in.prev_rung = static_cast<authority::Rung>(scan.Number(6)); break;
       case 8: in.h = scan.Bytes<Digest>(); break;
       case 9: in.action = scan.Integer<uint16_t>(); break;
+      default: break;  // Next() refuses what is not in the table
     }
   }
   scan.Must(has_policy, "policy is missing");

@@ -245,11 +245,11 @@ std::string ReasonName(uint16_t reason, const Names& names) {
 }
 
 std::string TimeText(uint64_t hlc) {
-  using namespace std::chrono;
-  const milliseconds since_1970(static_cast<int64_t>(MillisFromHlc(hlc)));
-  const auto day = floor<days>(since_1970);
-  const year_month_day date{sys_days(day)};
-  const hh_mm_ss<milliseconds> time(since_1970 - day);
+  namespace chrono = std::chrono;
+  const chrono::milliseconds since_1970(static_cast<int64_t>(MillisFromHlc(hlc)));
+  const auto day = chrono::floor<chrono::days>(since_1970);
+  const chrono::year_month_day date{chrono::sys_days(day)};
+  const chrono::hh_mm_ss<chrono::milliseconds> time(since_1970 - day);
   char text[48];
   std::snprintf(text,
                 sizeof text,

@@ -145,6 +145,12 @@ class Control {
     Oid answers;
     uint32_t tx_handle = 0;
   };
+  struct SessionEnds {  // what either end named, of a session that is about to be installed
+    PeerId peer = wireguard::kNoPeer;
+    frame::Direction ours = frame::Direction::kFromInitiator;  // of what we send
+    uint32_t local_index = 0, rx_handle = 0, tx_handle = 0;
+    Oid our_first, their_first;
+  };
 
   // turns (control.cc)
   void EndTurn(Turn& t);
@@ -189,19 +195,20 @@ class Control {
   void SendEnvelope(Turn& t,
                     const wireguard::GovernedHandshake& h,
                     const frame::Envelope& envelope);
-  void Prepare(PeerId peer,
-               frame::Direction ours,
-               ByteView ck,
-               uint32_t local_index,
-               uint32_t rx_handle,
-               uint32_t tx_handle,
-               const Oid& our_first,
-               const Oid& their_first);
+  void Prepare(const SessionEnds& ends, ByteView ck);
   void Accept(Turn& t,
               PeerId id,
               const Answer& answer,
               const wireguard::ConsumedInitiation& consumed,
               const Endpoint& from);
+  frame::Drop OnAnswer(Turn& t,
+                       wireguard::Handshaker::PeekedResponse response,
+                       Presented presented,
+                       const Endpoint& from);
+  void AcceptAnswer(Turn& t,
+                    const SessionEnds& ends,
+                    const wireguard::Handshaker::PeekedResponse& response,
+                    const Endpoint& from);
   bool SameAsDecided(const Peer& peer,
                      const authority::Decision& decision,
                      const Presented& presented) const;
@@ -210,9 +217,7 @@ class Control {
   bool RaiseFloor(const wireguard::ConsumedInitiation& consumed);  // false: the table is full
   bool NoticesLeft(Turn& t);
   void SendNotice(Turn& t,
-                  uint32_t index,
-                  ByteView ck,
-                  const X25519Key& static_key,
+                  const wireguard::ConsumedInitiation& refused,
                   authority::Reason reason,
                   const Ref16& about,
                   const Endpoint& to,
@@ -277,7 +282,7 @@ class Control {
   void OnOffer(Turn& t, Peer& peer, const frame::Message& m);
   void OnObject(Turn& t, Peer& peer, const frame::Message& m);
   void OnVector(Turn& t, Peer& peer, const frame::Message& m);
-  void TakeObject(Turn& t, Peer& peer, SignedPtr object);
+  void TakeObject(Turn& t, Peer& peer, const SignedPtr& object);
   void SendControl(
       Turn& t, const Peer& peer, frame::Control kind, ByteView body, uint32_t request = 0);
   void SendVector(Turn& t, const Peer& peer);
@@ -290,14 +295,14 @@ class Control {
                   Peer& peer,
                   authority::Reason reason,
                   const std::optional<frame::Flow>& flow);
-  absl::Status OnRestriction(Turn& t, SignedPtr object, const Peer* from);
+  absl::Status OnRestriction(Turn& t, const SignedPtr& object, const Peer* from);
   void OnRestrictionTaken(Turn& t, const SignedPtr& object, const Peer* from);
   void TakeLate(Turn& t);
   void SendRestrictions(Turn& t, Peer& peer, std::span<const SignedPtr> objects);
   void Offer(Turn& t, Peer& peer, std::span<const Ref16> refs);
   void NoteOwnChain(Turn& t);
   void Spread(Turn& t, const SignedPtr& object, const Peer* except);
-  void TakeAnnounce(Turn& t, SignedPtr object);
+  void TakeAnnounce(Turn& t, const SignedPtr& object);
   void RenewAnnounce(Turn& t);
 
   // joining and renewing (join.cc)
@@ -311,10 +316,16 @@ class Control {
                                 const Endpoint& from);
   frame::Drop OnRequest(Turn& t,
                         wireguard::ConsumedInitiation consumed,
-                        SignedPtr request,
-                        SignedPtr invite,
+                        const SignedPtr& object,
+                        const SignedPtr& invite_object,
                         const Endpoint& from,
                         const wireguard::Source& at);
+  // Why the invitation does not let this joiner in here; kNone if it does.
+  authority::Reason WhyNotInvited(const Held<authority::Invite>& invite, const Kid& joiner) const;
+  void AwaitWords(Peer& peer,
+                  const authority::Decision& decision,
+                  Held<authority::Request> request,
+                  Held<authority::Invite> invite);
   void OnWords(Turn& t, Peer& peer, const frame::Message& m);
   void GrantJoin(Turn& t, Peer& peer);
   void OnOwnObjects(Turn& t);
@@ -326,7 +337,7 @@ class Control {
   void SendDeposit(Turn& t, Peer& peer);
   void OnDeposit(Turn& t, Peer& peer, const frame::Message& m);
   void AskRenewal(Turn& t);
-  void OnRenewalRequest(Turn& t, Peer& peer, SignedPtr object);
+  void OnRenewalRequest(Turn& t, Peer& peer, const SignedPtr& object);
 
   Peer* PeerOf(PeerId id);
   template <class F>

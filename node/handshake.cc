@@ -196,14 +196,7 @@ Drop Control::OnPresentation(Turn& t,
         decision.chain().subject,
         decision.chain().grants.empty() ? "" : decision.chain().grants[0].body.name,
         Join(authority::ReasonName(decision.reason()), report.why.empty() ? "" : ": ", report.why));
-    SendNotice(t,
-               consumed.sender_index,
-               consumed.chain.ck.view(),
-               consumed.peer,
-               decision.reason(),
-               presented.presentation.body.refs[0],
-               from,
-               at);
+    SendNotice(t, consumed, decision.reason(), presented.presentation.body.refs[0], from, at);
     return Dropped(Drop::kVerdict);
   }
   Peer* peer = EnsurePeer(t, consumed.peer);
@@ -330,14 +323,14 @@ void Control::WrapResponse(Turn& t, const wireguard::GovernedHandshake& h) {
        .receiver = keys});
   if (!envelope.ok()) return;
   if (Peer* peer = PeerOf(h.peer); peer && peer->join) peer->join->final_h = *Digest::From(h.h);
-  Prepare(h.peer,
-          frame::Direction::kFromResponder,
-          h.ck.view(),
-          h.local_index,
-          rx_handle,
-          a.tx_handle,
-          first.oid(),
-          a.answers);
+  Prepare({.peer = h.peer,
+           .ours = frame::Direction::kFromResponder,
+           .local_index = h.local_index,
+           .rx_handle = rx_handle,
+           .tx_handle = a.tx_handle,
+           .our_first = first.oid(),
+           .their_first = a.answers},
+          h.ck.view());
   SendEnvelope(t, h, *envelope);
 }
 
@@ -354,27 +347,22 @@ void Control::SendEnvelope(Turn& t,
       bytes, *h.to, h.from, wireguard::Handshaker::kHandshakeTos, wireguard::kNoPeer);
 }
 
-// The frame keys of a session that is about to be installed. `ours`: the direction of what we send.
-void Control::Prepare(PeerId peer,
-                      frame::Direction ours,
-                      ByteView ck,
-                      uint32_t local_index,
-                      uint32_t rx_handle,
-                      uint32_t tx_handle,
-                      const Oid& our_first,
-                      const Oid& their_first) {
-  const auto theirs = ours == frame::Direction::kFromInitiator ? frame::Direction::kFromResponder
-                                                               : frame::Direction::kFromInitiator;
-  SessionOrder order{
-      .peer = peer,
-      .local_index = local_index,
-      .rx_handle = rx_handle,
-      .tx_handle = tx_handle,
-      .rx_key = frame::FrameKeyOf(ck, theirs, frame::AuthDigestOf(their_first), rx_handle),
-      .tx_key = frame::FrameKeyOf(ck, ours, frame::AuthDigestOf(our_first), tx_handle),
-      .presentation = their_first,
-      .subject = PeerOf(peer) ? PeerOf(peer)->kid : std::nullopt};
-  installing_.insert_or_assign(peer, std::move(order));
+// The frame keys of a session that is about to be installed.
+void Control::Prepare(const SessionEnds& ends, ByteView ck) {
+  const auto theirs = ends.ours == frame::Direction::kFromInitiator
+                          ? frame::Direction::kFromResponder
+                          : frame::Direction::kFromInitiator;
+  SessionOrder order{.peer = ends.peer,
+                     .local_index = ends.local_index,
+                     .rx_handle = ends.rx_handle,
+                     .tx_handle = ends.tx_handle,
+                     .rx_key = frame::FrameKeyOf(
+                         ck, theirs, frame::AuthDigestOf(ends.their_first), ends.rx_handle),
+                     .tx_key = frame::FrameKeyOf(
+                         ck, ends.ours, frame::AuthDigestOf(ends.our_first), ends.tx_handle),
+                     .presentation = ends.their_first,
+                     .subject = PeerOf(ends.peer) ? PeerOf(ends.peer)->kid : std::nullopt};
+  installing_.insert_or_assign(ends.peer, std::move(order));
 }
 
 Drop Control::OnResponse(Turn& t,
@@ -408,10 +396,21 @@ Drop Control::OnResponse(Turn& t,
   if (p.role != 2) return Dropped(Drop::kRole);
   if (p.answers != pending->second.first_item) return Dropped(Drop::kAnswers);
   if (joining()) return OnSponsorResponse(t, *std::move(peeked), *std::move(presented), from);
+  return OnAnswer(t, *std::move(peeked), *std::move(presented), from);
+}
 
+// (11) to (16) at the initiator.
+Drop Control::OnAnswer(Turn& t,
+                       wireguard::Handshaker::PeekedResponse response,
+                       Presented presented,
+                       const Endpoint& from) {
+  const auto pending = pending_.find(response.local_index);
+  Peer* peer = PeerOf(response.peer);
+  if (pending == pending_.end() || peer == nullptr) return Dropped(Drop::kHandshakeUnknown);
+  const Presentation& p = presented.presentation.body;
   authority::AuthReport report;
-  auto verified = mesh_.Authenticate(&presented->presentation,
-                                     presented->items,
+  auto verified = mesh_.Authenticate(&presented.presentation,
+                                     presented.items,
                                      t.now.wall,
                                      report,
                                      authority::kSignaturesMax);  // we asked for it
@@ -422,7 +421,7 @@ Drop Control::OnResponse(Turn& t,
     return Dropped(Drop::kIdentity);
   }
   if (verified->rung() >= Rung::kEscalate) mesh_.Learn(verified->chain());
-  const Digest auth_digest = frame::AuthDigestOf(presented->presentation.oid());
+  const Digest auth_digest = frame::AuthDigestOf(presented.presentation.oid());
   authority::Decision decision = Decide(t, *std::move(verified), peer, p, peer->memory);
   const Oid inputs = StoreInputs(t, decision, p);
   if (decision.rung() < Rung::kEscalate) {
@@ -434,48 +433,43 @@ Drop Control::OnResponse(Turn& t,
         Join(authority::ReasonName(decision.reason()), report.why.empty() ? "" : ": ", report.why));
     return Dropped(Drop::kVerdict);
   }
-  const bool same = SameAsDecided(*peer, decision, *presented);
-  const PeerId id = peer->id;
-  const auto finish = [this,
-                       id,
-                       from,
-                       their_first = presented->presentation.oid(),
-                       tx_handle = p.rx_handle,
-                       rx_handle = pending->second.rx_handle,
-                       our_first = pending->second.first_item](
-                          Turn& turn, const wireguard::Handshaker::PeekedResponse& response) {
-    if (PeerOf(id) == nullptr) return;
-    RouteControl(*PeerOf(id));
-    Prepare(id,
-            frame::Direction::kFromInitiator,
-            response.consumed.chain.ck.view(),
-            response.local_index,
-            rx_handle,
-            tx_handle,
-            our_first,
-            their_first);
-    device_.SetEndpoint(id, from, turn.out.wg);
-    if (device_.handshaker().AcceptResponse(turn.now, response, turn.out.wg) !=
-        wireguard::Drop::kNone)
-      installing_.erase(id);
-  };
+  const SessionEnds ends{.peer = peer->id,
+                         .ours = frame::Direction::kFromInitiator,
+                         .local_index = response.local_index,
+                         .rx_handle = pending->second.rx_handle,
+                         .tx_handle = p.rx_handle,
+                         .our_first = pending->second.first_item,
+                         .their_first = presented.presentation.oid()};
   pending_.erase(pending);
-  if (same) {
-    finish(t, *peeked);
+  if (SameAsDecided(*peer, decision, presented)) {
+    AcceptAnswer(t, ends, response, from);
     return Drop::kNone;
   }
   RecordDecision(t, authority::RecordKind::kDecided, decision, auth_digest, inputs);
-  TakeDecision(t, *peer, decision, *presented);
+  TakeDecision(t, *peer, decision, presented);
   PeerPlan plan = PlanFor(t, *peer, decision);
   actuator_.Arm(plan, t.now);
   RecordThen(recorder_,
              std::move(decision),
-             [this, id, finish, plan = std::move(plan), response = *std::move(peeked)](
+             [this, ends, from, plan = std::move(plan), response = std::move(response)](
                  Recorded recorded) mutable {
-               if (MakeReady(*turn_, id, std::move(recorded), std::move(plan)))
-                 finish(*turn_, response);
+               if (MakeReady(*turn_, ends.peer, std::move(recorded), std::move(plan)))
+                 AcceptAnswer(*turn_, ends, response, from);
              });
   return Drop::kNone;
+}
+
+void Control::AcceptAnswer(Turn& t,
+                           const SessionEnds& ends,
+                           const wireguard::Handshaker::PeekedResponse& response,
+                           const Endpoint& from) {
+  Peer* peer = PeerOf(ends.peer);
+  if (peer == nullptr) return;  // closed while the disk was busy
+  RouteControl(*peer);
+  Prepare(ends, response.consumed.chain.ck.view());
+  device_.SetEndpoint(ends.peer, from, t.out.wg);
+  if (device_.handshaker().AcceptResponse(t.now, response, t.out.wg) != wireguard::Drop::kNone)
+    installing_.erase(ends.peer);
 }
 
 Drop Control::OnCookie(Turn& t, ByteView datagram) {
@@ -527,24 +521,24 @@ bool Control::NoticesLeft(Turn& t) {
 
 // One a static key and ten seconds; never larger than what it answers.
 void Control::SendNotice(Turn& t,
-                         uint32_t index,
-                         ByteView ck,
-                         const X25519Key& static_key,
+                         const wireguard::ConsumedInitiation& refused,
                          Reason reason,
                          const Ref16& about,
                          const Endpoint& to,
                          const wireguard::Source& at) {
   if (!NoticesLeft(t)) return;
   ++notices_this_second_;
-  if (const auto it = noticed_.find(static_key);
+  if (const auto it = noticed_.find(refused.peer);
       it != noticed_.end() && t.now.mono - it->second < kNoticeEvery)
     return;
   if (noticed_.size() >= kNegativeMax) noticed_.clear();
-  noticed_[static_key] = t.now.mono;
+  noticed_[refused.peer] = t.now.mono;
   const frame::Notice notice{
       .reason = reason, .retry_seconds = 60, .now_seconds = t.now.wall.seconds(), .about = about};
-  const auto bytes =
-      frame::BuildNotice(index, frame::PreKeyOf(ck).view(), rng_.Array<24>(), notice);
+  const auto bytes = frame::BuildNotice(refused.sender_index,
+                                        frame::PreKeyOf(refused.chain.ck.view()).view(),
+                                        rng_.Array<24>(),
+                                        notice);
   t.out.wg.AddDatagram(bytes, to, at, wireguard::Handshaker::kHandshakeTos, wireguard::kNoPeer);
 }
 

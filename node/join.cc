@@ -81,19 +81,15 @@ Drop Control::OnSponsorResponse(Turn& t,
                   .nonce = pending->second.nonce,
                   .final_h = *Digest::From(response.consumed.chain.h),
                   .said = false};
-  Prepare(peer->id,
-          frame::Direction::kFromInitiator,
-          response.consumed.chain.ck.view(),
-          response.local_index,
-          pending->second.rx_handle,
-          presented.presentation.body.rx_handle,
-          pending->second.first_item,
-          presented.presentation.oid());
+  const SessionEnds ends{.peer = peer->id,
+                         .ours = frame::Direction::kFromInitiator,
+                         .local_index = response.local_index,
+                         .rx_handle = pending->second.rx_handle,
+                         .tx_handle = presented.presentation.body.rx_handle,
+                         .our_first = pending->second.first_item,
+                         .their_first = presented.presentation.oid()};
   pending_.erase(pending);
-  RouteControl(*peer);
-  device_.SetEndpoint(peer->id, from, t.out.wg);
-  if (device_.handshaker().AcceptResponse(t.now, response, t.out.wg) != wireguard::Drop::kNone)
-    installing_.erase(peer->id);
+  AcceptAnswer(t, ends, response, from);
   return Drop::kNone;
 }
 
@@ -180,10 +176,23 @@ void Control::OnOwnObjects(Turn& t) {
 
 // ---- the sponsor ----
 
+Reason Control::WhyNotInvited(const Held<authority::Invite>& invite, const Kid& joiner) const {
+  if (mesh_.enroller() == nullptr) return Reason::kClassOrCap;
+  const uint64_t uses = invite.body.uses;
+  if (uses == 0) return Reason::kNone;
+  if (invite.signer() != mesh_.kid()) return Reason::kInvitationNeedsQuorum;
+  // Whoever it was spent for may ask again: a crash may have come between the grant and its
+  // arrival.
+  const auto used = invite_uses_.find(invite.oid());
+  const bool refused = used != invite_uses_.end() && used->second.size() >= uses &&
+                       std::ranges::find(used->second, joiner) == used->second.end();
+  return refused ? Reason::kInvitationUsedUp : Reason::kNone;
+}
+
 Drop Control::OnRequest(Turn& t,
                         wireguard::ConsumedInitiation consumed,
-                        SignedPtr object,
-                        SignedPtr invite_object,
+                        const SignedPtr& object,
+                        const SignedPtr& invite_object,
                         const Endpoint& from,
                         const wireguard::Source& at) {
   auto request = authority::ParseObject<authority::Request>(*object);
@@ -209,36 +218,18 @@ Drop Control::OnRequest(Turn& t,
   if (!verified) return Dropped(Drop::kIssuerUnknown);
   if (!report.presenter_verified) return Dropped(Drop::kSignature);
   if (!RaiseFloor(consumed)) return Dropped(Drop::kSourceRate);
+  const Kid joiner = authority::KidOf(request->body.suite, request->body.key);
   const auto refuse = [&](Reason reason) {
     negative_[{consumed.peer, invite->envelope->ref()}] = t.now.mono + 60s;
-    SendNotice(t,
-               consumed.sender_index,
-               consumed.chain.ck.view(),
-               consumed.peer,
-               reason,
-               invite->envelope->ref(),
-               from,
-               at);
+    SendNotice(t, consumed, reason, invite->envelope->ref(), from, at);
     Say(t,
         Event::Kind::kRefused,
-        authority::KidOf(request->body.suite, request->body.key),
+        joiner,
         request->body.name,
         std::string(authority::ReasonName(reason)));
     return Dropped(Drop::kVerdict);
   };
-  const authority::Invite& terms = invite->body;
-  if (mesh_.enroller() == nullptr) return refuse(Reason::kClassOrCap);
-  if (terms.uses != 0 && invite->signer() != mesh_.kid())
-    return refuse(Reason::kInvitationNeedsQuorum);
-  const Kid joiner = authority::KidOf(request->body.suite, request->body.key);
-  if (terms.uses != 0) {
-    // Whoever it was spent for may ask again: a crash may have come between the grant and its
-    // arrival.
-    const auto used = invite_uses_.find(invite->oid());
-    if (used != invite_uses_.end() && used->second.size() >= terms.uses &&
-        std::ranges::find(used->second, joiner) == used->second.end())
-      return refuse(Reason::kInvitationUsedUp);
-  }
+  if (const Reason why = WhyNotInvited(*invite, joiner); why != Reason::kNone) return refuse(why);
 
   authority::Presentation as_presented;
   as_presented.h = *request->body.h;
@@ -254,19 +245,7 @@ Drop Control::OnRequest(Turn& t,
   RecordDecision(t, RecordKind::kProposed, decision, auth_digest, inputs);
   Peer* peer = EnsurePeer(t, consumed.peer);
   if (peer == nullptr) return Dropped(Drop::kSourceRate);
-  peer->kid = decision.chain().subject;
-  peer->name = request->body.name;
-  peer->rung = decision.rung();
-  peer->reason = decision.reason();
-  peer->gates = decision.gates();
-  peer->setter = decision.setter();
-  peer->presentation.reset();
-  peer->committed = false;
-  peer->join = JoinState{.request = *std::move(request),
-                         .invite = *std::move(invite),
-                         .final_h = {},
-                         .words = {},
-                         .answered = false};
+  AwaitWords(*peer, decision, *std::move(request), *std::move(invite));
   PeerPlan plan = PlanFor(t, *peer, decision);
   plan.addresses.clear();
   actuator_.Arm(plan, t.now);
@@ -280,6 +259,26 @@ Drop Control::OnRequest(Turn& t,
           Accept(*turn_, id, answer, consumed, from);
       });
   return Drop::kNone;
+}
+
+// The joiner's session is to be opened, for the words alone.
+void Control::AwaitWords(Peer& peer,
+                         const authority::Decision& decision,
+                         Held<authority::Request> request,
+                         Held<authority::Invite> invite) {
+  peer.kid = decision.chain().subject;
+  peer.name = request.body.name;
+  peer.rung = decision.rung();
+  peer.reason = decision.reason();
+  peer.gates = decision.gates();
+  peer.setter = decision.setter();
+  peer.presentation.reset();
+  peer.committed = false;
+  peer.join = JoinState{.request = std::move(request),
+                        .invite = std::move(invite),
+                        .final_h = {},
+                        .words = {},
+                        .answered = false};
 }
 
 void Control::OnWords(Turn& t, Peer& peer, const frame::Message& m) {
@@ -451,7 +450,7 @@ void Control::AskRenewal(Turn& t) {
   }
 }
 
-void Control::OnRenewalRequest(Turn& t, Peer& peer, SignedPtr object) {
+void Control::OnRenewalRequest(Turn& t, Peer& peer, const SignedPtr& object) {
   const auto request = authority::ParseObject<authority::Request>(*object);
   const auto leaf = peer.items.empty() ? absl::StatusOr<Held<authority::Grant>>(NotFound(""))
                                        : authority::ParseObject<authority::Grant>(*peer.items[0]);

@@ -61,8 +61,8 @@ std::vector<std::string> Mesh::Load(const Image& image, WallTime now) {
                y = authority::ParseBody<Charter>(b->body());
     return x.ok() && y.ok() && x->version < y->version;
   });
-  for (SignedPtr& c : charters) {
-    if (const absl::Status s = AddCharter(std::move(c)); !s.ok()) problems.push_back(Text(s));
+  for (const SignedPtr& c : charters) {
+    if (const absl::Status s = AddCharter(c); !s.ok()) problems.push_back(Text(s));
   }
   LearnIssuers(now);  // a restriction is kept with the grants of its signer
   loading_ = false;
@@ -133,7 +133,7 @@ uint64_t Mesh::HeldBefore(const Oid& restriction) const {
   return it == held_before_.end() ? expansions_.count() : it->second;
 }
 
-absl::Status Mesh::AddCharter(SignedPtr object) {
+absl::Status Mesh::AddCharter(const SignedPtr& object) {
   AQ_ASSIGN_OR_RETURN(Held<Charter> charter, authority::ParseObject<Charter>(*object));
   for (const auto& c : charters_) {
     if (c.oid() == charter.oid()) return absl::OkStatus();

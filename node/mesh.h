@@ -68,7 +68,7 @@ class Mesh {
 
   // ---- taking in ----
   // A charter is pinned by its oid when joining; versions after that by its rules.
-  absl::Status AddCharter(SignedPtr charter);
+  absl::Status AddCharter(const SignedPtr& charter);
   // A grant, fragment or rotation that stands alone: held by oid; used when a chain cites it.
   void Hold(SignedPtr object);
   // A restriction. `fresh` is set if it was not held. Unavailable: its signer's key is unknown

@@ -211,13 +211,13 @@ void Control::OnObject(Turn& t, Peer& peer, const frame::Message& m) {
   TakeObject(t, peer, std::make_shared<const authority::Signed>(*std::move(object)));
 }
 
-void Control::TakeObject(Turn& t, Peer& peer, SignedPtr object) {
+void Control::TakeObject(Turn& t, Peer& peer, const SignedPtr& object) {
   if (object->ctx() == Ctx::kRevoke || object->ctx() == Ctx::kRotate) {
-    (void)OnRestriction(t, std::move(object), &peer);  // counted; nobody is owed an answer
+    (void)OnRestriction(t, object, &peer);  // counted; nobody is owed an answer
     return;
   }
   if (object->ctx() == Ctx::kRequest) {
-    OnRenewalRequest(t, peer, std::move(object));
+    OnRenewalRequest(t, peer, object);
     return;
   }
   if (pulled_.erase(object->ref()) == 0) {
@@ -225,7 +225,7 @@ void Control::TakeObject(Turn& t, Peer& peer, SignedPtr object) {
     return;
   }
   switch (object->ctx()) {
-    case Ctx::kAnnounce: TakeAnnounce(t, std::move(object)); break;
+    case Ctx::kAnnounce: TakeAnnounce(t, object); break;
     case Ctx::kCharter:
     case Ctx::kGrant:
     case Ctx::kFragment:
@@ -277,7 +277,7 @@ void Control::OnVector(Turn& t, Peer& peer, const frame::Message& m) {
 }
 
 // A restriction acts at first sight and is spread the moment it is durable.
-absl::Status Control::OnRestriction(Turn& t, SignedPtr object, const Peer* from) {
+absl::Status Control::OnRestriction(Turn& t, const SignedPtr& object, const Peer* from) {
   bool fresh = false;
   const absl::Status s = mesh_.AddRestriction(object, fresh);
   if (!s.ok()) {
@@ -356,7 +356,7 @@ void Control::Offer(Turn& t, Peer& peer, std::span<const Ref16> refs) {
     peer.offered.erase(peer.offered.begin(), peer.offered.end() - kOfferedAtOnce);
 }
 
-void Control::TakeAnnounce(Turn& t, SignedPtr object) {
+void Control::TakeAnnounce(Turn& t, const SignedPtr& object) {
   auto body = authority::ParseBody<authority::Announce>(object->body());
   if (!body.ok() || body->scope != ScopeForControl() || object->kid() == mesh_.kid()) return;
   if (body->time > t.now.wall.seconds() + authority::kClockSlackSeconds) return;

@@ -24,7 +24,7 @@ class Recorder {
  public:
   static constexpr size_t kWaitingMax = 4'096;
 
-  explicit Recorder(lineage::Chain chain) : chain_(std::move(chain)) {}
+  explicit Recorder(lineage::Chain chain) : chain_(chain) {}
 
   // The digest by which others cite the record.
   Digest Record(authority::Observe record, WallTime wall);

@@ -147,7 +147,6 @@ void Story::Revokes(const std::string& by, const std::string& whom) {
 
 void Story::Releases(const std::string& whom) {
   if (over()) return;
-  std::string by;
   for (const std::string& name : Running()) {
     if (name == whom) continue;
     Machine& m = At(name);

@@ -99,7 +99,7 @@ std::string Walk::WhyOutOfForce(const Level& level) const {
   return o ? o->detail : std::string();
 }
 
-Verdict Walk::CheckFragment(SignedPtr cited, const Line& main) {
+Verdict Walk::CheckFragment(const SignedPtr& cited, const Line& main) {
   std::vector<Level> levels;
   if (Verdict v = FindLevels(cited, levels); v.rung != Rung::kAdmit) return v;
   for (const Level& level : levels) {

@@ -62,7 +62,7 @@ class Walk {
   Verdict CheckLeaf(const Grant& leaf) const;
   Verdict CheckPresenter(const Line& line);
   // Adds the fragment's rules to the report and its signatures to the tasks, or says why not.
-  Verdict CheckFragment(SignedPtr cited, const Line& main);
+  Verdict CheckFragment(const SignedPtr& cited, const Line& main);
   void AddTasks(const Line& line);
   // Stops at the first failure or when the budget is spent.
   Verdict VerifyTasks(size_t budget);

@@ -384,18 +384,16 @@ MaybeObjection Restrictions::JudgeSubject(const Judging& j, size_t i) const {
     const auto it = on_kid_.find(kid);
     if (it == on_kid_.end()) continue;
     for (const Effect& e : it->second) {
-      if (e.type == RevokeType::kFloor && link.generation < e.bound) {
-        const bool own = First(e.revoker) == First(kid);
-        if (own || Binds(j, e, i) || ByQuorum(e, j.charter, kid)) {
-          return Revoked(Join("generation ",
-                              link.generation,
-                              " of ",
-                              ToHex(kid),
-                              " is below the floor ",
-                              e.bound,
-                              " set by ",
-                              ToHex(e.revoker)));
-        }
+      if (e.type == RevokeType::kFloor && link.generation < e.bound &&
+          (First(e.revoker) == First(kid) || Binds(j, e, i) || ByQuorum(e, j.charter, kid))) {
+        return Revoked(Join("generation ",
+                            link.generation,
+                            " of ",
+                            ToHex(kid),
+                            " is below the floor ",
+                            e.bound,
+                            " set by ",
+                            ToHex(e.revoker)));
       }
       // The leaf's own key: what rotated away from an ended key lives on under the new one.
       if (e.type == RevokeType::kKey && i == 0 && kid == Newest(kid)) {

@@ -14,6 +14,7 @@ struct Boottime {
   using period = std::nano;
   using duration = std::chrono::nanoseconds;
   using time_point = std::chrono::time_point<Boottime>;
+  // NOLINTNEXTLINE(readability-identifier-naming): the standard library's name for it
   static constexpr bool is_steady = true;
 };
 using Instant = Boottime::time_point;

@@ -457,116 +457,145 @@ absl::StatusOr<int> Revoke(Session& s, const RevokeFlags& flags) {
   return 0;
 }
 
-}  // namespace
+// ---- the verbs, in the order in which help lists them ----
 
-void AddAuthority(Tree& tree) {
-  CLI::App* noun = tree.Noun("authority", "Keys and grants of who may sign");
-  auto key_name = std::make_shared<std::string>();
-  auto key_pass = std::make_shared<PassphraseFlags>();
+void AddCreateKey(Tree& tree, CLI::App* noun) {
+  auto name = std::make_shared<std::string>();
+  auto pass = std::make_shared<PassphraseFlags>();
   CLI::App* app = tree.Command(noun,
                                "create",
                                "Make a key for an authority",
                                "aqmesh authority create prod --passphrase-file pass",
-                               [=](Session& s) { return CreateKey(s, *key_name, *key_pass); });
-  app->add_option("NAME", *key_name, "Name of the key")->required();
-  app->add_flag("--no-passphrase", key_pass->none, "Leave the key unencrypted");
-  AddPassphrase(app, *key_pass);
+                               [=](Session& s) { return CreateKey(s, *name, *pass); });
+  app->add_option("NAME", *name, "Name of the key")->required();
+  app->add_flag("--no-passphrase", pass->none, "Leave the key unencrypted");
+  AddPassphrase(app, *pass);
   tree.Json(app);
+}
 
-  const auto grant_options = [](CLI::App* at, GrantFlags& flags) {
-    at->add_option(
-          "KEY", flags.key, "Public key: 64 hex digits; of a PLAIN device as `wg pubkey` prints it")
-        ->required();
-    at->add_option("--name", flags.name, "Name of its subject");
-    at->add_option("--class", flags.cls, "Class of the grant")->capture_default_str();
-    at->add_option("--tag", flags.tags, "Tag, one or more");
-    at->add_option("--prefix", flags.prefixes, "Network, one or more");
-    at->add_option("--generation", flags.generation, "Above the last revoked one")
-        ->capture_default_str();
-    AddSigning(at, flags.signing);
-  };
-  auto delegate = std::make_shared<GrantFlags>();
-  delegate->cls = "ENROLLER";
-  app = tree.Command(noun,
-                     "delegate",
-                     "Let a key sign in turn",
-                     "aqmesh authority delegate 8d2f... --name prod --class ENROLLER --root",
-                     [=](Session& s) { return CreateGrant(s, *delegate); });
-  grant_options(app, *delegate);
-  app = tree.Command(noun, "list", "Who may sign here", "aqmesh authority list", List);
-  tree.Json(app);
-  auto shown = std::make_shared<std::string>();
-  app = tree.Command(noun,
-                     "show",
-                     "Show grants that let their subject sign",
-                     "aqmesh authority show atlas",
-                     [=](Session& s) { return ShowGrants(s, *shown, authority::kCapsIssue); });
-  app->add_option("WHO", *shown, "Name, or first digits of the key");
-  tree.Json(app);
-  auto exported = std::make_shared<ExportFlags>();
-  app = tree.Command(noun,
-                     "export",
-                     "Write signed objects as text",
-                     "aqmesh authority export charter -o home.charter",
-                     [=](Session& s) { return Export(s, *exported); });
-  app->add_option("KIND", exported->what, "charter, grant, fragment, revoke or all")
+void AddGrantOptions(CLI::App* app, GrantFlags& flags) {
+  app->add_option(
+         "KEY", flags.key, "Public key: 64 hex digits; of a PLAIN device as `wg pubkey` prints it")
+      ->required();
+  app->add_option("--name", flags.name, "Name of its subject");
+  app->add_option("--class", flags.cls, "Class of the grant")->capture_default_str();
+  app->add_option("--tag", flags.tags, "Tag, one or more");
+  app->add_option("--prefix", flags.prefixes, "Network, one or more");
+  app->add_option("--generation", flags.generation, "Above the last revoked one")
       ->capture_default_str();
-  app->add_option("-o,--output", exported->out, "File to write; - for stdout")
-      ->capture_default_str();
-  auto paper = std::make_shared<PaperFlags>();
-  app = tree.Command(noun,
-                     "paper",
-                     "Print the next root key, to write down",
-                     "aqmesh authority paper root",
-                     [=](Session& s) { return Paper(s, *paper); });
-  app->add_option("KEY", paper->key, "root")->capture_default_str();
-  app->add_flag("--forget", paper->forget, "Remove it from this machine, once it is on paper");
-  AddPassphrase(app, paper->passphrase);
+  AddSigning(app, flags.signing);
+}
 
-  noun = tree.Noun("grant", "Who is who, for how long");
-  auto grant = std::make_shared<GrantFlags>();
-  app = tree.Command(noun,
-                     "create",
-                     "Sign a grant",
-                     "aqmesh grant create 8d2f... --class NODE --name nas --root",
-                     [=](Session& s) { return CreateGrant(s, *grant); });
-  grant_options(app, *grant);
-  auto which = std::make_shared<std::string>();
+void AddDelegate(Tree& tree, CLI::App* noun) {
+  auto flags = std::make_shared<GrantFlags>();
+  flags->cls = "ENROLLER";
+  CLI::App* app =
+      tree.Command(noun,
+                   "delegate",
+                   "Let a key sign in turn",
+                   "aqmesh authority delegate 8d2f... --name prod --class ENROLLER --root",
+                   [=](Session& s) { return CreateGrant(s, *flags); });
+  AddGrantOptions(app, *flags);
+}
+
+void AddAuthorityShow(Tree& tree, CLI::App* noun) {
+  tree.Json(tree.Command(noun, "list", "Who may sign here", "aqmesh authority list", List));
+  auto who = std::make_shared<std::string>();
+  CLI::App* app =
+      tree.Command(noun,
+                   "show",
+                   "Show grants that let their subject sign",
+                   "aqmesh authority show atlas",
+                   [=](Session& s) { return ShowGrants(s, *who, authority::kCapsIssue); });
+  app->add_option("WHO", *who, "Name, or first digits of the key");
+  tree.Json(app);
+}
+
+void AddExport(Tree& tree, CLI::App* noun) {
+  auto flags = std::make_shared<ExportFlags>();
+  CLI::App* app = tree.Command(noun,
+                               "export",
+                               "Write signed objects as text",
+                               "aqmesh authority export charter -o home.charter",
+                               [=](Session& s) { return Export(s, *flags); });
+  app->add_option("KIND", flags->what, "charter, grant, fragment, revoke or all")
+      ->capture_default_str();
+  app->add_option("-o,--output", flags->out, "File to write; - for stdout")->capture_default_str();
+}
+
+void AddPaper(Tree& tree, CLI::App* noun) {
+  auto flags = std::make_shared<PaperFlags>();
+  CLI::App* app = tree.Command(noun,
+                               "paper",
+                               "Print the next root key, to write down",
+                               "aqmesh authority paper root",
+                               [=](Session& s) { return Paper(s, *flags); });
+  app->add_option("KEY", flags->key, "root")->capture_default_str();
+  app->add_flag("--forget", flags->forget, "Remove it from this machine, once it is on paper");
+  AddPassphrase(app, flags->passphrase);
+}
+
+void AddGrant(Tree& tree, CLI::App* noun) {
+  auto flags = std::make_shared<GrantFlags>();
+  CLI::App* app = tree.Command(noun,
+                               "create",
+                               "Sign a grant",
+                               "aqmesh grant create 8d2f... --class NODE --name nas --root",
+                               [=](Session& s) { return CreateGrant(s, *flags); });
+  AddGrantOptions(app, *flags);
+  auto who = std::make_shared<std::string>();
   app = tree.Command(
       noun, "show", "Show grants known here", "aqmesh grant show borealis", [=](Session& s) {
-        return ShowGrants(s, *which, 0);
+        return ShowGrants(s, *who, 0);
       });
-  app->add_option("WHO", *which, "Name, or first digits of the key");
+  app->add_option("WHO", *who, "Name, or first digits of the key");
   tree.Json(app);
+}
 
-  noun = tree.Noun("fragment", "Who may reach what");
-  auto fragment = std::make_shared<FragmentFlags>();
-  app = tree.Command(noun,
-                     "create",
-                     "Sign rules",
-                     "aqmesh fragment create --rule \"tag:member -> tag:web tcp:443\" --root",
-                     [=](Session& s) { return CreateFragment(s, *fragment); });
-  app->add_option("--rule", fragment->rules, "SRC -> DST SERVICE, one or more");
-  app->add_option("--file", fragment->file, "Rules, one a line");
-  AddSigning(app, fragment->signing);
-  app = tree.Command(
-      noun, "show", "Show the rules known here", "aqmesh fragment show", ShowFragments);
-  tree.Json(app);
+void AddFragment(Tree& tree, CLI::App* noun) {
+  auto flags = std::make_shared<FragmentFlags>();
+  CLI::App* app =
+      tree.Command(noun,
+                   "create",
+                   "Sign rules",
+                   "aqmesh fragment create --rule \"tag:member -> tag:web tcp:443\" --root",
+                   [=](Session& s) { return CreateFragment(s, *flags); });
+  app->add_option("--rule", flags->rules, "SRC -> DST SERVICE, one or more");
+  app->add_option("--file", flags->file, "Rules, one a line");
+  AddSigning(app, flags->signing);
+  tree.Json(tree.Command(
+      noun, "show", "Show the rules known here", "aqmesh fragment show", ShowFragments));
+}
 
-  auto revoke = std::make_shared<RevokeFlags>();
-  app = tree.Command(nullptr,
-                     "revoke",
-                     "Take authority back, at once where it is heard",
-                     "aqmesh revoke laptop     (off line: --root -o laptop.revoke)",
-                     [=](Session& s) { return Revoke(s, *revoke); });
-  app->add_option("WHO", revoke->target, "Name, or first digits of the key");
-  app->add_option("--kid", revoke->kid, "Key of the subject");
-  app->add_option("--name", revoke->name, "Name of the subject");
-  app->add_option("--oid", revoke->oid, "One object alone");
-  app->add_flag("--key", revoke->key, "The key itself, for good, not only its grants so far");
-  app->add_option("--reason", revoke->reason, "Reason code, 0 to 255");
-  AddSigning(app, revoke->signing);
+void AddRevoke(Tree& tree) {
+  auto flags = std::make_shared<RevokeFlags>();
+  CLI::App* app = tree.Command(nullptr,
+                               "revoke",
+                               "Take authority back, at once where it is heard",
+                               "aqmesh revoke laptop     (off line: --root -o laptop.revoke)",
+                               [=](Session& s) { return Revoke(s, *flags); });
+  app->add_option("WHO", flags->target, "Name, or first digits of the key");
+  app->add_option("--kid", flags->kid, "Key of the subject");
+  app->add_option("--name", flags->name, "Name of the subject");
+  app->add_option("--oid", flags->oid, "One object alone");
+  app->add_flag("--key", flags->key, "The key itself, for good, not only its grants so far");
+  app->add_option("--reason", flags->reason, "Reason code, 0 to 255");
+  AddSigning(app, flags->signing);
   tree.Json(app);
+}
+
+}  // namespace
+
+void AddAuthority(Tree& tree) {
+  CLI::App* noun = tree.Noun("authority", "Keys and grants of who may sign");
+  AddCreateKey(tree, noun);
+  AddDelegate(tree, noun);
+  AddAuthorityShow(tree, noun);
+  AddExport(tree, noun);
+  AddPaper(tree, noun);
+  AddGrant(tree, tree.Noun("grant", "Who is who, for how long"));
+  AddFragment(tree, tree.Noun("fragment", "Who may reach what"));
+  AddRevoke(tree);
 }
 
 }  // namespace aqmesh::cli

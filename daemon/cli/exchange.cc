@@ -202,7 +202,7 @@ absl::StatusOr<Held<authority::Charter>> CharterFor(const KnownObjects& known,
         "this machine asked for no mesh yet; `aqmesh request --name NAME --mesh ID` first");
   for (const SignedPtr& o : bundle) {
     if (o->ctx() != authority::Ctx::kCharter) continue;
-    AQ_ASSIGN_OR_RETURN(const auto charter, authority::ParseObject<authority::Charter>(*o));
+    AQ_ASSIGN_OR_RETURN(auto charter, authority::ParseObject<authority::Charter>(*o));
     if (charter.body.version != 1) continue;
     if (authority::ScopeIdOf(charter) != *pinned) {
       return PermissionDenied("the charter is of mesh ",

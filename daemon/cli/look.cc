@@ -300,9 +300,7 @@ void AddPairs(Tree& tree) {
   tree.Json(app);
 }
 
-}  // namespace
-
-void AddLook(Tree& tree) {
+void AddStatus(Tree& tree) {
   CLI::App* app = tree.Command(
       nullptr,
       "status",
@@ -317,22 +315,26 @@ void AddLook(Tree& tree) {
         return Ask(s, "peers", {}, [&](const json::object& o) { return PeerTable(s, o); });
       });
   tree.Json(app);
+}
 
-  auto ping = std::make_shared<PingFlags>();
-  app = tree.Command(nullptr,
-                     "ping",
-                     "Ask a node for an answer through the mesh",
-                     "aqmesh ping borealis",
-                     [ping](Session& s) { return Ping(s, *ping); });
-  app->add_option("NODE", ping->node, "Node by name, address or key")->required();
-  app->add_option("-c,--count", ping->count, "How many times")
+void AddPing(Tree& tree) {
+  auto flags = std::make_shared<PingFlags>();
+  CLI::App* app = tree.Command(nullptr,
+                               "ping",
+                               "Ask a node for an answer through the mesh",
+                               "aqmesh ping borealis",
+                               [flags](Session& s) { return Ping(s, *flags); });
+  app->add_option("NODE", flags->node, "Node by name, address or key")->required();
+  app->add_option("-c,--count", flags->count, "How many times")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
-  app->add_option("-i,--interval", ping->interval, "How often")->capture_default_str();
+  app->add_option("-i,--interval", flags->interval, "How often")->capture_default_str();
   tree.Json(app);
+}
 
+void AddWho(Tree& tree) {
   auto whois = std::make_shared<std::string>();
-  app = tree.Command(
+  CLI::App* app = tree.Command(
       nullptr, "whois", "Who has this address", "aqmesh whois 100.79.3.2", [whois](Session& s) {
         return Ask(s, "whois", {{"address", *whois}}, [&](const json::object& o) {
           return PersonText(o, s.now());
@@ -345,44 +347,63 @@ void AddLook(Tree& tree) {
         return Ask(s, "whoami", {}, [&](const json::object& o) { return PersonText(o, s.now()); });
       });
   tree.Json(app);
+}
 
-  auto ip = std::make_shared<IpFlags>();
-  app = tree.Command(nullptr,
-                     "ip",
-                     "Addresses of this machine, or of a node",
-                     "aqmesh ip -4 borealis",
-                     [ip](Session& s) {
-                       json::object args;
-                       if (!ip->node.empty()) args["node"] = ip->node;
-                       return Ask(s, "ip", args, [&](const json::object& o) {
-                         std::string out;
-                         for (const std::string& a : TextsIn(o, "addresses")) {
-                           const bool v6 = a.find(':') != std::string::npos;
-                           if (ip->v4 == ip->v6 || (v6 ? ip->v6 : ip->v4)) out += a + "\n";
-                         }
-                         return out;
-                       });
-                     });
-  app->add_option("NODE", ip->node, "Node by name or key; absent: this machine");
-  app->add_flag("-4", ip->v4, "IPv4 only");
-  app->add_flag("-6", ip->v6, "IPv6 only");
-  tree.Json(app);
+// One a line; -4 and -6 together, or neither: both families.
+std::string AddressLines(const json::object& o, const IpFlags& flags) {
+  std::string out;
+  for (const std::string& a : TextsIn(o, "addresses")) {
+    const bool v6 = a.find(':') != std::string::npos;
+    if (flags.v4 == flags.v6 || (v6 ? flags.v6 : flags.v4)) out += a + "\n";
+  }
+  return out;
+}
 
-  auto wait = std::make_shared<WaitFlags>();
-  app = tree.Command(
+void AddIp(Tree& tree) {
+  auto flags = std::make_shared<IpFlags>();
+  CLI::App* app = tree.Command(
       nullptr,
-      "wait",
-      "Wait until the mesh, or a peer, is there",
-      "aqmesh wait --peer atlas --timeout 30s",
-      [wait](Session& s) -> absl::StatusOr<int> {
-        AQ_ASSIGN_OR_RETURN(const uint64_t timeout, SpanFlag(s, "--timeout", wait->timeout, 60));
-        json::object args{{"timeout_ms", timeout * 1'000}};
-        if (!wait->peer.empty()) args["peer"] = wait->peer;
-        return Ask(s, "wait", args, [](const json::object&) { return std::string(); });
+      "ip",
+      "Addresses of this machine, or of a node",
+      "aqmesh ip -4 borealis",
+      [flags](Session& s) {
+        json::object args;
+        if (!flags->node.empty()) args["node"] = flags->node;
+        return Ask(s, "ip", args, [&](const json::object& o) { return AddressLines(o, *flags); });
       });
-  app->add_option("--peer", wait->peer, "Until this one answers");
-  app->add_option("--timeout", wait->timeout, "Give up after so long")->capture_default_str();
+  app->add_option("NODE", flags->node, "Node by name or key; absent: this machine");
+  app->add_flag("-4", flags->v4, "IPv4 only");
+  app->add_flag("-6", flags->v6, "IPv6 only");
   tree.Json(app);
+}
+
+absl::StatusOr<int> WaitFor(Session& s, const WaitFlags& flags) {
+  AQ_ASSIGN_OR_RETURN(const uint64_t timeout, SpanFlag(s, "--timeout", flags.timeout, 60));
+  json::object args{{"timeout_ms", timeout * 1'000}};
+  if (!flags.peer.empty()) args["peer"] = flags.peer;
+  return Ask(s, "wait", args, [](const json::object&) { return std::string(); });
+}
+
+void AddWait(Tree& tree) {
+  auto flags = std::make_shared<WaitFlags>();
+  CLI::App* app = tree.Command(nullptr,
+                               "wait",
+                               "Wait until the mesh, or a peer, is there",
+                               "aqmesh wait --peer atlas --timeout 30s",
+                               [flags](Session& s) { return WaitFor(s, *flags); });
+  app->add_option("--peer", flags->peer, "Until this one answers");
+  app->add_option("--timeout", flags->timeout, "Give up after so long")->capture_default_str();
+  tree.Json(app);
+}
+
+}  // namespace
+
+void AddLook(Tree& tree) {
+  AddStatus(tree);
+  AddPing(tree);
+  AddWho(tree);
+  AddIp(tree);
+  AddWait(tree);
   AddPairs(tree);
 }
 

@@ -93,7 +93,9 @@ WgLoop::~WgLoop() = default;
 
 absl::StatusOr<std::unique_ptr<WgLoop>> WgLoop::Create(const Options& options) {
   const sigset_t stops = StopSignals();
-  ::sigprocmask(SIG_BLOCK, &stops, nullptr);  // from here on there is something to clean up
+  // From here on there is something to clean up.
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): before any thread starts
+  ::sigprocmask(SIG_BLOCK, &stops, nullptr);
   std::unique_ptr<os::Tun> tun;
   if (options.tun_fd) {
     AQ_ASSIGN_OR_RETURN(tun, os::Tun::Adopt(os::Fd(*options.tun_fd)));

@@ -74,7 +74,7 @@ bool ParseKdf(std::string_view text, KeyFile& out) {
 }
 
 absl::StatusOr<KeyFile> Parse(std::string_view text, std::string_view file) {
-  const absl::Status damaged =
+  absl::Status damaged =
       DataLoss(file, " is no key file of ours, or damaged; restore it from a backup");
   KeyFile out;
   std::string_view rest = text;

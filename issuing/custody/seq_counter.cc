@@ -58,7 +58,7 @@ std::string SeqCounter::Print(const Kid& kid, const State& state) {
 }
 
 absl::StatusOr<SeqCounter::State> SeqCounter::Parse(const Kid& kid, std::string_view text) {
-  const absl::Status damaged = DataLoss(
+  absl::Status damaged = DataLoss(
       FileOf(kid),
       " is damaged; what it counted is unknown, so rotate the key: aqmesh authority rotate");
   State state;

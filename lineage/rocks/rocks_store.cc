@@ -302,7 +302,7 @@ struct RocksStore::Impl {
     return visit(seq, leaf, body);
   }
 
-  absl::Status Break(absl::Status why) ABSL_LOCKS_EXCLUDED(mutex) {
+  absl::Status Break(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mutex) {
     absl::MutexLock lock(&mutex);
     broken = Unavailable(Text(why), ": nothing more is written until aqmeshd is restarted");
     return broken;
@@ -324,7 +324,7 @@ struct RocksStore::Impl {
     AQ_RETURN_IF_ERROR(ProbeRoom(dir));
     absl::MutexLock lock(&db_mutex);
     CloseDatabase();
-    const absl::Status opened = OpenDatabase(Access::kWrite);
+    absl::Status opened = OpenDatabase(Access::kWrite);
     if (!opened.ok()) {
       if (const absl::Status shown = OpenDatabase(Access::kRead); !shown.ok()) return Break(shown);
       return opened;

@@ -14,8 +14,7 @@
 namespace aqmesh::wireguard {
 
 struct Keypair {
-  Keypair(const InstallOrder&
-              o)  // NOLINT(google-explicit-constructor): the order is this value's plain form
+  explicit Keypair(const InstallOrder& o)
       : peer(o.peer),
         local_index(o.local_index),
         remote_index(o.remote_index),

@@ -11,9 +11,9 @@ using Parsed = std::optional<Line>;
 template <typename T>
 std::optional<T> ParseDecimal(std::string_view text) {
   T v{};
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, v);
-  if (error != std::errc{} || stop != end || text.empty()) return std::nullopt;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), v);
+  if (error != std::errc{} || stop != text.data() + text.size() || text.empty())
+    return std::nullopt;
   return v;
 }
 
