@@ -108,7 +108,7 @@ runs_in_background() { # it has returned, and all is there; the one that stays h
   local pid
   pid=$(pid_of)
   [ "$(ps -o sid= -p "$pid" | tr -d ' ')" = "$pid" ] || { echo "no session of its own"; return 1; }
-  [ "$(readlink "/proc/$pid/fd/1")" = /dev/null ]
+  [ "/proc/$pid/fd/1" -ef /dev/null ]
 }
 ends_with_its_socket() { rm "/var/run/wireguard/$(I2).sock"; eventually 15 left_nothing; }
 ends_with_its_interface() { inA "$OURS" "$(I2)" && inA ip link del "$(I2)" && eventually 15 left_nothing; }
