@@ -18,16 +18,6 @@ std::optional<T> ParseUnsigned(std::string_view text, T max) {
 }
 }  // namespace
 
-std::optional<IpAddress> IpAddress::From(ByteView b) {
-  IpAddress out;
-  static constexpr uint8_t kMapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-  if (b.size() == 16 && Equal(b.first(12), kMapped)) b = b.subspan(12);
-  if (b.size() != 4 && b.size() != 16) return std::nullopt;
-  out.v6_ = b.size() == 16;
-  std::memcpy(out.bytes_.data(), b.data(), b.size());
-  return out;
-}
-
 std::optional<IpAddress> IpAddress::Parse(std::string_view text) {
   const std::string copy(text);
   uint8_t b[16];

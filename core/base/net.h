@@ -18,8 +18,15 @@ namespace aqmesh {
 class IpAddress {
  public:
   IpAddress() = default;  // 0.0.0.0
-  static std::optional<IpAddress> From(
-      ByteView b);  // 4 or 16 bytes; ::ffff:a.b.c.d becomes a.b.c.d
+  // 4 or 16 bytes; ::ffff:a.b.c.d becomes a.b.c.d. Here, because each packet asks.
+  static std::optional<IpAddress> From(ByteView b) {
+    IpAddress out;
+    if (b.size() == 16 && IsMapped(b)) b = b.subspan(12);
+    if (b.size() != 4 && b.size() != 16) return std::nullopt;
+    out.v6_ = b.size() == 16;
+    std::memcpy(out.bytes_.data(), b.data(), b.size());
+    return out;
+  }
   static std::optional<IpAddress> Parse(std::string_view text);
   bool is_v6() const { return v6_; }
   size_t size() const { return v6_ ? 16 : 4; }
@@ -34,6 +41,9 @@ class IpAddress {
   }
 
  private:
+  static bool IsMapped(ByteView b16) {
+    return LoadLe<uint64_t>(b16.data()) == 0 && LoadLe<uint32_t>(b16.data() + 8) == 0xffff0000;
+  }
   std::array<uint8_t, 16> bytes_{};
   bool v6_ = false;
 };

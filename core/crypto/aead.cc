@@ -86,14 +86,19 @@ void AeadKey::Free::operator()(evp_cipher_ctx_st* c) const {
   EVP_CIPHER_CTX_free(c);
 }  // wipes the key
 
-AeadKey::AeadKey(ByteView key32, Direction direction) : ctx_(EVP_CIPHER_CTX_new()) {
-  AQ_CHECK(key32.size() == 32 && ctx_ != nullptr);
+AeadKey::AeadKey(ByteView key32, Direction direction) : key_(key32), direction_(direction) {}
+
+evp_cipher_ctx_st* AeadKey::Context() {
+  if (ctx_ != nullptr) return ctx_.get();
+  ctx_.reset(EVP_CIPHER_CTX_new());
+  AQ_CHECK(ctx_ != nullptr);
   AQ_CHECK(EVP_CipherInit_ex2(ctx_.get(),
                               ChaChaPoly(),
-                              key32.data(),
+                              key_.data(),
                               nullptr,
-                              direction == Direction::kSeal ? 1 : 0,
+                              direction_ == Direction::kSeal ? 1 : 0,
                               nullptr) == 1);
+  return ctx_.get();
 }
 AeadKey::~AeadKey() = default;
 AeadKey::AeadKey(AeadKey&&) noexcept = default;
@@ -102,16 +107,15 @@ AeadKey& AeadKey::operator=(AeadKey&&) noexcept = default;
 void AeadKey::Seal(uint64_t counter, ByteView plain, uint8_t* out) {
   uint8_t nonce[12];
   MakeNonce(counter, nonce);
+  evp_cipher_ctx_st* const ctx = Context();
   int n = 0;
-  AQ_CHECK(EVP_CipherInit_ex2(ctx_.get(), nullptr, nullptr, nonce, -1, nullptr) == 1);
+  AQ_CHECK(EVP_CipherInit_ex2(ctx, nullptr, nullptr, nonce, -1, nullptr) == 1);
   if (!plain.empty()) {
-    AQ_CHECK(EVP_CipherUpdate(ctx_.get(), out, &n, plain.data(), static_cast<int>(plain.size())) ==
-             1);
+    AQ_CHECK(EVP_CipherUpdate(ctx, out, &n, plain.data(), static_cast<int>(plain.size())) == 1);
   }
   int tail = 0;
-  AQ_CHECK(EVP_CipherFinal_ex(ctx_.get(), out + n, &tail) == 1);
-  AQ_CHECK(EVP_CIPHER_CTX_ctrl(ctx_.get(), EVP_CTRL_AEAD_GET_TAG, kTagSize, out + plain.size()) ==
-           1);
+  AQ_CHECK(EVP_CipherFinal_ex(ctx, out + n, &tail) == 1);
+  AQ_CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, kTagSize, out + plain.size()) == 1);
 }
 
 bool AeadKey::Open(uint64_t counter, ByteView sealed, uint8_t* out) {
@@ -121,13 +125,14 @@ bool AeadKey::Open(uint64_t counter, ByteView sealed, uint8_t* out) {
   const size_t size = sealed.size() - kTagSize;
   uint8_t tag[kTagSize];
   std::memcpy(tag, sealed.data() + size, kTagSize);
+  evp_cipher_ctx_st* const ctx = Context();
   int n = 0;
-  if (EVP_CipherInit_ex2(ctx_.get(), nullptr, nullptr, nonce, -1, nullptr) != 1) return false;
-  if (EVP_CIPHER_CTX_ctrl(ctx_.get(), EVP_CTRL_AEAD_SET_TAG, kTagSize, tag) != 1) return false;
-  if (size > 0 && EVP_CipherUpdate(ctx_.get(), out, &n, sealed.data(), static_cast<int>(size)) != 1)
+  if (EVP_CipherInit_ex2(ctx, nullptr, nullptr, nonce, -1, nullptr) != 1) return false;
+  if (EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, kTagSize, tag) != 1) return false;
+  if (size > 0 && EVP_CipherUpdate(ctx, out, &n, sealed.data(), static_cast<int>(size)) != 1)
     return false;
   int tail = 0;
-  return EVP_CipherFinal_ex(ctx_.get(), out + n, &tail) == 1;
+  return EVP_CipherFinal_ex(ctx, out + n, &tail) == 1;
 }
 
 }  // namespace aqmesh::crypto

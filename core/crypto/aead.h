@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "core/base/bytes.h"
+#include "core/base/secret.h"
 
 struct evp_cipher_ctx_st;
 
@@ -23,8 +24,9 @@ void XAeadSeal(ByteView key32, ByteView nonce24, ByteView plain, ByteView ad, Mu
 [[nodiscard]] bool XAeadOpen(
     ByteView key32, ByteView nonce24, ByteView sealed, ByteView ad, MutableBytes out);
 
-// For the data plane: a key kept in its cipher context, so that a packet sets only its nonce.
-// In place is allowed (out starts where plain or sealed starts). Wiped on destruction.
+// For the data plane: a key kept as AeadBatch wants it, and, from the first single Seal or Open on,
+// in OpenSSL's context too, so that a packet sets only its nonce. In place is allowed (out starts
+// where plain or sealed starts). Wiped on destruction.
 class AeadKey {
  public:
   enum class Direction : uint8_t { kSeal, kOpen };
@@ -37,11 +39,15 @@ class AeadKey {
   [[nodiscard]] bool Open(uint64_t counter,
                           ByteView sealed,
                           uint8_t* out);  // writes sealed.size() - 16
+  const uint8_t* key32() const { return key_.data(); }
 
  private:
+  evp_cipher_ctx_st* Context();
   struct Free {
     void operator()(evp_cipher_ctx_st* c) const;
   };
+  Secret<32> key_;
+  Direction direction_;
   std::unique_ptr<evp_cipher_ctx_st, Free> ctx_;
 };
 
