@@ -165,7 +165,7 @@ std::optional<Judgement> FlowTable::Answer(
   if (!(e->flags & kPass) || view.policies->For(OpenedBy(e->flags)).terms(e->path).one_way)
     return std::nullopt;
   ++counters_.answers;
-  return Use(*e, p, true, view, second);
+  return Begin(*e, p, d, true, view, now);
 }
 
 // An ICMP error goes with the flow that it quotes, if it comes back to whoever sent the quoted
@@ -225,6 +225,35 @@ Judgement FlowTable::Open(
   return j;
 }
 
+std::optional<Judgement> FlowTable::Again(const PacketInfo& p,
+                                          Direction d,
+                                          const PolicyView& view,
+                                          Now now) {
+  const PacketInfo& last = run_.packet;
+  const bool same = run_.entry != nullptr && run_.at == now.mono && run_.direction == d &&
+                    run_.view == view && p.classified && p.part == Part::kEither &&
+                    p.proto == last.proto && p.sport == last.sport && p.dport == last.dport &&
+                    p.src == last.src && p.dst == last.dst;
+  // What is no longer the flow's own entry, or no longer passes, is looked up.
+  if (!same || run_.entry->tag != run_.tag || !(run_.entry->flags & kPass)) return std::nullopt;
+  ++(run_.answer ? counters_.answers : counters_.hits);
+  return Use(*run_.entry, p, run_.answer, view, Second(now.mono));
+}
+
+Judgement FlowTable::Begin(
+    Entry& e, const PacketInfo& p, Direction d, bool answer, const PolicyView& view, Now now) {
+  if (p.classified && HasPorts(p.proto) && p.part == Part::kEither) {
+    run_ = {.entry = &e,
+            .tag = e.tag,
+            .packet = p,
+            .direction = d,
+            .answer = answer,
+            .view = view,
+            .at = now.mono};
+  }
+  return Use(e, p, answer, view, Second(now.mono));
+}
+
 Judgement FlowTable::Judge(const PacketInfo& p, Direction d, const PolicyView& view, Now now) {
 #ifdef AQMESH_SABOTAGE_ACL  // SABOTAGE: no rule is asked. Only in the build whose demo must fail.
   Judgement open;
@@ -234,6 +263,7 @@ Judgement FlowTable::Judge(const PacketInfo& p, Direction d, const PolicyView& v
   return open;
 #endif
   if (!view.policies) return Denied(Reason::kNoRule);
+  if (auto j = Again(p, d, view, now)) return *j;
   const uint32_t second = Second(now.mono);
   const Flow flow = p.flow();
   const Tag tag = TagOf(view.peer, flow);
@@ -244,7 +274,7 @@ Judgement FlowTable::Judge(const PacketInfo& p, Direction d, const PolicyView& v
     Refresh(*e, flow, view, now);
     if (e->flags & kPass) {
       ++counters_.hits;
-      return Use(*e, p, false, view, second);
+      return Begin(*e, p, d, false, view, now);
     }
   }
   // A denied opener may still be an answer: the conversation's first packet can come after it.

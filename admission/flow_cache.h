@@ -42,6 +42,7 @@ struct PolicyView {
   uint32_t peer = 0;
   uint32_t epoch = 0;
   const Policies* policies = nullptr;  // null: nothing passes
+  bool operator==(const PolicyView&) const = default;
 };
 
 struct Judgement {
@@ -108,12 +109,28 @@ class FlowTable {
                                    Now now);
   Judgement Open(const PacketInfo& p, const Tag& tag, Direction d, const PolicyView& view, Now now);
 
+  // The flow that the last packet was of: the rest of its run, in the same turn and under the same
+  // verdict, is compared with it and not looked up.
+  struct Run {
+    Entry* entry = nullptr;
+    Tag tag{};
+    PacketInfo packet;
+    Direction direction{};
+    bool answer = false;
+    PolicyView view;
+    Instant at{};
+  };
+  std::optional<Judgement> Again(const PacketInfo& p, Direction d, const PolicyView& view, Now now);
+  Judgement Begin(
+      Entry& e, const PacketInfo& p, Direction d, bool answer, const PolicyView& view, Now now);
+
   Key secret_;
   Instant start_;
   size_t mask_;
   std::vector<Entry> entries_;
   std::vector<TokenBucket> sources_;
   FlowCounters counters_;
+  Run run_;
 };
 
 }  // namespace aqmesh::admission

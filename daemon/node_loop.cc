@@ -317,8 +317,9 @@ void NodeLoop::OnUdp(os::Family family) {
   if (received_.empty()) return;
   // One turn for all of them: what they deliver reaches the TUN together, and may be joined there.
   Turn([this](Now now, node::Outbox& out) {
-    for (const os::Datagram& d : received_)
-      control_->OnDatagram(now, d.bytes, d.remote, FromOs(d.local), out);
+    came_.clear();
+    for (const os::Datagram& d : received_) came_.push_back({d.bytes, d.remote, FromOs(d.local)});
+    control_->OnDatagrams(now, came_, out);
   });
 }
 

@@ -159,6 +159,7 @@ class NodeLoop {
   os::PacketArena arena_{{}};
   std::vector<MutableBytes> packets_;
   std::vector<os::Datagram> received_;
+  std::vector<node::InFrame> came_;
   std::vector<os::OutDatagram> outgoing_;
   std::vector<ByteView> to_tun_;
 

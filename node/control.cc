@@ -161,26 +161,58 @@ const Peer* Control::PeerOf(PeerId id) const {
 
 void Control::OnDatagram(
     Now now, MutableBytes bytes, const Endpoint& from, const wireguard::Source& at, Outbox& out) {
+  const InFrame in{.bytes = bytes, .from = from, .at = at};
+  OnDatagrams(now, {&in, 1}, out);
+}
+
+void Control::OnDatagrams(Now now, std::span<const InFrame> in, Outbox& out) {
+  constexpr auto kFrame = static_cast<uint8_t>(frame::Type::kFrame);
+  const auto is_frame = [](const InFrame& f) { return !f.bytes.empty() && f.bytes[0] == kFrame; };
   Turn t{now, out};
-  if (bytes.empty() || !up_) return;
-  std::vector<ControlPacket> control;
-  switch (bytes[0]) {
-    case static_cast<uint8_t>(frame::Type::kFrame):
-      if (const frame::Drop d = datapath_.OnFrame(now, bytes, from, at, out.wg, control);
-          d != frame::Drop::kNone) {
-        CountDrop(static_cast<uint16_t>(d));
-      }
-      break;
-    case static_cast<uint8_t>(frame::Type::kInitiation): OnInitiation(t, bytes, from, at); break;
-    case static_cast<uint8_t>(frame::Type::kResponse): OnResponse(t, bytes, from, at); break;
-    case static_cast<uint8_t>(frame::Type::kCookie): OnCookie(t, bytes); break;
-    case static_cast<uint8_t>(frame::Type::kBefore): OnBefore(t, bytes); break;
-    default: OnBareDatagram(t, bytes, from, at);
+  while (!in.empty() && up_) {
+    const auto frames =
+        static_cast<size_t>(std::find_if_not(in.begin(), in.end(), is_frame) - in.begin());
+    if (frames > 0) {
+      OnFrames(t, in.first(frames));
+    } else {
+      OnOther(t, in[0]);
+    }
+    in = in.subspan(std::max<size_t>(frames, 1));
   }
-  device_.Settle(now, out.wg);
-  SettleHandshakes(
-      t);  // a session must be confirmed before the messages that confirmed it are heard
-  for (const ControlPacket& c : control) OnControl(t, c);
+  EndTurn(t);
+}
+
+// A control packet is heard before the frames behind it are delivered: they feel what it says.
+void Control::OnFrames(Turn& t, std::span<const InFrame> frames) {
+  std::vector<frame::Drop> drops;
+  std::vector<ControlPacket> control;
+  datapath_.OpenFrames(t.now, frames, drops);
+  for (bool more = true; more;) {
+    control.clear();
+    more = datapath_.DeliverFrames(t.now, t.out.wg, control, drops);
+    if (control.empty()) break;
+    // A session must be confirmed before the messages that confirmed it are heard.
+    device_.Settle(t.now, t.out.wg);
+    SettleHandshakes(t);
+    for (const ControlPacket& c : control) OnControl(t, c);
+    EndTurn(t);
+  }
+  for (frame::Drop d : drops) CountDrop(static_cast<uint16_t>(d));
+}
+
+void Control::OnOther(Turn& t, const InFrame& in) {
+  if (in.bytes.empty()) return;
+  switch (in.bytes[0]) {
+    case static_cast<uint8_t>(frame::Type::kInitiation):
+      OnInitiation(t, in.bytes, in.from, in.at);
+      break;
+    case static_cast<uint8_t>(frame::Type::kResponse):
+      OnResponse(t, in.bytes, in.from, in.at);
+      break;
+    case static_cast<uint8_t>(frame::Type::kCookie): OnCookie(t, in.bytes); break;
+    case static_cast<uint8_t>(frame::Type::kBefore): OnBefore(t, in.bytes); break;
+    default: OnBareDatagram(t, in.bytes, in.from, in.at);
+  }
   EndTurn(t);
 }
 

@@ -74,6 +74,8 @@ class Control {
   // ---- input; effects are in `out`, which the caller cleared ----
   void OnDatagram(
       Now now, MutableBytes bytes, const Endpoint& from, const wireguard::Source& at, Outbox& out);
+  // What came together, in order: frames that follow one another are opened together.
+  void OnDatagrams(Now now, std::span<const InFrame> in, Outbox& out);
   void OnTunPackets(Now now, std::span<const MutableBytes> packets, Outbox& out);
   void OnDurable(Now now, Ticket up_to, Outbox& out);
   void OnWake(Now now, Outbox& out);
@@ -269,6 +271,8 @@ class Control {
   void TakePlainDecision(Turn& t, Peer& peer, const authority::Decision& decision);
   void CommitPlain(Turn& t, PeerId id, Recorded recorded, PeerPlan plan);
   void RedecidePlain(Turn& t, Peer& peer);
+  void OnFrames(Turn& t, std::span<const InFrame> frames);
+  void OnOther(Turn& t, const InFrame& in);
   void OnBareDatagram(Turn& t,
                       MutableBytes bytes,
                       const Endpoint& from,

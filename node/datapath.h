@@ -14,6 +14,7 @@
 
 #include <array>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "admission/gate.h"
@@ -59,6 +60,13 @@ struct ControlPacket {
   Bytes packet;  // a whole inner IPv6 packet to the control address
 };
 
+// One a4 datagram as it came.
+struct InFrame {
+  MutableBytes bytes;
+  Endpoint from;
+  wireguard::Source at;
+};
+
 class Datapath {
  public:
   static constexpr size_t kSessionsMax = 1 << 16;
@@ -81,13 +89,15 @@ class Datapath {
   // ---- packets ----
   // Judges one IP packet from the TUN; a passed one is sealed, or staged, into `out`.
   void OnTunPacket(Now now, MutableBytes packet, wireguard::Outbox& out);
-  // One a4 datagram; opened in place. Passed packets go to out.tun, control packets to `control`.
-  frame::Drop OnFrame(Now now,
-                      MutableBytes datagram,
-                      const Endpoint& from,
-                      const wireguard::Source& at,
-                      wireguard::Outbox& out,
-                      std::vector<ControlPacket>& control);
+  // a4 datagrams that came together, opened in place and together; then, in order, passed packets
+  // go to out.tun. `drops`: one for each that is not worth more, counted here too.
+  void OpenFrames(Now now, std::span<const InFrame> frames, std::vector<frame::Drop>& drops);
+  // True: a control packet went to `control`, and frames behind it wait for the next call. What it
+  // says may change what is in force for them, and which sessions there are.
+  bool DeliverFrames(Now now,
+                     wireguard::Outbox& out,
+                     std::vector<ControlPacket>& control,
+                     std::vector<frame::Drop>& drops);
   // One bare type 4 message of a stock device: opened in place, and judged like any other.
   wireguard::Drop OnBare(Now now,
                          MutableBytes datagram,
@@ -134,6 +144,17 @@ class Datapath {
   void NoteRefusal(PeerId peer, admission::Direction d, const admission::Refusal& why);
   frame::Drop Count(frame::Drop d);
   Session* ByHandle(uint32_t handle);
+  // One frame between OpenFrames and DeliverFrames.
+  struct Opening {
+    uint32_t rx_handle = 0;
+    wireguard::Forwarder::Looked looked;
+    InFrame frame;
+  };
+  frame::Drop CheckFrame(const InFrame& f, Session*& session);
+  frame::Drop DeliverFrame(Now now,
+                           const Opening& o,
+                           wireguard::Outbox& out,
+                           std::vector<ControlPacket>& control);
 
   static constexpr size_t kRefusedMax = 64;  // a turn; further ones are only counted
   static constexpr size_t kEndedMax = 4'096;
@@ -144,6 +165,9 @@ class Datapath {
   absl::flat_hash_map<uint32_t, std::unique_ptr<Session>> by_handle_;
   absl::flat_hash_map<uint32_t, uint32_t> by_index_;  // local index -> handle
   absl::flat_hash_map<PeerId, PeerState> peers_;
+  std::vector<Opening> opening_;
+  std::vector<wireguard::Forwarder::Looked> looked_;
+  size_t delivered_ = 0;  // of opening_
   std::vector<RefusedFlow> refused_;
   std::vector<FlowCount> ended_;  // counts of sessions that are gone, until they are taken
   std::array<uint64_t, frame::kDropCount> frame_drops_{};

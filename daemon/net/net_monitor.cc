@@ -10,6 +10,8 @@ namespace aqmesh::daemon {
 
 namespace {
 
+constexpr uint32_t kFrameOverhead = 16 + 32;  // a frame's header, and WireGuard's own with its tag
+
 net::Reply Failure(const absl::Status& status) { return net::Failed{status.code(), Text(status)}; }
 
 bool IsLinkLocal(const IpAddress& a) {
@@ -87,6 +89,9 @@ absl::StatusOr<net::Reply> NetMonitor::OpenTun(const net::OpenTun& request, os::
   AQ_ASSIGN_OR_RETURN(const std::string name, tun->Name());
   AQ_ASSIGN_OR_RETURN(const os::Link link, writer_->LinkByName(name));
   AQ_RETURN_IF_ERROR(writer_->SetMtu(link.index, request.mtu));
+  // A kernel that does not know it sends a little slower.
+  if (const uint32_t most = os::GsoMaxFor(request.mtu, kFrameOverhead); most != 0)
+    (void)writer_->SetGsoMax(link.index, most);
   ifindex_ = link.index;
   // The engine's will be the only descriptor: the device goes when the engine does.
   pass = os::Fd(tun->Detach());

@@ -105,6 +105,9 @@ absl::StatusOr<std::unique_ptr<WgLoop>> WgLoop::Create(const Options& options) {
     AQ_ASSIGN_OR_RETURN(const std::string made, tun->Name());
     AQ_ASSIGN_OR_RETURN(const os::Link link, netlink->LinkByName(made));
     AQ_RETURN_IF_ERROR(netlink->SetMtu(link.index, kDefaultMtu));
+    // A kernel that does not know it sends a little slower.
+    (void)netlink->SetGsoMax(link.index,
+                             os::GsoMaxFor(kDefaultMtu, wireguard::Forwarder::kOverhead));
   }
   AQ_ASSIGN_OR_RETURN(std::string name, tun->Name());
   const std::string path = Join(options.socket_directory, "/", name, ".sock");
@@ -265,12 +268,11 @@ void WgLoop::OnUdpReadable(os::Family family) {
   if (udp_ == nullptr) return;  // closed earlier in this turn
   received_.clear();
   udp_->Receive(family, received_);
-  const Now now = os::ReadNow();
-  for (const os::Datagram& d : received_) {
-    // What it was worth is counted in the device; outside, silence.
-    (void)device_.OnDatagram(
-        now, {.bytes = d.bytes, .from = d.remote, .at = FromOs(d.local), .tos = d.tos}, out_);
-  }
+  came_.clear();
+  for (const os::Datagram& d : received_)
+    came_.push_back({.bytes = d.bytes, .from = d.remote, .at = FromOs(d.local), .tos = d.tos});
+  // What they were worth is counted in the device; outside, silence.
+  device_.OnDatagrams(os::ReadNow(), came_, out_);
   Flush(out_);
 }
 

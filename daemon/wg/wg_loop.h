@@ -106,6 +106,7 @@ class WgLoop {
   os::PacketArena arena_;
   std::vector<ByteView> packets_;
   std::vector<os::Datagram> received_;
+  std::vector<wireguard::InDatagram> came_;
   std::vector<os::OutDatagram> outgoing_;
   wireguard::Outbox out_;
   std::vector<std::unique_ptr<Client>> clients_;

@@ -329,6 +329,25 @@ absl::Status Netlink::SetMtu(uint32_t ifindex, uint32_t mtu) {
   return absl::OkStatus();
 }
 
+absl::Status Netlink::SetGsoMax(uint32_t ifindex, uint32_t bytes) {
+  constexpr uint16_t kGsoIpv4MaxSize = 63;  // IFLA_GSO_IPV4_MAX_SIZE, newer than our headers
+  ifinfomsg m{};
+  m.ifi_index = static_cast<int>(ifindex);
+  for (const bool both : {true, false}) {
+    Request request(RTM_NEWLINK, 0, m);
+    request.PutU32(IFLA_GSO_MAX_SIZE, bytes);
+    if (both) request.PutU32(kGsoIpv4MaxSize, bytes);
+    const int err = Transact(request);
+    if (err == 0) return absl::OkStatus();
+    if (!both) {
+      return ErrnoStatus(err,
+                         Join("interface number ", ifindex, ": setting gso_max_size ", bytes),
+                         kNeedsNetAdmin);
+    }
+  }
+  return absl::OkStatus();
+}
+
 namespace {
 ifaddrmsg AddressMessage(const InterfaceAddress& a) {
   ifaddrmsg m{};

@@ -61,6 +61,9 @@ class Netlink {
   absl::StatusOr<std::vector<Link>> Links();
   absl::Status SetUp(uint32_t ifindex, bool up);
   absl::Status SetMtu(uint32_t ifindex, uint32_t mtu);
+  // How long a super-packet may be that the kernel hands to the interface, of either family.
+  // Kernels before 6.3 know it for both families together.
+  absl::Status SetGsoMax(uint32_t ifindex, uint32_t bytes);
 
   // IPv6 without duplicate address detection; neither family gets the kernel's prefix route.
   absl::Status AddAddress(const InterfaceAddress& address);

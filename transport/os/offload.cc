@@ -79,6 +79,19 @@ void FixIp(MutableBytes s, const Layout& l, size_t index) {
   StoreBe<uint16_t>(&s[10], static_cast<uint16_t>(~ChecksumFold(ChecksumAdd(s.first(l.l4_at), 0))));
 }
 
+// Every byte that leaves a super-packet, and every one that is joined to one, comes by here once.
+// The loop is one that the compiler turns into as wide adds as the processor has.
+#if defined(__x86_64__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
+__attribute__((target_clones("arch=x86-64-v4", "avx2", "default"), optimize("O3")))
+#endif
+uint64_t
+SumWords(const uint8_t* p, size_t words) {
+  uint64_t sum = 0;
+  for (size_t i = 0; i < words; ++i) sum += LoadHost<uint32_t>(p + 4 * i);
+  return sum;
+}
+
 void FixL4(MutableBytes s, const Layout& l, size_t payload_offset, bool first, bool last) {
   uint8_t* l4 = &s[l.l4_at];
   const size_t l4_size = s.size() - l.l4_at;
@@ -160,15 +173,15 @@ void StoreVnetHeader(const VnetHeader& h, std::span<uint8_t, kVnetHeaderSize> b)
 // complement sum does not care for the width of the words added: 32-bit loads, swapped once at the
 // end.
 uint64_t ChecksumAdd(ByteView b, uint64_t initial) {
-  uint64_t little = 0;  // at most 16384 words of 32 bits: far from overflow
-  size_t i = 0;
-  for (; i + 4 <= b.size(); i += 4) little += LoadHost<uint32_t>(&b[i]);
-  if (i + 2 <= b.size()) {
-    little += LoadHost<uint16_t>(&b[i]);
-    i += 2;
+  const size_t words = b.size() / 4;
+  uint64_t little = SumWords(b.data(), words);  // at most 16384 words of 32 bits: far from overflow
+  const uint8_t* rest = b.data() + 4 * words;
+  if ((b.size() & 2) != 0) {
+    little += LoadHost<uint16_t>(rest);
+    rest += 2;
   }
-  if (i < b.size())
-    little += b[i];  // the odd byte is the high one in network order: the low one here
+  if ((b.size() & 1) != 0)
+    little += *rest;  // the odd byte is the high one in network order: the low one here
   static_assert(std::endian::native == std::endian::little);
   const uint16_t folded = ChecksumFold(little);
   return initial + static_cast<uint16_t>((folded << 8) | (folded >> 8));

@@ -20,6 +20,17 @@ namespace aqmesh::os {
 
 inline constexpr size_t kInterfaceNameMax = 15;
 
+// The longest super-packet whose segments, each `overhead` bytes longer on the underlay, still
+// leave in one UDP_SEGMENT message: a longer one would send its last few segments in a message of
+// their own. 0: leave the kernel's. Set it on the interface (Netlink::SetGsoMax).
+constexpr uint32_t GsoMaxFor(uint32_t mtu, uint32_t overhead) {
+  constexpr uint32_t kPayloadMax = 65'507;  // a UDP payload over IPv4
+  constexpr uint32_t kInnerHeaders = 52;    // IPv4 and TCP with timestamps, the least in use
+  if (mtu < 576 || mtu > kPayloadMax / 2) return 0;
+  const uint32_t segments = kPayloadMax / (mtu + overhead);
+  return segments * (mtu - kInnerHeaders) + 100;  // with the headers, which are there once
+}
+
 enum class TunState : uint8_t {
   kOk,       // budget or arena used up: there may be more
   kDrained,  // nothing more to read now

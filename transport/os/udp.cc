@@ -20,7 +20,7 @@ constexpr size_t kReceiveMessages = 8;
 constexpr size_t kReceiveBytes = 65536;  // one more than any datagram or GRO run
 constexpr size_t kSendMessages = 64;     // system-call batch
 constexpr size_t kSegmentsMax = 64;      // kernels before 6.x refuse more
-constexpr size_t kRunBytesMax = 65000;   // below 65507 (v4) and 65527 (v6)
+constexpr size_t kRunBytesMax = 65507;   // a UDP payload over IPv4; IPv6 carries 20 more
 constexpr int kPortCollisionsMax = 100;
 constexpr size_t kControlBytes = 128;  // pktinfo 40, segment 24, tos 24: with room
 
@@ -317,14 +317,21 @@ size_t UdpPair::PackRuns(Family f, std::span<const OutDatagram> batch, size_t& c
     const size_t stride = first.bytes.size();
     size_t run = 0;
     size_t bytes = 0;
+    size_t pieces = 0;  // neighbours in memory are one to the kernel
     const size_t run_max = gso && stride != 0 ? kSegmentsMax : 1;
     while (run < run_max && consumed + run < batch.size()) {
       const OutDatagram& d = batch[consumed + run];
       if (d.bytes.size() > stride || (run > 0 && (bytes + d.bytes.size() > kRunBytesMax ||
                                                   d.bytes.empty() || !SameRun(first, d))))
         break;
-      s.parts[parts + run] = {.iov_base = const_cast<uint8_t*>(d.bytes.data()),
-                              .iov_len = d.bytes.size()};
+      iovec* const last = pieces > 0 ? &s.parts[parts + pieces - 1] : nullptr;
+      if (last != nullptr &&
+          static_cast<uint8_t*>(last->iov_base) + last->iov_len == d.bytes.data()) {
+        last->iov_len += d.bytes.size();
+      } else {
+        s.parts[parts + pieces++] = {.iov_base = const_cast<uint8_t*>(d.bytes.data()),
+                                     .iov_len = d.bytes.size()};
+      }
       bytes += d.bytes.size();
       ++run;
       if (d.bytes.size() < stride) break;  // a shorter segment ends a run
@@ -334,7 +341,7 @@ size_t UdpPair::PackRuns(Family f, std::span<const OutDatagram> batch, size_t& c
     m.msg_name = &s.addresses[messages];
     m.msg_namelen = ToSockAddr(first.remote, s.addresses[messages]);
     m.msg_iov = &s.parts[parts];
-    m.msg_iovlen = run;
+    m.msg_iovlen = pieces;
     auto& control = s.control[messages];
     PutSource(m, control, f, first.local);
     if (first.tos != 0) {
@@ -346,7 +353,7 @@ size_t UdpPair::PackRuns(Family f, std::span<const OutDatagram> batch, size_t& c
     }
     if (run > 1) PutControl(m, control, kSolUdp, kUdpSegment, static_cast<uint16_t>(stride));
     s.run_length[messages] = run;
-    parts += run;
+    parts += pieces;
     consumed += run;
     ++messages;
   }

@@ -4,6 +4,15 @@
 
 namespace aqmesh::wireguard {
 
+namespace {
+
+bool IsData(ByteView message) {
+  const Classified c = Classify(message);
+  return c.why == Drop::kNone && c.type == MessageType::kTransport;
+}
+
+}  // namespace
+
 Device::Device(const Options& options, Rng rng)
     : handshaker_(options.peers_max, std::move(rng)),
       forwarder_(options.mtu, options.governed_headroom) {}
@@ -27,24 +36,44 @@ void Device::Settle(Now now, Outbox& out) {
   }
 }
 
+void Device::Finish(Now now, Outbox& out) {
+  Settle(now, out);
+  forwarder_.SealPending(out);
+}
+
 void Device::OnTunPackets(Now now, std::span<const ByteView> packets, Outbox& out) {
   for (ByteView packet : packets) Count(up_ ? forwarder_.Send(now, packet, out) : Drop::kDown);
-  Settle(now, out);
+  Finish(now, out);
 }
 
 Drop Device::OnDatagram(Now now, const InDatagram& in, Outbox& out) {
-  const Classified c = Classify(in.bytes);
-  if (c.why != Drop::kNone) return Count(c.why);
-  if (!up_) return Count(Drop::kDown);
-  const Drop why = c.type == MessageType::kTransport ? forwarder_.Receive(now, in, out)
-                                                     : handshaker_.OnMessage(now, in, out);
-  Settle(now, out);
-  return Count(why);
+  OnDatagrams(now, {&in, 1}, out);
+  return worth_.back();
+}
+
+void Device::OnDatagrams(Now now, std::span<const InDatagram> in, Outbox& out) {
+  worth_.clear();
+  for (size_t i = 0; i < in.size();) {
+    const Classified c = Classify(in[i].bytes);
+    const Drop why = c.why != Drop::kNone ? c.why : up_ ? Drop::kNone : Drop::kDown;
+    if (why != Drop::kNone || c.type != MessageType::kTransport) {
+      worth_.push_back(why != Drop::kNone ? why : handshaker_.OnMessage(now, in[i], out));
+      ++i;
+    } else {
+      size_t run = 1;
+      while (i + run < in.size() && IsData(in[i + run].bytes)) ++run;
+      forwarder_.Receive(now, in.subspan(i, run), out, worth_);
+      i += run;
+    }
+    Settle(now, out);
+  }
+  for (Drop d : worth_) Count(d);
+  forwarder_.SealPending(out);
 }
 
 void Device::OnWake(Now now, Outbox& out) {
   handshaker_.OnWake(now, out);
-  Settle(now, out);
+  Finish(now, out);
 }
 
 Instant Device::NextWake() const { return handshaker_.NextWake(); }
@@ -52,7 +81,7 @@ Instant Device::NextWake() const { return handshaker_.NextWake(); }
 void Device::SetUp(Now now, bool up, Outbox& out) {
   up_ = up;
   handshaker_.SetUp(now, up, out);
-  Settle(now, out);
+  Finish(now, out);
 }
 
 void Device::SetMtu(uint16_t mtu_bytes) { forwarder_.SetMtu(mtu_bytes); }
@@ -64,7 +93,7 @@ void Device::OnSourceRefused(PeerId peer, Outbox& out) {
 
 void Device::SetPrivateKey(Now now, const crypto::X25519Private& key, Outbox& out) {
   handshaker_.SetPrivateKey(key, out);
-  Settle(now, out);
+  Finish(now, out);
 }
 
 void Device::SetListenPort(uint16_t port, Outbox& out) {
@@ -91,7 +120,7 @@ void Device::ApplyQuietly(Outbox& out) {
 
 void Device::RemoveAllPeers(Now now, Outbox& out) {
   for (PeerId peer : handshaker_.peers()) handshaker_.RemovePeer(peer, out);
-  Settle(now, out);
+  Finish(now, out);
 }
 
 const X25519Key& Device::public_key() const { return handshaker_.identity().public_key; }
@@ -102,13 +131,13 @@ std::optional<PeerId> Device::FindPeer(const X25519Key& key) const {
 
 absl::StatusOr<PeerId> Device::AddPeer(Now now, const X25519Key& key, Outbox& out) {
   absl::StatusOr<PeerId> peer = handshaker_.AddPeer(key, /*governed=*/false, out);
-  Settle(now, out);
+  Finish(now, out);
   return peer;
 }
 
 void Device::RemovePeer(Now now, PeerId peer, Outbox& out) {
   handshaker_.RemovePeer(peer, out);
-  Settle(now, out);
+  Finish(now, out);
 }
 
 void Device::SetPresharedKey(PeerId peer, const Secret<32>& psk) {
@@ -122,7 +151,7 @@ void Device::SetEndpoint(PeerId peer, const Endpoint& endpoint, Outbox& out) {
 
 void Device::SetPersistentKeepalive(Now now, PeerId peer, uint16_t seconds, Outbox& out) {
   handshaker_.SetPersistentKeepalive(now, peer, seconds, out);
-  Settle(now, out);
+  Finish(now, out);
 }
 
 void Device::ClearAllowedIps(PeerId peer) { forwarder_.allowed_ips().RemovePeer(peer); }
@@ -143,7 +172,7 @@ void Device::RemoveAllowedIp(PeerId peer, const Prefix& prefix) {
 void Device::FlushStaged(Now now, PeerId peer, Outbox& out) {
   if (!up_) return;
   out.orders.push_back(FlushOrder{peer});
-  Settle(now, out);
+  Finish(now, out);
 }
 
 DeviceConfig Device::GetConfig() const {

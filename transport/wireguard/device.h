@@ -62,6 +62,9 @@ class Device {
   // One UDP payload of WireGuard type 1 to 4; the bytes are not kept. What it was worth: kNone if
   // it counted.
   Drop OnDatagram(Now now, const InDatagram& in, Outbox& out);
+  // The same for what came together, in order: data messages that follow one another are opened
+  // together.
+  void OnDatagrams(Now now, std::span<const InDatagram> in, Outbox& out);
   void OnWake(Now now, Outbox& out);
   Instant NextWake() const;  // kNever: nothing is due
   // Up: peers with a persistent keepalive speak at once. Down: sessions and handshakes are wiped,
@@ -108,7 +111,8 @@ class Device {
   Forwarder& forwarder() { return forwarder_; }
   const Forwarder& forwarder() const { return forwarder_; }
   // Carries orders to the data half and facts to the control half until both are still. Every call
-  // above ends with it; a node calls it after it has called a half directly.
+  // above ends with it and with Forwarder::SealPending; a node that has called a half directly
+  // calls both.
   void Settle(Now now, Outbox& out);
 
   uint64_t drops(Drop why) const { return drops_[static_cast<size_t>(why)]; }
@@ -116,6 +120,7 @@ class Device {
 
  private:
   Drop Count(Drop why);
+  void Finish(Now now, Outbox& out);
   void ApplyQuietly(Outbox& out);
 
   Handshaker handshaker_;
@@ -123,7 +128,8 @@ class Device {
   uint16_t listen_port_ = 0;
   uint32_t fwmark_ = 0;
   bool up_ = false;
-  std::vector<PeerFacts> facts_;  // kept for its memory
+  std::vector<PeerFacts> facts_;  // kept for their memory
+  std::vector<Drop> worth_;
   std::array<uint64_t, static_cast<size_t>(Drop::kCount)> drops_{};
 };
 

@@ -21,6 +21,11 @@ Forwarder::Forwarder(uint16_t mtu_bytes, size_t governed_headroom)
     : mtu_bytes_(mtu_bytes), governed_headroom_(governed_headroom) {}
 
 void Forwarder::Apply(Now now, const Order& order, Outbox& out) {
+  // What waits for its AEAD needs its session.
+  if (std::holds_alternative<RemoveSessionOrder>(order) ||
+      std::holds_alternative<InstallOrder>(order)) {
+    SealPending(out);
+  }
   std::visit(
       Overloaded{
           [this](const AddPeerOrder& o) {
@@ -123,7 +128,7 @@ Forwarder::Sealed Forwarder::Seal(
     Note(peer, PeerFacts::kRekeyWanted);
     return {.why = Drop::kStaged};
   }
-  return SealWith(now, *k, buffer, headroom, size);
+  return SealLaid(LayOut(now, *k, buffer, headroom, size));
 }
 
 Forwarder::Sealed Forwarder::SealOn(
@@ -132,28 +137,54 @@ Forwarder::Sealed Forwarder::SealOn(
   if (k == nullptr) return {.why = Drop::kUnknownIndex};
   // A responder's session may not speak before the initiator has.
   if (!k->confirmed || !k->MaySend(now.mono)) return {.why = Drop::kSessionExpired};
-  return SealWith(now, *k, buffer, headroom, size);
+  return SealLaid(LayOut(now, *k, buffer, headroom, size));
 }
 
-Forwarder::Sealed Forwarder::SealWith(
+Forwarder::Laid Forwarder::LayOut(
     Now now, Keypair& k, MutableBytes buffer, size_t headroom, size_t size) {
-  if (size > kPacketMax) return {.why = Drop::kTooLong};
+  const auto refused = [](Drop why) { return Laid{.sealed = {.why = why}}; };
+  if (size > kPacketMax) return refused(Drop::kTooLong);
   const size_t padding = PaddingFor(size, mtu_bytes_);
   const size_t total = kOverhead + size + padding;
-  if (buffer.size() < headroom || buffer.size() - headroom < total) return {.why = Drop::kTooLong};
+  if (buffer.size() < headroom || buffer.size() - headroom < total) return refused(Drop::kTooLong);
   uint8_t* const message = buffer.data() + headroom;
-  uint8_t* const plain = message + kTransportHeader;
+  uint8_t* const text = message + kTransportHeader;
   const uint64_t counter = k.send_counter++;
   WriteTransportHeader({.receiver_index = k.remote_index, .counter = counter}, message);
-  std::memset(plain + size, 0, padding);
-  k.send.Seal(counter, ByteView(plain, size + padding), plain);
+  std::memset(text + size, 0, padding);
 
   At(k.peer).stats.tx_bytes += total;
   uint32_t flags = PeerFacts::kPacketSent;
   if (size != 0) flags |= PeerFacts::kDataSent;
   if (k.RekeyDueOnSend(now.mono)) flags |= PeerFacts::kRekeyWanted;
   Note(k.peer, flags);
-  return {.size = total, .local_index = k.local_index, .remote_index = k.remote_index};
+  return {.sealed = {.size = total, .local_index = k.local_index, .remote_index = k.remote_index},
+          .session = &k,
+          .counter = counter,
+          .text = {text, size + padding}};
+}
+
+Forwarder::Sealed Forwarder::SealLaid(const Laid& laid) {
+  if (laid.sealed.why != Drop::kNone) return laid.sealed;
+  crypto::AeadJob job{.key = &laid.session->send,
+                      .counter = laid.counter,
+                      .data = laid.text.data(),
+                      .size = laid.text.size()};
+  batch_.Seal({&job, 1});
+  return laid.sealed;
+}
+
+void Forwarder::SealPending(Outbox& out) {
+  if (out.pending.empty()) return;
+  jobs_.clear();
+  for (const PendingSeal& p : out.pending) {
+    jobs_.push_back({.key = &p.session->send,
+                     .counter = p.counter,
+                     .data = out.arena.At(p.offset, p.size).data(),
+                     .size = p.size});
+  }
+  batch_.Seal(jobs_);
+  out.pending.clear();
 }
 
 Drop Forwarder::Emit(Now now, PeerId peer, ByteView packet, uint8_t ecn, Outbox& out) {
@@ -165,14 +196,24 @@ Drop Forwarder::Emit(Now now, PeerId peer, ByteView packet, uint8_t ecn, Outbox&
   const MutableBytes buffer = out.arena.At(offset, total);
   if (!packet.empty())
     std::memcpy(buffer.data() + headroom + kTransportHeader, packet.data(), packet.size());
-  const Sealed sealed = Seal(now, peer, buffer, headroom, packet.size());
-  if (sealed.why != Drop::kNone) {
+  Keypair* const k = p.current;
+  if (k == nullptr || !k->MaySend(now.mono)) {
+    Note(peer, PeerFacts::kRekeyWanted);
     out.arena.Trim(offset);
-    return sealed.why;
+    return Drop::kStaged;
   }
+  const Laid laid = LayOut(now, *k, buffer, headroom, packet.size());
+  if (laid.sealed.why != Drop::kNone) {
+    out.arena.Trim(offset);
+    return laid.sealed.why;
+  }
+  out.pending.push_back({.session = k,
+                         .counter = laid.counter,
+                         .offset = offset + headroom + kTransportHeader,
+                         .size = laid.text.size()});
   if (p.governed) {
     out.frames.push_back({.peer = peer,
-                          .local_index = sealed.local_index,
+                          .local_index = k->local_index,
                           .to = p.endpoint,
                           .from = p.source,
                           .tos = ecn,
@@ -197,16 +238,19 @@ Drop Forwarder::Send(Now now, ByteView packet, Outbox& out) {
     Unreachable(packet, out);
     return Drop::kNoRoute;
   }
-  return SendTo(now, peer, packet, out);
+  return SendRead(now, peer, packet, inner->ecn, out);
 }
 
 Drop Forwarder::SendTo(Now now, PeerId peer, ByteView packet, Outbox& out) {
-  if (!Live(peer)) return Drop::kUnknownPeer;
   const std::optional<InnerPacket> inner = ReadInner(packet);
   if (!inner) return Drop::kBadInner;
+  return SendRead(now, peer, packet, inner->ecn, out);
+}
+
+Drop Forwarder::SendRead(Now now, PeerId peer, ByteView packet, uint8_t ecn, Outbox& out) {
+  if (!Live(peer)) return Drop::kUnknownPeer;
   if (packet.size() > kPacketMax) return Drop::kTooLong;
-  const Drop why =
-      At(peer).staged.empty() ? Emit(now, peer, packet, inner->ecn, out) : Drop::kStaged;
+  const Drop why = At(peer).staged.empty() ? Emit(now, peer, packet, ecn, out) : Drop::kStaged;
   if (why == Drop::kStaged) {
     Stage(peer, packet);
     Note(peer, PeerFacts::kRekeyWanted);
@@ -237,39 +281,69 @@ void Forwarder::Unreachable(ByteView packet, Outbox& out) {
 
 // ---- receiving; the order of spec/wire.md §1.7 ----
 
-Forwarder::Opened Forwarder::Open(Now now,
-                                  ByteView message,
-                                  MutableBytes out,
-                                  Framing framing,
-                                  const Endpoint* from,
-                                  const Source* at) {
+Forwarder::Looked Forwarder::Look(Now now, MutableBytes message, Framing framing) const {
   TransportHeader header;
   if (Drop why = Parse(message, header); why != Drop::kNone) return {.why = why};
-  if (out.size() < message.size() - kOverhead) return {.why = Drop::kTooLong};
   Keypair* const k = FindSession(header.receiver_index);
   if (k == nullptr) return {.why = Drop::kUnknownIndex};
-  if (At(k->peer).governed != (framing == Framing::kGoverned)) return {.why = Drop::kNotPlain};
+  if (peers_[k->peer].governed != (framing == Framing::kGoverned)) return {.why = Drop::kNotPlain};
   if (!k->MayReceive(now.mono) || header.counter >= kRejectAfterMessages)
     return {.why = Drop::kSessionExpired};
   // A look before the AEAD spares it for plain replays; what decides stands after it.
   if (k->replay.Seen(header.counter)) return {.why = Drop::kReplayed};
-  if (!k->receive.Open(header.counter, message.subspan(kTransportHeader), out.data()))
-    return {.why = Drop::kBadSeal};
-  if (!k->replay.Accept(header.counter)) return {.why = Drop::kReplayed};
+  return {.local_index = k->local_index,
+          .session = k,
+          .counter = header.counter,
+          .box = message.subspan(kTransportHeader)};
+}
 
-  const size_t plain_size = message.size() - kOverhead;
-  Heard(now, *k, message.size(), plain_size != 0, from, at);
+void Forwarder::OpenAll(std::span<Looked> looked) {
+  jobs_.clear();
+  for (const Looked& l : looked) {
+    if (l.why != Drop::kNone) continue;
+    jobs_.push_back({.key = &l.session->receive,
+                     .counter = l.counter,
+                     .data = l.box.data(),
+                     .size = l.box.size()});
+  }
+  batch_.Open(jobs_);
+  auto job = jobs_.begin();
+  for (Looked& l : looked) {
+    if (l.why != Drop::kNone) continue;
+    if (!job->ok) l.why = Drop::kBadSeal;
+    ++job;
+  }
+}
+
+Forwarder::Opened Forwarder::Take(Now now,
+                                  const Looked& looked,
+                                  const Endpoint* from,
+                                  const Source* at) {
+  if (looked.why != Drop::kNone) return {.why = looked.why};
+  Keypair* const k = FindSession(looked.local_index);
+  if (k == nullptr) return {.why = Drop::kUnknownIndex};
+  if (!k->replay.Accept(looked.counter)) return {.why = Drop::kReplayed};
+
+  const MutableBytes text = looked.box.first(looked.box.size() - kTag);
+  Heard(now, *k, text.size() + kOverhead, !text.empty(), from, at);
   Opened opened{.peer = k->peer, .local_index = k->local_index};
-  if (plain_size == 0) return opened;
-  const std::optional<InnerPacket> inner = ReadInner(out.first(plain_size));
+  if (text.empty()) return opened;
+  const std::optional<InnerPacket> inner = ReadInner(text);
   if (!inner) {
     opened.why = Drop::kBadInner;
   } else if (allowed_ips_.Find(inner->source) != k->peer) {
     opened.why = Drop::kBadSource;
   } else {
-    opened.packet = out.first(inner->size);
+    opened.packet = text.first(inner->size);
   }
   return opened;
+}
+
+Forwarder::Opened Forwarder::Open(
+    Now now, MutableBytes message, Framing framing, const Endpoint* from, const Source* at) {
+  Looked looked = Look(now, message, framing);
+  OpenAll({&looked, 1});
+  return Take(now, looked, from, at);
 }
 
 void Forwarder::Heard(
@@ -299,21 +373,32 @@ void Forwarder::Heard(
   }
 }
 
-Drop Forwarder::Receive(Now now, const InDatagram& in, Outbox& out) {
-  if (in.bytes.size() < kTransportMin) return Drop::kBadSize;
-  const size_t room = in.bytes.size() - kOverhead;
-  const size_t offset = out.arena.Take(room);
-  const Opened opened =
-      Open(now, in.bytes, out.arena.At(offset, room), Framing::kBare, &in.from, &in.at);
-  Drop why = opened.why;
-  if (why == Drop::kNone && !CombineEcn(in.tos, opened.packet)) why = Drop::kBadInner;
-  if (why != Drop::kNone || opened.packet.empty()) {
-    out.arena.Trim(offset);
-    return why;
+void Forwarder::Receive(Now now,
+                        std::span<const InDatagram> in,
+                        Outbox& out,
+                        std::vector<Drop>& drops) {
+  size_t room = 0;
+  for (const InDatagram& d : in) room += d.bytes.size();
+  size_t offset = out.arena.Take(room);
+  const size_t begin = offset;
+  looked_.clear();
+  for (const InDatagram& d : in) {
+    const MutableBytes message = out.arena.At(offset, d.bytes.size());
+    std::memcpy(message.data(), d.bytes.data(), message.size());
+    looked_.push_back(Look(now, message, Framing::kBare));
+    offset += message.size();
   }
-  out.arena.Trim(offset + opened.packet.size());
-  out.tun.push_back({.peer = opened.peer, .offset = offset, .size = opened.packet.size()});
-  return Drop::kNone;
+  OpenAll(looked_);
+  for (size_t i = 0; i < in.size(); ++i) {
+    const Opened opened = Take(now, looked_[i], &in[i].from, &in[i].at);
+    Drop why = opened.why;
+    if (why == Drop::kNone && !CombineEcn(in[i].tos, opened.packet)) why = Drop::kBadInner;
+    drops.push_back(why);
+    if (why != Drop::kNone || opened.packet.empty()) continue;
+    const auto at =
+        static_cast<size_t>(opened.packet.data() - out.arena.At(begin, 0).data()) + begin;
+    out.tun.push_back({.peer = opened.peer, .offset = at, .size = opened.packet.size()});
+  }
 }
 
 }  // namespace aqmesh::wireguard

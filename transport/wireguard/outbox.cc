@@ -29,6 +29,7 @@ void Outbox::Clear() {
   arena.Clear();
   datagrams.clear();
   frames.clear();
+  pending.clear();
   tun.clear();
   governed.clear();
   sessions.clear();

@@ -107,6 +107,16 @@ struct OutFrame {
   size_t size = 0;  // headroom included
 };
 
+struct Keypair;
+// A message in the arena whose text still waits for its AEAD: Forwarder::SealPending, before
+// anybody reads it.
+struct PendingSeal {
+  Keypair* session = nullptr;
+  uint64_t counter = 0;
+  size_t offset = 0;  // of the text; room for the tag lies behind it
+  size_t size = 0;
+};
+
 // A packet for the TUN. peer == kNoPeer: an ICMP error of ours to a sender whose packet had no way
 // out.
 struct OutPacket {
@@ -204,6 +214,7 @@ struct Outbox {
   Arena arena;
   std::vector<OutDatagram> datagrams;  // in sending order
   std::vector<OutFrame> frames;        // of governed peers; not to be sent as they are
+  std::vector<PendingSeal> pending;    // of either; empty once a call of Device or the node ends
   std::vector<OutPacket> tun;          // in delivery order
   std::vector<GovernedHandshake> governed;
   std::vector<SessionEvent> sessions;

@@ -469,6 +469,7 @@ TEST_F(GovernedTest, HandshakeRunsThroughTheNodesHands) {
   Outbox done;
   ASSERT_EQ(a_.device.handshaker().AcceptResponse(now_, *answer, done), Drop::kNone);
   a_.device.Settle(now_, done);
+  a_.device.forwarder().SealPending(done);
   Keep(a_, done);
   EXPECT_EQ(a_.device.handshaker().AcceptResponse(now_, *answer, done), Drop::kWrongState);
 
@@ -476,12 +477,8 @@ TEST_F(GovernedTest, HandshakeRunsThroughTheNodesHands) {
   Bytes frame = a_.frames[0];
   EXPECT_EQ(Feed(b_, ByteView(frame).subspan(16), a_.here), Drop::kNotPlain)
       << "bare frames are not served";
-  const Forwarder::Opened opened = b_.device.forwarder().Open(now_,
-                                                              ByteView(frame).subspan(16),
-                                                              MutableBytes(frame).subspan(32),
-                                                              Forwarder::Framing::kGoverned,
-                                                              nullptr,
-                                                              nullptr);
+  const Forwarder::Opened opened = b_.device.forwarder().Open(
+      now_, MutableBytes(frame).subspan(16), Forwarder::Framing::kGoverned, nullptr, nullptr);
   EXPECT_EQ(opened.why, Drop::kNone);
   EXPECT_TRUE(Equal(opened.packet, to_b_));
   Outbox promoted;
