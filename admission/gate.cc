@@ -241,11 +241,11 @@ std::optional<Admitted> Gate::Pass(MutableBytes packet, const PassContext& c, Re
   if (c.now.wall.seconds() >= v.expires) return refuse(Drop::kExpired, Reason::kExpired);
   PacketInfo info;
   if (const Drop d = Classify(packet, info); d != Drop::kNone) return refuse(d, Reason::kMalformed);
-  why.flow = info.flow();
   const Judgement j = c.flows.Judge(info, c.direction, {v.peer, v.epoch, v.policies.get()}, c.now);
-  if (!j.pass()) return refuse(j.drop, j.reason);
-  if (!c.shaper.Take(packet.size(), c.now.mono)) return refuse(Drop::kRate, Reason::kOverBudget);
-  return Admitted(authority::Passkey<Gate>(), packet, c.direction, info, j);
+  if (j.pass() && c.shaper.Take(packet.size(), c.now.mono))
+    return Admitted(authority::Passkey<Gate>(), packet, c.direction, info, j);
+  why.flow = info.flow();
+  return j.pass() ? refuse(Drop::kRate, Reason::kOverBudget) : refuse(j.drop, j.reason);
 }
 
 }  // namespace aqmesh::admission

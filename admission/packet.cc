@@ -141,6 +141,16 @@ bool ReadUpper(ByteView in, PacketInfo& p) {
   return std::find(std::begin(kPortless), std::end(kPortless), p.proto) != std::end(kPortless);
 }
 
+// What was read behind the header is worth nothing if not all of it could be.
+PacketInfo OfHeaderAlone(const PacketInfo& p) {
+  PacketInfo out;
+  out.src = p.src;
+  out.dst = p.dst;
+  out.proto = p.proto;
+  out.fragment = p.fragment;
+  return out;
+}
+
 Drop ReadV4(ByteView b, PacketInfo& p, ByteView& upper) {
   if (b.size() < kV4Header) return Drop::kTooShort;
   const size_t header = size_t{b[0] & 0x0fu} << 2;
@@ -206,12 +216,8 @@ Drop Classify(ByteView packet, PacketInfo& out) {
   if (const Drop d = version == 4 ? ReadV4(packet, p, upper) : ReadV6(packet, p, upper);
       d != Drop::kNone)
     return d;
-  PacketInfo read = p;
-  if (!upper.empty() && ReadUpper(upper, read)) {
-    p = read;
-    p.classified = true;
-  }
-  out = p;
+  p.classified = !upper.empty() && ReadUpper(upper, p);
+  out = p.classified ? p : OfHeaderAlone(p);
   return Drop::kNone;
 }
 

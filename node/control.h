@@ -74,7 +74,8 @@ class Control {
   // ---- input; effects are in `out`, which the caller cleared ----
   void OnDatagram(
       Now now, MutableBytes bytes, const Endpoint& from, const wireguard::Source& at, Outbox& out);
-  // What came together, in order: frames that follow one another are opened together.
+  // What came together, in order: frames that follow one another are opened together. Packets for
+  // the TUN are left in the datagrams: they must outlive what is done with `out`.
   void OnDatagrams(Now now, std::span<const InFrame> in, Outbox& out);
   void OnTunPackets(Now now, std::span<const MutableBytes> packets, Outbox& out);
   void OnDurable(Now now, Ticket up_to, Outbox& out);

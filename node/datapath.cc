@@ -197,9 +197,7 @@ bool Datapath::Deliver(Now now, PeerId peer, MutableBytes opened, wireguard::Out
     return false;
   }
   const MutableBytes packet = std::move(*admitted).Consume();
-  const size_t offset = out.arena.Take(packet.size());
-  std::memcpy(out.arena.At(offset, packet.size()).data(), packet.data(), packet.size());
-  out.tun.push_back({peer, offset, packet.size()});
+  out.tun.push_back({.peer = peer, .size = packet.size(), .opened = packet.data()});
   return true;
 }
 
@@ -217,10 +215,14 @@ wireguard::Drop Datapath::OnBare(Now now,
 
 void Datapath::FinishFrames(wireguard::Outbox& out) {
   forwarder_.SealPending(out);
+  const Session* session = nullptr;  // of the frame before: they come in runs
   for (const wireguard::OutFrame& f : out.frames) {
-    const auto it = by_index_.find(f.local_index);
-    if (it == by_index_.end() || !f.to) continue;
-    const SessionOrder& o = by_handle_.at(it->second)->order;
+    if (session == nullptr || session->order.local_index != f.local_index) {
+      const auto it = by_index_.find(f.local_index);
+      session = it == by_index_.end() ? nullptr : by_handle_.at(it->second).get();
+    }
+    if (session == nullptr || !f.to) continue;
+    const SessionOrder& o = session->order;
     const MutableBytes bytes = out.arena.At(f.offset, f.size);
     frame::WriteFrame(bytes.data(), o.tx_handle, o.tx_key, f.size - frame::kFrameHeaderBytes);
     out.datagrams.push_back({.to = *f.to,

@@ -121,8 +121,9 @@ struct PendingSeal {
 // out.
 struct OutPacket {
   PeerId peer = kNoPeer;
-  size_t offset = 0;
+  size_t offset = 0;  // in Outbox::arena, unless `opened`
   size_t size = 0;
+  uint8_t* opened = nullptr;  // not null: it lies where it was opened, in the caller's datagram
 };
 
 // A handshake message of a governed peer: the node wraps it and finds its way.
@@ -223,10 +224,14 @@ struct Outbox {
   std::optional<uint32_t> fwmark;       // set: put it on the sockets now
 
   ByteView bytes(const OutDatagram& d) const { return arena.At(d.offset, d.size); }
-  ByteView bytes(const OutPacket& p) const { return arena.At(p.offset, p.size); }
+  ByteView bytes(const OutPacket& p) const {
+    return p.opened != nullptr ? ByteView(p.opened, p.size) : arena.At(p.offset, p.size);
+  }
   MutableBytes bytes(const OutFrame& f) { return arena.At(f.offset, f.size); }
   MutableBytes bytes(const OutDatagram& d) { return arena.At(d.offset, d.size); }
-  MutableBytes bytes(const OutPacket& p) { return arena.At(p.offset, p.size); }
+  MutableBytes bytes(const OutPacket& p) {
+    return p.opened != nullptr ? MutableBytes(p.opened, p.size) : arena.At(p.offset, p.size);
+  }
   void AddDatagram(
       ByteView message, const Endpoint& to, const Source& from, uint8_t tos, PeerId peer);
   void Clear();
