@@ -1,5 +1,7 @@
 #include "admission/flow_cache.h"
 
+#include <random>
+
 #include "tests/admission/world.h"
 #include "tests/support/allocations.h"
 
@@ -157,6 +159,44 @@ TEST_F(FlowTableTest, AScanNeitherEvictsConversationsNorRunsFasterThanItsRate) {
   EXPECT_TRUE(Receive(Udp(kPeer, kUs, 53, 9)).answer);
   EXPECT_LE(table_.live(At(0).mono), 64u);
   EXPECT_GT(table_.counters().evicted, 0u);
+}
+
+// Packets of one instant share a look-up with the one before them; of two instants they do not. It
+// makes no difference to what they are told.
+TEST_F(FlowTableTest, ARunIsJudgedAsItsPacketsWouldBeAlone) {
+  FlowTable alone(FlowTable::Key(Bytes(16, 9)), {.entries = 64}, Instant{});
+  FlowTable run(FlowTable::Key(Bytes(16, 9)), {.entries = 64}, Instant{});
+  const auto rules = [](uint32_t budget) {
+    Rule r = Allow(Node(1), Node(2), {6}, {{22, 23}});
+    r.drop_after = budget;
+    return std::vector<Rule>{r, Allow(Node(1), Node(2), {17}, {{53, 53}})};
+  };
+  std::mt19937 random(1);
+  Now now = At(0), later = At(0);
+  for (int i = 0; i < 20'000; ++i) {
+    if (i % 2'000 == 0) Permit(rules(i % 4'000 == 0 ? 0 : 300));
+    const auto port = static_cast<uint16_t>(22 + random() % 3);
+    const auto flags =
+        std::array<uint8_t, 5>{kTcpAck, kTcpAck, kTcpAck, kTcpSyn, kTcpAck | kTcpFin}[random() % 5];
+    const bool out = random() % 2 == 0;
+    const Bytes packet = random() % 8 == 0 ? (out ? Udp(kUs, kPeer, 9, 53) : Udp(kPeer, kUs, 53, 9))
+                         : out             ? Tcp(kUs, kPeer, 1000, port, flags)
+                                           : Tcp(kPeer, kUs, port, 1000, flags);
+    const uint32_t peer = 7 + (random() % 16 == 0);
+    const size_t times = 1 + random() % 4;
+    for (size_t n = 0; n < times; ++n) {
+      later.mono += std::chrono::nanoseconds(1);
+      const PolicyView view{peer, epoch_, &policies_};
+      const Direction d = out ? kSend : kReceive;
+      const Judgement a = alone.Judge(Read(packet), d, view, later);
+      const Judgement b = run.Judge(Read(packet), d, view, now);
+      ASSERT_TRUE(a.drop == b.drop && a.reason == b.reason && a.opened == b.opened &&
+                  a.path == b.path && a.answer == b.answer && a.first == b.first)
+          << "packet " << i << "." << n;
+    }
+  }
+  EXPECT_EQ(alone.counters().hits, run.counters().hits);
+  EXPECT_EQ(alone.counters().answers, run.counters().answers);
 }
 
 TEST_F(FlowTableTest, AllocatesNothingAfterConstruction) {
