@@ -54,6 +54,35 @@ TEST_F(DeviceTest, DuplicatesAndOldPacketsAreRefused) {
   EXPECT_EQ(b_.received.size(), 50u);
 }
 
+// Data messages that come in one turn are opened together, with a handshake between them.
+TEST_F(DeviceTest, WhatComesTogetherIsWorthWhatItIsAlone) {
+  Handshake();
+  Pass(6s);
+  for (int i = 0; i < 20; ++i) Tun(a_, to_b_);
+  Outbox out;
+  ASSERT_TRUE(a_.device.handshaker().Initiate(now_, a_id_, 0s, out));
+  a_.device.Settle(now_, out);
+  Keep(a_, out);
+  for (int i = 0; i < 20; ++i) Tun(a_, to_b_);
+  ASSERT_EQ(a_.sent.size(), 41u);
+  std::vector<Bytes> wire;  // each altered first, then twice as it is
+  for (const Sent& s : std::exchange(a_.sent, {})) {
+    wire.push_back(s.bytes);
+    wire.back()[20] ^= 1;
+    wire.insert(wire.end(), 2, s.bytes);
+  }
+  std::vector<InDatagram> in;
+  for (const Bytes& m : wire) in.push_back({.bytes = m, .from = a_.here, .at = {}});
+  Outbox got;
+  b_.device.OnDatagrams(now_, in, got);
+  Keep(b_, got);
+  EXPECT_EQ(b_.received, std::vector<Bytes>(40, to_b_));
+  EXPECT_EQ(b_.device.drops(Drop::kBadSeal), 40u);
+  EXPECT_EQ(b_.device.drops(Drop::kReplayed), 40u);
+  EXPECT_EQ(b_.device.drops(Drop::kBadMac1), 1u);
+  EXPECT_EQ(b_.sent.size(), 1u) << "one response";
+}
+
 TEST_F(DeviceTest, ReplayedInitiationMovesNothing) {
   Tun(a_, to_b_);
   const Bytes initiation = a_.sent[0].bytes;
