@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
-#include "core/authority/codec.h"
 #include "core/base/check.h"
 #include "core/base/status.h"
 #include "core/crypto/hash.h"
 #include "core/wire/reader.h"
+#include "core/wire/refusal.h"
 #include "core/wire/writer.h"
 
 namespace aqmesh::authority {

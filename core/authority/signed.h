@@ -55,6 +55,18 @@ Bytes Pae(std::string_view ctx_label,
           const Kid& kid,
           ByteView body);  // label: "aqmesh/1/grant"
 
+inline constexpr size_t kBodyBytesMax = 16'384;
+inline constexpr size_t kSigBytesMax = 4'096;
+inline constexpr size_t kLeafGrantBytesMax = 640;   // a grant without an issue bit travels by value
+inline constexpr size_t kLargeTestPadding = 2'356;  // suite 65281: suite 1 plus so many bytes 5a
+
+// Largest Signed of this kind under a suite, in bytes; a larger suite's signature comes on top.
+size_t SignedBytesMax(Ctx ctx, Suite suite);
+// Bytes of the Signed around a body under a suite. `body_size` is 1..kBodyBytesMax.
+size_t SignedSize(size_t body_size, Suite suite);
+// Bytes of a signature; 0 for a suite that cannot sign an envelope (2 is reserved, 16 a static).
+size_t SignatureSize(Suite suite);
+
 // True iff `key` is the signer named by kid and its signature over PAE is right. `key` is a suite 1
 // key.
 [[nodiscard]] bool VerifySignature(const Signed& s, const Ed25519Key& key);
