@@ -56,8 +56,9 @@ AQ_512_INLINE void Append(const ChaChaStretch& s, size_t from_block, size_t bloc
     for (size_t half = 0; half < kGroup; half += 8) {
       const auto text = reinterpret_cast<int64_t>(s.data + (block + half) * kBlock);
       const auto key = reinterpret_cast<int64_t>(s.key32);
-      _mm512_storeu_si512(run.data + at + half, _mm512_add_epi64(_mm512_set1_epi64(text), steps));
-      _mm512_storeu_si512(run.key + at + half, _mm512_set1_epi64(key));
+      _mm512_storeu_si512(static_cast<void*>(run.data + at + half),
+                          _mm512_add_epi64(_mm512_set1_epi64(text), steps));
+      _mm512_storeu_si512(static_cast<void*>(run.key + at + half), _mm512_set1_epi64(key));
     }
     _mm_storeu_si128(reinterpret_cast<__m128i*>(run.size + at), _mm_set1_epi8(kBlock));
   }
