@@ -2,10 +2,10 @@
 // way.
 // Spec:   RFC 8439 §2.8 under WireGuard's nonce, no associated data; the backends are told apart by speed alone.
 // Bounds: any number of jobs a call; the working set is about 8 KiB whatever the number.
-// Thread: one owner; backends keep scratch memory. Errors: Open sets ok a job; a job that did not
-// open holds
-//         no plain text of the packet, for the tag is compared, in constant time, before anything
-//         is deciphered (kEvp: its bytes are wiped).
+// Thread: one owner; backends keep scratch memory.
+// Errors: Open sets ok a job, the tag compared in constant time. A job that did not open holds no
+//         plain text when Open returns: kLanes deciphers nothing before the tag is known to be
+//         right; kEvp and kIpsecMb decipher on the way, and its bytes are wiped.
 // Cost:   spec/performance.md §1 has the figures of each.
 #ifndef AQMESH_CORE_CRYPTO_AEAD_BATCH_H_
 #define AQMESH_CORE_CRYPTO_AEAD_BATCH_H_
