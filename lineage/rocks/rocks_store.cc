@@ -1,7 +1,5 @@
 #include "lineage/rocks/rocks_store.h"
 
-#include <absl/base/thread_annotations.h>
-#include <absl/synchronization/mutex.h>
 #include <absl/time/clock.h>
 #include <fcntl.h>
 #include <rocksdb/cache.h>
@@ -17,6 +15,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <mutex>
+#include <shared_mutex>
 #include <system_error>
 #include <utility>
 
@@ -222,26 +222,26 @@ struct RocksStore::Impl {
   bool writable = false;
   // Held by reads, and alone by Resume, the only one that changes db and in once they are open. If
   // that cannot open them again even for reading, db stays empty and reads say so (Get, Iterate).
-  mutable absl::Mutex db_mutex;
+  mutable std::shared_mutex db_mutex;
   std::unique_ptr<rocksdb::DB> db;
   std::array<rocksdb::ColumnFamilyHandle*, kFamilies> in{};
-  mutable absl::Mutex mutex;
-  CommitMark mark ABSL_GUARDED_BY(mutex);
-  absl::Status broken ABSL_GUARDED_BY(mutex);  // why there will be no more commits
-  bool full = false;                           // the committing thread's own
+  mutable std::mutex mutex;  // guards mark and broken
+  CommitMark mark;
+  absl::Status broken;  // why there will be no more commits
+  bool full = false;    // the committing thread's own
 
   ~Impl() {
-    absl::MutexLock lock(&db_mutex);
+    const std::lock_guard lock(db_mutex);
     CloseDatabase();
   }
 
-  absl::Status Broken() const ABSL_LOCKS_EXCLUDED(mutex) {
-    absl::MutexLock lock(&mutex);
+  absl::Status Broken() const {
+    const std::lock_guard lock(mutex);
     return broken;
   }
 
-  CommitMark Mark() const ABSL_LOCKS_EXCLUDED(mutex) {
-    absl::MutexLock lock(&mutex);
+  CommitMark Mark() const {
+    const std::lock_guard lock(mutex);
     return mark;
   }
 
@@ -302,13 +302,13 @@ struct RocksStore::Impl {
     return visit(seq, leaf, body);
   }
 
-  absl::Status Break(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mutex) {
-    absl::MutexLock lock(&mutex);
+  absl::Status Break(const absl::Status& why) {
+    const std::lock_guard lock(mutex);
     broken = Unavailable(Text(why), ": nothing more is written until aqmeshd is restarted");
     return broken;
   }
 
-  void CloseDatabase() ABSL_EXCLUSIVE_LOCKS_REQUIRED(db_mutex) {
+  void CloseDatabase() {
     for (rocksdb::ColumnFamilyHandle*& handle : in) {
       if (handle != nullptr) db->DestroyColumnFamilyHandle(handle);
       handle = nullptr;
@@ -320,9 +320,9 @@ struct RocksStore::Impl {
   // behind it. So the database is closed and recovered as after a crash: the one path on which a
   // torn tail is understood. What was not acknowledged may have survived; then it is what `next` is
   // about to write.
-  absl::Status Resume(const CommitMark& next) ABSL_LOCKS_EXCLUDED(db_mutex) {
+  absl::Status Resume(const CommitMark& next) {
     AQ_RETURN_IF_ERROR(ProbeRoom(dir));
-    absl::MutexLock lock(&db_mutex);
+    const std::lock_guard lock(db_mutex);
     CloseDatabase();
     absl::Status opened = OpenDatabase(Access::kWrite);
     if (!opened.ok()) {
@@ -350,8 +350,7 @@ struct RocksStore::Impl {
                              "): free some space; nobody new is admitted until then");
   }
 
-  absl::Status Write(std::span<const Batch> batches, const CommitMark& next)
-      ABSL_LOCKS_EXCLUDED(db_mutex) {
+  absl::Status Write(std::span<const Batch> batches, const CommitMark& next) {
     if (full) {
       const absl::Status resumed = Resume(next);
       if (full) return absl::IsUnavailable(Broken()) ? Broken() : Full(Text(resumed));
@@ -441,7 +440,7 @@ absl::Status RocksStore::CheckHead(const RocksOptions& options) {
                     ": restore the HEAD that belongs to it");
   }
   {
-    absl::MutexLock lock(&impl_->mutex);
+    const std::lock_guard lock(impl_->mutex);
     impl_->mark = *here;
   }
   if (told.records > 0) {
@@ -464,7 +463,7 @@ absl::Status RocksStore::CheckHead(const RocksOptions& options) {
 absl::Status RocksStore::CommitAll(std::span<const Batch> batches) {
   if (!impl_->writable) return FailedPrecondition(impl_->dir, " is open for reading only");
   {
-    absl::MutexLock lock(&impl_->mutex);
+    const std::lock_guard lock(impl_->mutex);
     if (!impl_->broken.ok()) return impl_->broken;
   }
   const CommitMark mark = impl_->Mark();
@@ -475,7 +474,7 @@ absl::Status RocksStore::CommitAll(std::span<const Batch> batches) {
   AQ_RETURN_IF_ERROR(impl_->Write(batches, next));
   const absl::Status told = impl_->head_file->Write(next);
   if (!told.ok()) return impl_->Break(told);
-  absl::MutexLock lock(&impl_->mutex);
+  const std::lock_guard lock(impl_->mutex);
   impl_->mark = next;
   return absl::OkStatus();
 }
@@ -484,17 +483,17 @@ std::optional<Head> RocksStore::head() const { return HeadOf(impl_->Mark()); }
 uint64_t RocksStore::commits() const { return impl_->Mark().commit; }
 
 absl::StatusOr<std::optional<Bytes>> RocksStore::GetObject(Shelf shelf, const Oid& oid) const {
-  absl::ReaderMutexLock reading(&impl_->db_mutex);
+  const std::shared_lock reading(impl_->db_mutex);
   return impl_->Get(kObjects, SliceOf(ObjectKey(shelf, oid)));
 }
 
 absl::StatusOr<std::optional<Bytes>> RocksStore::GetState(std::string_view name) const {
-  absl::ReaderMutexLock reading(&impl_->db_mutex);
+  const std::shared_lock reading(impl_->db_mutex);
   return impl_->Get(kState, SliceOf(name));
 }
 
 absl::Status RocksStore::ScanObjects(Shelf shelf, ObjectVisitor visit) const {
-  absl::ReaderMutexLock reading(&impl_->db_mutex);
+  const std::shared_lock reading(impl_->db_mutex);
   const uint8_t prefix = static_cast<uint8_t>(shelf);
   absl::Status broken;
   AQ_RETURN_IF_ERROR(impl_->Scan(kObjects, {&prefix, 1}, [&](ByteView key, ByteView value) {
@@ -506,7 +505,7 @@ absl::Status RocksStore::ScanObjects(Shelf shelf, ObjectVisitor visit) const {
 }
 
 absl::Status RocksStore::ScanState(std::string_view prefix, StateVisitor visit) const {
-  absl::ReaderMutexLock reading(&impl_->db_mutex);
+  const std::shared_lock reading(impl_->db_mutex);
   return impl_->Scan(kState, AsBytes(prefix), [&](ByteView rest, ByteView value) {
     return visit(Join(prefix, AsText(rest)), value);
   });
@@ -515,7 +514,7 @@ absl::Status RocksStore::ScanState(std::string_view prefix, StateVisitor visit) 
 absl::Status RocksStore::WalkLog(Seq first, Seq end, Order order, RecordVisitor visit) const {
   end = std::min<Seq>(end, size());
   if (first >= end) return absl::OkStatus();
-  absl::ReaderMutexLock reading(&impl_->db_mutex);
+  const std::shared_lock reading(impl_->db_mutex);
   const bool forward = order == Order::kOldestFirst;
   AQ_ASSIGN_OR_RETURN(const auto it, impl_->Iterate(kLog));
   it->Seek(SliceOf(SeqKey(forward ? first : end - 1)));
@@ -536,7 +535,7 @@ absl::Status RocksStore::WalkSubject(
     const Kid& subject, Seq first, Seq end, Order order, RecordVisitor visit) const {
   end = std::min<Seq>(end, size());
   if (first >= end) return absl::OkStatus();
-  absl::ReaderMutexLock reading(&impl_->db_mutex);
+  const std::shared_lock reading(impl_->db_mutex);
   const bool forward = order == Order::kOldestFirst;
   AQ_ASSIGN_OR_RETURN(const auto it, impl_->Iterate(kSubject));
   if (forward)
@@ -557,7 +556,7 @@ absl::Status RocksStore::WalkSubject(
 }
 
 absl::StatusOr<Seq> RocksStore::SeqAt(uint64_t hlc) const {
-  absl::ReaderMutexLock reading(&impl_->db_mutex);
+  const std::shared_lock reading(impl_->db_mutex);
   AQ_ASSIGN_OR_RETURN(const auto it, impl_->Iterate(kTime));
   it->Seek(SliceOf(SeqKey(hlc)));
   AQ_RETURN_IF_ERROR(Translate(it->status(), "reading", impl_->dir));

@@ -1,7 +1,5 @@
 #include "lineage/rocks/writer.h"
 
-#include <absl/time/time.h>
-
 #include <utility>
 
 #include "core/base/check.h"
@@ -22,24 +20,26 @@ Writer::~Writer() { Stop(); }
 
 std::optional<Ticket> Writer::TryEnqueue(Batch& batch) {
   const size_t items = ItemsOf(batch);
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard lock(mutex_);
   if (stopping_ || failed_ || queue_.size() >= options_.queue_items_max) return std::nullopt;
   if (items > options_.queue_items_max - queued_items_) return std::nullopt;
   queued_items_ += items;
   queue_.push_back(std::exchange(batch, Batch{}));
+  woken_.notify_one();
   return ++taken_;
 }
 
 void Writer::Stop() {
   {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
+  woken_.notify_all();
   if (thread_.joinable()) thread_.join();
 }
 
 uint64_t Writer::groups() const {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard lock(mutex_);
   return groups_;
 }
 
@@ -65,13 +65,12 @@ absl::Status Writer::CommitGroup(const std::vector<Batch>& group) {
     if (!absl::IsResourceExhausted(status)) return status;
     Ack ack{status, 0, store_.head()};
     {
-      absl::MutexLock lock(&mutex_);
+      const std::lock_guard lock(mutex_);
       ack.ticket = durable_;
     }
     if (!std::exchange(told, true)) on_ack_(ack);
-    absl::MutexLock lock(&mutex_);
-    mutex_.AwaitWithTimeout(absl::Condition(&stopping_), absl::FromChrono(options_.retry));
-    if (stopping_) return status;
+    std::unique_lock lock(mutex_);
+    if (woken_.wait_for(lock, options_.retry, [this] { return stopping_; })) return status;
   }
 }
 
@@ -79,15 +78,15 @@ void Writer::Run() {
   while (true) {
     std::vector<Batch> group;
     {
-      absl::MutexLock lock(&mutex_);
-      mutex_.Await(absl::Condition(this, &Writer::Awake));
+      std::unique_lock lock(mutex_);
+      woken_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
       group = TakeGroup();
     }
     if (group.empty()) return;  // stopping, and all is written
     const absl::Status status = CommitGroup(group);
     Ack ack{status, 0, store_.head()};
     {
-      absl::MutexLock lock(&mutex_);
+      const std::lock_guard lock(mutex_);
       // Room is made only now: what is being written still weighs on the queue.
       for (const Batch& batch : group) queued_items_ -= ItemsOf(batch);
       if (status.ok()) {

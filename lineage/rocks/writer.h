@@ -5,20 +5,20 @@
 // Bounds: the queue holds queue_items_max records, objects and state changes together; TryEnqueue says no
 //         when it is full, and then the caller admits nobody: a decision waits for its record.
 // Thread: TryEnqueue and Stop from any thread; `on_ack` runs on the log thread and must only hand
-// over
-//         (write an eventfd, post to a loop). It must not call Stop.
+//         over (write an eventfd, post to a loop). It must not call Stop.
+//         The locks are std's: the thread sanitizer sees those, and not those of an abseil that was
+//         built without it.
 // Errors: a full disk is waited out: one Ack with ResourceExhausted, then the same group again every
 //         retry interval. Any other error ends the writer: one Ack with it, and TryEnqueue refuses.
 #ifndef AQMESH_LINEAGE_ROCKS_WRITER_H_
 #define AQMESH_LINEAGE_ROCKS_WRITER_H_
 
-#include <absl/base/thread_annotations.h>
-#include <absl/synchronization/mutex.h>
-
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <thread>
 #include <vector>
@@ -60,21 +60,21 @@ class Writer {
 
  private:
   void Run();
-  std::vector<Batch> TakeGroup() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::vector<Batch> TakeGroup();  // under mutex_
   absl::Status CommitGroup(const std::vector<Batch>& group);
-  bool Awake() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return stopping_ || !queue_.empty(); }
 
   Store& store_;
   const WriterOptions options_;
   const std::function<void(const Ack&)> on_ack_;
-  mutable absl::Mutex mutex_;
-  std::deque<Batch> queue_ ABSL_GUARDED_BY(mutex_);
-  size_t queued_items_ ABSL_GUARDED_BY(mutex_) = 0;
-  Ticket taken_ ABSL_GUARDED_BY(mutex_) = 0;
-  Ticket durable_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t groups_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  bool failed_ ABSL_GUARDED_BY(mutex_) = false;
+  mutable std::mutex mutex_;       // guards all down to the thread
+  std::condition_variable woken_;  // something to write, or to stop for
+  std::deque<Batch> queue_;
+  size_t queued_items_ = 0;
+  Ticket taken_ = 0;
+  Ticket durable_ = 0;
+  uint64_t groups_ = 0;
+  bool stopping_ = false;
+  bool failed_ = false;
   std::thread thread_;  // last: it uses all of the above
 };
 

@@ -1,6 +1,6 @@
 #include "lineage/rocks/writer.h"
 
-#include <absl/synchronization/notification.h>
+#include <latch>
 
 #include "tests/lineage/story.h"
 
@@ -11,12 +11,9 @@ namespace {
 class SlowDisk final : public Store {
  public:
   absl::Status CommitAll(std::span<const Batch> batches) override {
-    if (!started.HasBeenNotified()) started.Notify();
-    go.WaitForNotification();
-    {
-      absl::MutexLock lock(&mutex_);
-      groups.push_back(batches.size());
-    }
+    if (groups.empty()) started.count_down();
+    go.wait();
+    groups.push_back(batches.size());
     return mem.CommitAll(batches);
   }
   std::optional<Head> head() const override { return mem.head(); }
@@ -40,12 +37,9 @@ class SlowDisk final : public Store {
   }
   absl::StatusOr<Seq> SeqAt(uint64_t hlc) const override { return mem.SeqAt(hlc); }
 
-  absl::Notification started, go;
-  std::vector<size_t> groups;
+  std::latch started{1}, go{1};
+  std::vector<size_t> groups;  // the log thread's; read after Stop
   MemStore mem;
-
- private:
-  absl::Mutex mutex_;
 };
 
 struct Acks {
@@ -63,12 +57,12 @@ TEST(WriterTest, WhateverGathersDuringASyncBecomesOneCommit) {
   Batch first = scribe.NextBatch();
   EXPECT_EQ(writer.TryEnqueue(first), 1u);
   EXPECT_TRUE(first.empty());
-  disk.started.WaitForNotification();
+  disk.started.wait();
   for (Ticket t = 2; t <= 101; ++t) {
     Batch batch = scribe.NextBatch();
     EXPECT_EQ(writer.TryEnqueue(batch), t);
   }
-  disk.go.Notify();
+  disk.go.count_down();
   writer.Stop();
   EXPECT_EQ(disk.groups, (std::vector<size_t>{1, 100}));
   EXPECT_EQ(writer.groups(), 2u);
@@ -87,7 +81,7 @@ TEST(WriterTest, SaysNoWhenFullAndLeavesTheBatchAlone) {
   Writer writer(disk, {.queue_items_max = 4}, acks.Taker());
   Batch first = scribe.NextBatch(2);
   EXPECT_TRUE(writer.TryEnqueue(first));
-  disk.started.WaitForNotification();
+  disk.started.wait();
   Batch large = scribe.NextBatch(3);  // what is being written still counts
   EXPECT_FALSE(writer.TryEnqueue(large));
   EXPECT_EQ(large.records.size(), 3u);
@@ -95,7 +89,7 @@ TEST(WriterTest, SaysNoWhenFullAndLeavesTheBatchAlone) {
   EXPECT_TRUE(writer.TryEnqueue(large));
   Batch one{.puts = {{"x", {}}}};
   EXPECT_FALSE(writer.TryEnqueue(one));
-  disk.go.Notify();
+  disk.go.count_down();
   writer.Stop();
   EXPECT_EQ(disk.mem.size(), 4u);
 }
@@ -119,15 +113,15 @@ TEST(WriterTest, AFullDiskIsSaidOnceAndWaitedOut) {
 TEST(WriterTest, ABrokenDiskEndsIt) {
   MemStore disk;
   disk.SetFault(absl::UnavailableError("EIO"));
-  absl::Notification told;
+  std::latch told(1);
   Scribe scribe;
   Writer writer(disk, {}, [&told](const Ack& ack) {
     EXPECT_TRUE(absl::IsUnavailable(ack.status));
-    told.Notify();
+    told.count_down();
   });
   Batch batch = scribe.NextBatch();
   EXPECT_TRUE(writer.TryEnqueue(batch));
-  told.WaitForNotification();
+  told.wait();
   Batch more = scribe.NextBatch();
   EXPECT_FALSE(writer.TryEnqueue(more));
 }
