@@ -230,7 +230,7 @@ std::optional<Judgement> FlowTable::Again(const PacketInfo& p,
                                           const PolicyView& view,
                                           Now now) {
   const PacketInfo& last = run_.packet;
-  const bool same = run_.entry != nullptr && run_.at == now.mono && run_.direction == d &&
+  const bool same = run_.entry != nullptr && run_.at == now && run_.direction == d &&
                     run_.view == view && p.classified && p.part == Part::kEither &&
                     p.proto == last.proto && p.sport == last.sport && p.dport == last.dport &&
                     p.src == last.src && p.dst == last.dst;
@@ -249,7 +249,7 @@ Judgement FlowTable::Begin(
             .direction = d,
             .answer = answer,
             .view = view,
-            .at = now.mono};
+            .at = now};
   }
   return Use(e, p, answer, view, Second(now.mono));
 }

@@ -118,7 +118,7 @@ class FlowTable {
     Direction direction{};
     bool answer = false;
     PolicyView view;
-    Instant at{};
+    Now at{};
   };
   std::optional<Judgement> Again(const PacketInfo& p, Direction d, const PolicyView& view, Now now);
   Judgement Begin(

@@ -318,7 +318,8 @@ void NodeLoop::OnUdp(os::Family family) {
   // One turn for all of them: what they deliver reaches the TUN together, and may be joined there.
   Turn([this](Now now, node::Outbox& out) {
     came_.clear();
-    for (const os::Datagram& d : received_) came_.push_back({d.bytes, d.remote, FromOs(d.local)});
+    for (const os::Datagram& d : received_)
+      came_.push_back({.bytes = d.bytes, .from = d.remote, .at = FromOs(d.local), .tos = d.tos});
     control_->OnDatagrams(now, came_, out);
   });
 }

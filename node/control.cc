@@ -166,20 +166,24 @@ void Control::OnDatagram(
 }
 
 void Control::OnDatagrams(Now now, std::span<const InFrame> in, Outbox& out) {
-  constexpr auto kFrame = static_cast<uint8_t>(frame::Type::kFrame);
-  const auto is_frame = [](const InFrame& f) { return !f.bytes.empty() && f.bytes[0] == kFrame; };
+  const auto type = [](const InFrame& f) { return f.bytes.empty() ? uint8_t{0} : f.bytes[0]; };
   Turn t{now, out};
   while (!in.empty() && up_) {
-    const auto frames =
-        static_cast<size_t>(std::find_if_not(in.begin(), in.end(), is_frame) - in.begin());
-    if (frames > 0) {
-      OnFrames(t, in.first(frames));
+    const uint8_t first = type(in[0]);
+    const auto same = static_cast<size_t>(
+        std::find_if(in.begin(), in.end(), [&](const InFrame& f) { return type(f) != first; }) -
+        in.begin());
+    size_t taken = same;
+    if (first == static_cast<uint8_t>(frame::Type::kFrame)) {
+      OnFrames(t, in.first(same));
+    } else if (first == static_cast<uint8_t>(wireguard::MessageType::kTransport)) {
+      OnBareData(t, in.first(same));
     } else {
       OnOther(t, in[0]);
+      taken = 1;
     }
-    in = in.subspan(std::max<size_t>(frames, 1));
+    in = in.subspan(taken);
   }
-  EndTurn(t);
 }
 
 // A control packet is heard before the frames behind it are delivered: they feel what it says.
@@ -190,13 +194,21 @@ void Control::OnFrames(Turn& t, std::span<const InFrame> frames) {
   for (bool more = true; more;) {
     control.clear();
     more = datapath_.DeliverFrames(t.now, t.out.wg, control, drops);
-    if (control.empty()) break;
-    // A session must be confirmed before the messages that confirmed it are heard.
-    device_.Settle(t.now, t.out.wg);
-    SettleHandshakes(t);
-    for (const ControlPacket& c : control) OnControl(t, c);
+    if (!control.empty()) {
+      // A session must be confirmed before the messages that confirmed it are heard.
+      device_.Settle(t.now, t.out.wg);
+      SettleHandshakes(t);
+      for (const ControlPacket& c : control) OnControl(t, c);
+    }
     EndTurn(t);
   }
+  for (frame::Drop d : drops) CountDrop(static_cast<uint16_t>(d));
+}
+
+void Control::OnBareData(Turn& t, std::span<const InFrame> messages) {
+  std::vector<frame::Drop> drops;
+  datapath_.OnBare(t.now, messages, t.out.wg, drops);
+  EndTurn(t);
   for (frame::Drop d : drops) CountDrop(static_cast<uint16_t>(d));
 }
 
@@ -211,7 +223,12 @@ void Control::OnOther(Turn& t, const InFrame& in) {
       break;
     case static_cast<uint8_t>(frame::Type::kCookie): OnCookie(t, in.bytes); break;
     case static_cast<uint8_t>(frame::Type::kBefore): OnBefore(t, in.bytes); break;
-    default: OnBareDatagram(t, in.bytes, in.from, in.at);
+    default: {
+      const wireguard::InDatagram bare{
+          .bytes = in.bytes, .from = in.from, .at = in.at, .tos = in.tos};
+      if (device_.OnDatagram(t.now, bare, t.out.wg) != wireguard::Drop::kNone)
+        CountDrop(static_cast<uint16_t>(frame::Drop::kBare));
+    }
   }
   EndTurn(t);
 }

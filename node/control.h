@@ -274,10 +274,7 @@ class Control {
   void RedecidePlain(Turn& t, Peer& peer);
   void OnFrames(Turn& t, std::span<const InFrame> frames);
   void OnOther(Turn& t, const InFrame& in);
-  void OnBareDatagram(Turn& t,
-                      MutableBytes bytes,
-                      const Endpoint& from,
-                      const wireguard::Source& at);
+  void OnBareData(Turn& t, std::span<const InFrame> messages);
 
   // inside the tunnel (messages.cc)
   void OnControl(Turn& t, const ControlPacket& packet);

@@ -137,10 +137,9 @@ void Datapath::OpenFrames(Now now, std::span<const InFrame> frames, std::vector<
     }
     looked_.push_back(forwarder_.Look(
         now, f.bytes.subspan(frame::kFrameHeaderBytes), wireguard::Forwarder::Framing::kGoverned));
-    opening_.push_back({.rx_handle = session->order.rx_handle, .looked = {}, .frame = f});
+    opening_.push_back({.rx_handle = session->order.rx_handle, .frame = f});
   }
   forwarder_.OpenAll(looked_);
-  for (size_t i = 0; i < opening_.size(); ++i) opening_[i].looked = looked_[i];
 }
 
 bool Datapath::DeliverFrames(Now now,
@@ -148,7 +147,8 @@ bool Datapath::DeliverFrames(Now now,
                              std::vector<ControlPacket>& control,
                              std::vector<Drop>& drops) {
   while (delivered_ < opening_.size() && control.empty()) {
-    const Drop d = DeliverFrame(now, opening_[delivered_++], out, control);
+    const size_t i = delivered_++;
+    const Drop d = DeliverFrame(now, opening_[i], looked_[i], out, control);
     if (d != Drop::kNone) drops.push_back(Count(d));
   }
   return delivered_ < opening_.size() || !control.empty();
@@ -156,18 +156,19 @@ bool Datapath::DeliverFrames(Now now,
 
 Drop Datapath::DeliverFrame(Now now,
                             const Opening& o,
+                            const wireguard::Forwarder::Looked& looked,
                             wireguard::Outbox& out,
                             std::vector<ControlPacket>& control) {
   Session* const session = ByHandle(o.rx_handle);
   if (session == nullptr) return Drop::kHandle;
-  const auto opened = forwarder_.Take(now, o.looked, &o.frame.from, &o.frame.at);
-  if (opened.why != wireguard::Drop::kNone) {
+  const auto opened = forwarder_.Take(now, looked, &o.frame.from, &o.frame.at);
+  if (opened.why != wireguard::Drop::kNone || !wireguard::CombineEcn(o.frame.tos, opened.packet)) {
     ++session->drops;
     return Drop::kTunnel;
   }
   session->tags.Add(ByteView(o.frame.bytes).subspan(8, 8));
-  if (session->frames++ == 0) session->first = o.looked.counter;
-  session->last = std::max(session->last, o.looked.counter);
+  if (session->frames++ == 0) session->first = looked.counter;
+  session->last = std::max(session->last, looked.counter);
   session->bytes += o.frame.bytes.size();
   if (opened.packet.empty()) return Drop::kNone;  // keepalive
 
@@ -201,16 +202,23 @@ bool Datapath::Deliver(Now now, PeerId peer, MutableBytes opened, wireguard::Out
   return true;
 }
 
-wireguard::Drop Datapath::OnBare(Now now,
-                                 MutableBytes datagram,
-                                 const Endpoint& from,
-                                 const wireguard::Source& at,
-                                 wireguard::Outbox& out) {
-  const auto opened =
-      forwarder_.Open(now, datagram, wireguard::Forwarder::Framing::kBare, &from, &at);
-  if (opened.why != wireguard::Drop::kNone) return opened.why;
-  if (!opened.packet.empty()) Deliver(now, opened.peer, opened.packet, out);
-  return wireguard::Drop::kNone;
+void Datapath::OnBare(Now now,
+                      std::span<const InFrame> messages,
+                      wireguard::Outbox& out,
+                      std::vector<Drop>& drops) {
+  looked_.clear();
+  for (const InFrame& m : messages)
+    looked_.push_back(forwarder_.Look(now, m.bytes, wireguard::Forwarder::Framing::kBare));
+  forwarder_.OpenAll(looked_);
+  for (size_t i = 0; i < messages.size(); ++i) {
+    const InFrame& m = messages[i];
+    const auto opened = forwarder_.Take(now, looked_[i], &m.from, &m.at);
+    if (opened.why != wireguard::Drop::kNone || !wireguard::CombineEcn(m.tos, opened.packet)) {
+      drops.push_back(Count(Drop::kBare));
+    } else if (!opened.packet.empty()) {
+      Deliver(now, opened.peer, opened.packet, out);
+    }
+  }
 }
 
 void Datapath::FinishFrames(wireguard::Outbox& out) {

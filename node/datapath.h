@@ -60,11 +60,12 @@ struct ControlPacket {
   Bytes packet;  // a whole inner IPv6 packet to the control address
 };
 
-// One a4 datagram as it came.
+// One datagram as it came; a4 or bare type 4 where the data path takes it.
 struct InFrame {
   MutableBytes bytes;
   Endpoint from;
   wireguard::Source at;
+  uint8_t tos = 0;  // outer TOS or traffic class, 0 if the driver does not know it
 };
 
 class Datapath {
@@ -98,12 +99,11 @@ class Datapath {
                      wireguard::Outbox& out,
                      std::vector<ControlPacket>& control,
                      std::vector<frame::Drop>& drops);
-  // One bare type 4 message of a stock device: opened in place, and judged like any other.
-  wireguard::Drop OnBare(Now now,
-                         MutableBytes datagram,
-                         const Endpoint& from,
-                         const wireguard::Source& at,
-                         wireguard::Outbox& out);
+  // Bare type 4 messages of stock devices: opened in place and together, and judged like any other.
+  void OnBare(Now now,
+              std::span<const InFrame> messages,
+              wireguard::Outbox& out,
+              std::vector<frame::Drop>& drops);
   // Writes the 16-byte header of every sealed frame and moves it to out.datagrams. A frame whose
   // session is gone, or that has nowhere to go, is lost.
   void FinishFrames(wireguard::Outbox& out);
@@ -144,15 +144,15 @@ class Datapath {
   void NoteRefusal(PeerId peer, admission::Direction d, const admission::Refusal& why);
   frame::Drop Count(frame::Drop d);
   Session* ByHandle(uint32_t handle);
-  // One frame between OpenFrames and DeliverFrames.
+  // One frame between OpenFrames and DeliverFrames; what is in it stands at its place in looked_.
   struct Opening {
     uint32_t rx_handle = 0;
-    wireguard::Forwarder::Looked looked;
     InFrame frame;
   };
   frame::Drop CheckFrame(const InFrame& f, Session*& session);
   frame::Drop DeliverFrame(Now now,
                            const Opening& o,
+                           const wireguard::Forwarder::Looked& looked,
                            wireguard::Outbox& out,
                            std::vector<ControlPacket>& control);
 

@@ -12,8 +12,6 @@ using authority::Rung;
 
 namespace {
 
-constexpr uint8_t kTransportType = 4;
-
 X25519Key StaticOf(const Grant& plain) { return *X25519Key::From(plain.key.view()); }
 
 }  // namespace
@@ -141,16 +139,4 @@ void Control::RedecidePlain(Turn& t, Peer& peer) {
 
 // Types 1 to 4 serve none but these devices: the look-up by static key or receiver index precedes
 // all state, and a governed peer's message cut out of its envelope finds nothing (kNotPlain).
-void Control::OnBareDatagram(Turn& t,
-                             MutableBytes bytes,
-                             const Endpoint& from,
-                             const wireguard::Source& at) {
-  if (bytes[0] == kTransportType) {
-    datapath_.OnBare(t.now, bytes, from, at, t.out.wg);
-    return;
-  }
-  const wireguard::InDatagram in{.bytes = bytes, .from = from, .at = at};
-  device_.OnDatagram(t.now, in, t.out.wg);
-}
-
 }  // namespace aqmesh::node

@@ -34,6 +34,7 @@ struct WallTime {
 struct Now {
   Instant mono;
   WallTime wall;
+  bool operator==(const Now&) const = default;
 };
 
 // base + d without overflow: far deadlines stop at kNever.

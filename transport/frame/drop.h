@@ -68,6 +68,8 @@ enum class Drop : uint16_t {
   kControlRate,
   kFragmentConflict,
   kFragmentBudget,
+  // stock WireGuard devices
+  kBare,
   kEnd,
 };
 
@@ -137,6 +139,7 @@ inline constexpr std::array<DropInfo, kDropCount> kDrops{{
     {Drop::kControlRate, "control-rate", "control budget of the sender's rung is used up"},
     {Drop::kFragmentConflict, "fragment-conflict", "pieces of one object disagree"},
     {Drop::kFragmentBudget, "fragment-budget", "too many unfinished objects"},
+    {Drop::kBare, "bare", "WireGuard refused a message outside any frame"},
 }};
 
 constexpr bool DropsAreInOrder() {
