@@ -75,6 +75,26 @@ TEST_F(BatchTest, PacketsThatLeaveTogetherAreSealedAlike) {
   EXPECT_EQ(mesh.tun["c"].size(), 25u);
 }
 
+// RFC 6040: a mark that the underlay set reaches who understands it, and is a loss to who does not.
+TEST_F(BatchTest, CongestionOutsideIsToldInside) {
+  const auto marked = [&](uint8_t inner) {
+    Bytes packet = Packet(node(0), node(1), inner);
+    packet[1] = static_cast<uint8_t>(inner << 4);
+    const Did sent = node(0).FromTun(packet);
+    Bytes frame = sent.datagrams.at(0).bytes;
+    const InFrame in{.bytes = frame, .from = node(0).endpoint, .at = {}, .tos = 3};
+    return node(1)
+        .Do([&](Outbox& out) { node(1).control->OnDatagrams(node(1).now, {&in, 1}, out); })
+        .tun;
+  };
+  EXPECT_TRUE(marked(0).empty());
+  for (uint8_t capable = 1; capable <= 3; ++capable) {
+    const auto tun = marked(capable);
+    ASSERT_EQ(tun.size(), 1u);
+    EXPECT_EQ(tun[0][1] >> 4, 3) << "from " << int{capable};
+  }
+}
+
 // The revocation of c reaches b from a, and c's own frame lies behind it in the same batch.
 TEST_F(BatchTest, FramesBehindARestrictionFeelIt) {
   const auto before = FrameOf(node(2), node(1), 1), after = FrameOf(node(2), node(1), 2);

@@ -94,6 +94,24 @@ TEST_F(PlainTest, AGrantServesItBelowTheCeilingAndARevocationEndsThat) {
   EXPECT_TRUE(gateway.control->Peers().empty());
 }
 
+TEST_F(PlainTest, WhatWireGuardRefusesIsCounted) {
+  gateway.Hold(*PhoneGrant().envelope);
+  gateway.Start();
+  ASSERT_EQ(Send(Packet(1, phone_address)).size(), 1u);
+  Bytes junk(64);
+  junk[0] = 4;
+  gateway.Get(junk, phone_endpoint);
+  junk[0] = 9;  // no type at all
+  gateway.Get(junk, phone_endpoint);
+  gateway.Later(2min);
+  gateway.Wake();
+  const auto drops = gateway.Records(authority::RecordKind::kDrops);
+  ASSERT_EQ(drops.size(), 1u);
+  ASSERT_EQ(drops[0].drops.size(), 1u);
+  EXPECT_EQ(drops[0].drops[0].reason, static_cast<uint16_t>(frame::Drop::kBare));
+  EXPECT_EQ(drops[0].drops[0].count, 2u);
+}
+
 TEST_F(PlainTest, TheLocalPolicyMayShutPlainDevicesOut) {
   gateway.policy.plain_ceiling = authority::Rung::kRefuse;
   gateway.Hold(*PhoneGrant().envelope);
