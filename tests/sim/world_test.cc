@@ -31,6 +31,22 @@ TEST(WorldTest, TwoMachinesJoinAndTalk) {
   EXPECT_HELD(w);
 }
 
+// So quick that the two initiations of a join could come within WireGuard's least spacing: the
+// second would be dropped, and tried again only after seconds.
+TEST(WorldTest, AQuickNetworkAndDiskDoNotDelayAJoin) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    World w({.seed = seed,
+             .weather = {.latency = 50us, .jitter = 50us},
+             .sync_min = 100us,
+             .sync_max = 1ms});
+    Machine& atlas = w.Found("atlas");
+    w.Start(atlas);
+    Machine& borealis = w.Enrol("borealis", atlas);
+    w.RunFor(500ms);
+    EXPECT_TRUE(w.CanTalk(borealis, atlas)) << "seed " << seed << "\n" << Told(w);
+  }
+}
+
 TEST(WorldTest, ThirdMachineIsIntroducedAndHadNoEndpointBefore) {
   World w({.seed = 2});
   Machine& atlas = w.Found("atlas");
