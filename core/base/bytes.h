@@ -80,21 +80,23 @@ template <typename T>
 void StoreLe(uint8_t* p, T v) {
   std::memcpy(p, &v, sizeof v);
 }
+// The loop that says the same is not made a byte swap by every compiler, and these are on every hot
+// path.
 template <typename T>
-T LoadBe(const uint8_t* p) {
-  T v = 0;
-  for (size_t i = 0; i < sizeof(T); ++i) v = static_cast<T>(static_cast<T>(v << 8) | T{p[i]});
+T SwapBytes(T v) {
+  static_assert(sizeof(T) == 1 || sizeof(T) == 2 || sizeof(T) == 4 || sizeof(T) == 8);
+  if constexpr (sizeof(T) == 2) return static_cast<T>(__builtin_bswap16(v));
+  if constexpr (sizeof(T) == 4) return static_cast<T>(__builtin_bswap32(v));
+  if constexpr (sizeof(T) == 8) return static_cast<T>(__builtin_bswap64(v));
   return v;
 }
-template <>
-inline uint8_t LoadBe<uint8_t>(const uint8_t* p) {
-  return *p;
+template <typename T>
+T LoadBe(const uint8_t* p) {
+  return SwapBytes(LoadLe<T>(p));
 }
 template <typename T>
 void StoreBe(uint8_t* p, T v) {
-  for (size_t i = 0; i < sizeof(T); ++i) {
-    p[i] = static_cast<uint8_t>(v >> (8 * (sizeof(T) - 1 - i)));
-  }
+  StoreLe<T>(p, SwapBytes(v));
 }
 template <typename T>
 void AppendBe(Bytes& out, T v) {
