@@ -35,6 +35,7 @@ Control::Control(Config config, const Image& image, Rng rng, Now start)
       datapath_(device_.forwarder(), rng_, IpAddress(), start),
       actuator_(datapath_, device_.forwarder(), recorder_),
       gate_(admission::GateParams{}),
+      signing_(config_.identity),
       cookies_(wireguard::kGovernedLabels, rng_.Child("cookies")),
       assembler_({}),
       next_tick_(start.mono + kTickEvery) {

@@ -358,6 +358,7 @@ class Control {
   Actuator actuator_;
   admission::Gate gate_;
   frame::StaticKeys own_keys_;
+  crypto::Ed25519Pair signing_;  // of config_.identity
   wireguard::CookieChecker cookies_;
   wireguard::RateLimiter limiter_;
   wireguard::LoadMeter load_;

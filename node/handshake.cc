@@ -278,7 +278,7 @@ void Control::WrapInitiation(Turn& t, const wireguard::GovernedHandshake& h) {
   std::optional<authority::Signed> first;
   std::shared_ptr<const authority::Signed> request_invite;
   if (mesh_.leaf() != nullptr) {
-    first = authority::SignObject(NewPresentation(hash, 1, pending.rx_handle), config_.identity);
+    first = authority::SignObject(NewPresentation(hash, 1, pending.rx_handle), signing_);
     items =
         mesh_.ItemsFor(first->bytes(), frame::LayoutOf(frame::Handshake::kInitiation).bundle_room);
   } else if (config_.invitation) {
@@ -312,7 +312,7 @@ void Control::WrapResponse(Turn& t, const wireguard::GovernedHandshake& h) {
   const uint32_t rx_handle = datapath_.NewHandle(rng_);
   Presentation p = NewPresentation(*Digest::From(h.h), 2, rx_handle);
   p.answers = a.answers;
-  const auto first = authority::SignObject(p, config_.identity);
+  const auto first = authority::SignObject(p, signing_);
   const auto keys = frame::StaticKeysOf(device_.handshaker().public_key(h.peer));
   auto envelope = frame::BuildEnvelope(
       {.kind = frame::Handshake::kResponse,

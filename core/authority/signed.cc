@@ -256,8 +256,12 @@ bool VerifySignature(const Signed& s, const Ed25519Key& key) {
 }
 
 Signed Sign(Ctx ctx, ByteView body, const crypto::Ed25519Seed& seed) {
-  const Kid kid = KidOf(Suite::kEd25519, crypto::Ed25519Public(seed));
-  const Signature sig = crypto::Ed25519Sign(seed, PaeOf(ctx, Suite::kEd25519, kid, body));
+  return Sign(ctx, body, crypto::Ed25519Pair(seed));
+}
+
+Signed Sign(Ctx ctx, ByteView body, const crypto::Ed25519Pair& pair) {
+  const Kid kid = KidOf(Suite::kEd25519, pair.public_key());
+  const Signature sig = pair.Sign(PaeOf(ctx, Suite::kEd25519, kid, body));
   absl::StatusOr<Signed> out = Signed::Parse(EncodeEnvelope(ctx, Suite::kEd25519, kid, body, sig));
   AQ_CHECK(out.ok());
   return *std::move(out);

@@ -73,6 +73,7 @@ size_t SignatureSize(Suite suite);
 
 // Signs body under ctx with a suite 1 key; the result parses back to the same bytes.
 Signed Sign(Ctx ctx, ByteView body, const crypto::Ed25519Seed& seed);
+Signed Sign(Ctx ctx, ByteView body, const crypto::Ed25519Pair& pair);
 
 // Strict parse of a body, and its one encoding. Refusals name the field, the rule and the byte
 // offset within the body. Instantiated for every object in objects.h.
@@ -80,9 +81,9 @@ template <class T>
 absl::StatusOr<T> ParseBody(ByteView body);
 template <class T>
 Bytes EncodeBody(const T& object);  // AQ_CHECKs that the object obeys its own rules
-template <class T>
-Signed SignObject(const T& object, const crypto::Ed25519Seed& seed) {
-  return Sign(T::kCtx, EncodeBody(object), seed);
+template <class T, class Key>       // Key: Ed25519Seed or Ed25519Pair
+Signed SignObject(const T& object, const Key& key) {
+  return Sign(T::kCtx, EncodeBody(object), key);
 }
 
 // An object with the envelope it came in. What the rooms pass around; the signature may not be

@@ -34,21 +34,21 @@ Ed25519Seed NewEd25519(Rng& rng) {
   return seed;
 }
 
-Ed25519Key Ed25519Public(const Ed25519Seed& seed) {
-  Ed25519Key pk;
-  Secret<64> sk;
-  AQ_CHECK(crypto_sign_seed_keypair(pk.data(), sk.data(), seed.data()) == 0);
-  return pk;
+Ed25519Key Ed25519Public(const Ed25519Seed& seed) { return Ed25519Pair(seed).public_key(); }
+
+Ed25519Pair::Ed25519Pair(const Ed25519Seed& seed) {
+  AQ_CHECK(crypto_sign_seed_keypair(public_.data(), secret_.data(), seed.data()) == 0);
+}
+
+Signature Ed25519Pair::Sign(ByteView message) const {
+  Signature out;
+  AQ_CHECK(crypto_sign_detached(
+               out.data(), nullptr, message.data(), message.size(), secret_.data()) == 0);
+  return out;
 }
 
 Signature Ed25519Sign(const Ed25519Seed& seed, ByteView message) {
-  Ed25519Key pk;
-  Secret<64> sk;
-  AQ_CHECK(crypto_sign_seed_keypair(pk.data(), sk.data(), seed.data()) == 0);
-  Signature out;
-  AQ_CHECK(crypto_sign_detached(out.data(), nullptr, message.data(), message.size(), sk.data()) ==
-           0);
-  return out;
+  return Ed25519Pair(seed).Sign(message);
 }
 
 bool Ed25519Verify(const Ed25519Key& key, ByteView message, const Signature& signature) {
