@@ -44,6 +44,7 @@ void RegisterGate();
 void RegisterAcl();
 void RegisterPath();
 void RegisterLineage();
+void RegisterCoalesce();
 
 }  // namespace aqmesh::bench
 

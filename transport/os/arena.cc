@@ -1,25 +1,25 @@
 #include "transport/os/arena.h"
 
-#include <cstring>
+#include <algorithm>
 
 #include "core/base/check.h"
 
 namespace aqmesh::os {
 
 namespace {
-constexpr size_t kAlign = 16;
-constexpr size_t AlignUp(size_t n) { return (n + kAlign - 1) & ~(kAlign - 1); }
+constexpr size_t kPad = 16;
 }  // namespace
 
 PacketArena::PacketArena(const Options& options) : options_(options) {
-  options_.headroom = AlignUp(options_.headroom);
   memory_ = std::make_unique<uint8_t[]>(options_.bytes);  // zero filled: every page is touched now
-  AQ_CHECK(reinterpret_cast<uintptr_t>(memory_.get()) % kAlign == 0);
   slots_.reserve(options_.packets_max);
 }
 
-size_t PacketArena::Stride(size_t size) const {
-  return AlignUp(options_.headroom + size + options_.tailroom);
+size_t PacketArena::Tailroom(size_t size) const {
+  size_t padded = (size + kPad - 1) & ~(kPad - 1);
+  if (options_.mtu != 0)
+    padded = size <= options_.mtu ? std::min(padded, options_.mtu) : size + kPad;
+  return padded - size + options_.tailroom;
 }
 
 bool PacketArena::HasRoomFor(size_t count, size_t size_each) const {
@@ -27,17 +27,21 @@ bool PacketArena::HasRoomFor(size_t count, size_t size_each) const {
          count * Stride(size_each) <= options_.bytes - used_;
 }
 
-uint8_t* PacketArena::Reserve(size_t size) {
+uint8_t* PacketArena::Reserve(size_t size, bool follows) {
   if (size > options_.bytes || !HasRoomFor(1, size)) return nullptr;
   uint8_t* data = memory_.get() + used_ + options_.headroom;
+  slots_.push_back({.data = data,
+                    .size = size,
+                    .tailroom = static_cast<uint16_t>(Tailroom(size)),
+                    .follows = follows});
   used_ += Stride(size);
-  slots_.push_back({data, size});
   return data;
 }
 
 void PacketArena::DropLast() {
   AQ_CHECK(!slots_.empty());
-  used_ -= Stride(slots_.back().size);
+  const PacketSlot& last = slots_.back();
+  used_ -= options_.headroom + last.size + last.tailroom;
   slots_.pop_back();
 }
 

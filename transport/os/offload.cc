@@ -15,7 +15,6 @@ constexpr size_t kUdpSize = 8;
 constexpr size_t kTcpMin = 20;
 constexpr uint8_t kTcpFin = 0x01;
 constexpr uint8_t kTcpPsh = 0x08;
-constexpr uint8_t kTcpAck = 0x10;
 constexpr uint8_t kTcpCwr = 0x80;
 constexpr size_t kTcpCsumAt = 16;
 constexpr size_t kUdpCsumAt = 6;
@@ -114,41 +113,6 @@ void FixL4(MutableBytes s, const Layout& l, size_t payload_offset, bool first, b
   StoreBe<uint16_t>(csum, sum);
 }
 
-uint64_t TcpPseudoSum(ByteView p, const Layout& l, size_t l4_size) {
-  return l.v6 ? PseudoHeaderSum(p.subspan(8, 16), p.subspan(24, 16), IPPROTO_TCP, l4_size)
-              : PseudoHeaderSum(p.subspan(12, 4), p.subspan(16, 4), IPPROTO_TCP, l4_size);
-}
-
-// A segment that may be joined to others. A checksum that is wrong must reach the receiver as it
-// is.
-bool ReadSegment(ByteView p, Layout& l) {
-  if (p.size() < kIp4Min + kTcpMin) return false;
-  l.v6 = p[0] >> 4 == 6;
-  l.l4_at = l.v6 ? kIp6Size : kIp4Min;
-  const bool whole = l.v6 ? p[6] == IPPROTO_TCP && LoadBe<uint16_t>(&p[4]) + kIp6Size == p.size()
-                          : p[0] == 0x45 && p[9] == IPPROTO_TCP &&
-                                LoadBe<uint16_t>(&p[2]) == p.size() &&
-                                LoadBe<uint16_t>(&p[6]) == 0x4000 &&
-                                ChecksumFold(ChecksumAdd(p.first(kIp4Min), 0)) == 0xffff;
-  if (!whole || p.size() < l.l4_at + kTcpMin) return false;
-  const ByteView tcp = p.subspan(l.l4_at);
-  l.payload_at = l.l4_at + (size_t{tcp[12]} >> 4) * 4;
-  return l.payload_at >= l.l4_at + kTcpMin && l.payload_at < p.size() &&
-         (tcp[13] | kTcpPsh) == (kTcpAck | kTcpPsh) &&
-         ChecksumFold(ChecksumAdd(tcp, TcpPseudoSum(p, l, tcp.size()))) == 0xffff;
-}
-
-// The headers, less what may differ along a run: lengths, id, checksums, sequence number, PSH.
-std::array<uint8_t, kJoinHeadMax> Constant(ByteView p, const Layout& l) {
-  std::array<uint8_t, kJoinHeadMax> out{};
-  std::copy_n(p.begin(), l.payload_at, out.begin());
-  std::fill_n(&out[l.v6 ? 4 : 2], l.v6 ? 2 : 4, uint8_t{0});
-  if (!l.v6) out[10] = out[11] = 0;
-  std::fill_n(&out[l.l4_at + 4], 4, uint8_t{0});
-  out[l.l4_at + 13] = out[l.l4_at + kTcpCsumAt] = out[l.l4_at + kTcpCsumAt + 1] = 0;
-  return out;
-}
-
 }  // namespace
 
 VnetHeader ParseVnetHeader(std::span<const uint8_t, kVnetHeaderSize> b) {
@@ -228,7 +192,7 @@ OffloadDrop Split(const VnetHeader& h, MutableBytes packet, PacketArena& out) {
   for (size_t i = 0; i < count; ++i) {
     const size_t offset = i * h.gso_size;
     const size_t size = std::min<size_t>(h.gso_size, payload - offset);
-    uint8_t* to = out.Reserve(l.payload_at + size);
+    uint8_t* to = out.Reserve(l.payload_at + size, /*follows=*/i > 0);
     std::memcpy(to, packet.data(), l.payload_at);
     std::memcpy(to + l.payload_at, packet.data() + l.payload_at + offset, size);
     const MutableBytes segment(to, l.payload_at + size);
@@ -236,47 +200,6 @@ OffloadDrop Split(const VnetHeader& h, MutableBytes packet, PacketArena& out) {
     FixL4(segment, l, offset, i == 0, i + 1 == count);
   }
   return OffloadDrop::kNone;
-}
-
-size_t JoinTcp(std::span<const ByteView> packets,
-               VnetHeader& h,
-               std::span<uint8_t, kJoinHeadMax> head) {
-  Layout l, other;
-  if (packets.size() < 2 || !ReadSegment(packets[0], l)) return 1;
-  const ByteView first = packets[0];
-  const auto constant = Constant(first, l);
-  const size_t size = first.size() - l.payload_at;
-  uint32_t seq = LoadBe<uint32_t>(&first[l.l4_at + 4]);
-  size_t total = first.size(), count = 1;
-  for (; count < std::min(packets.size(), kJoinMax); ++count) {
-    const ByteView last = packets[count - 1], p = packets[count];
-    if ((last[l.l4_at + 13] & kTcpPsh) != 0 || last.size() != first.size() ||
-        p.size() > first.size())
-      break;
-    seq += static_cast<uint32_t>(size);
-    if (total + size > UINT16_MAX || !ReadSegment(p, other) || other.payload_at != l.payload_at ||
-        LoadBe<uint32_t>(&p[l.l4_at + 4]) != seq || Constant(p, other) != constant)
-      break;
-    total += p.size() - l.payload_at;
-  }
-  if (count == 1) return 1;
-  h = {.flags = kVnetNeedsCsum,
-       .gso_type = l.v6 ? kGsoTcp6 : kGsoTcp4,
-       .hdr_len = static_cast<uint16_t>(l.payload_at),
-       .gso_size = static_cast<uint16_t>(size),
-       .csum_start = static_cast<uint16_t>(l.l4_at),
-       .csum_offset = kTcpCsumAt};
-  std::copy_n(first.begin(), l.payload_at, head.begin());
-  StoreBe<uint16_t>(&head[l.v6 ? 4 : 2], static_cast<uint16_t>(l.v6 ? total - kIp6Size : total));
-  if (!l.v6) {
-    head[10] = head[11] = 0;
-    StoreBe<uint16_t>(&head[10],
-                      static_cast<uint16_t>(~ChecksumFold(ChecksumAdd(head.first(kIp4Min), 0))));
-  }
-  head[l.l4_at + 13] = packets[count - 1][l.l4_at + 13];
-  StoreBe<uint16_t>(&head[l.l4_at + kTcpCsumAt],
-                    ChecksumFold(TcpPseudoSum(first, l, total - l.l4_at)));
-  return count;
 }
 
 }  // namespace aqmesh::os

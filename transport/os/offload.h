@@ -1,5 +1,5 @@
 // What the kernel left undone on a packet read from a TUN with IFF_VNET_HDR: checksums completed,
-// TCP and UDP super-packets cut into MTU-sized segments. Pure.
+// TCP and UDP super-packets cut into MTU-sized segments (the way back: coalesce.h). Pure.
 // Wire:   virtio_net_hdr, 10 bytes, host endian: flags u8, gso_type u8, hdr_len u16, gso_size u16,
 //         csum_start u16, csum_offset u16. (linux/virtio_net.h; spec/wire.md §4)
 // Bounds: input <= 65535 bytes; at most 65535 segments in theory, in practice as many as the arena holds.
@@ -21,6 +21,14 @@ inline constexpr uint8_t kGsoTcp4 = 1;
 inline constexpr uint8_t kGsoTcp6 = 4;
 inline constexpr uint8_t kGsoUdpL4 = 5;   // not in the headers of Linux 6.1
 inline constexpr uint8_t kGsoEcn = 0x80;  // modifier of the TCP types
+
+// What TUNSETOFFLOAD asks for: each kind of super-packet that may pass, read or written.
+inline constexpr uint32_t kTunCsum = 0x01;  // the others need this one
+inline constexpr uint32_t kTunTso4 = 0x02;
+inline constexpr uint32_t kTunTso6 = 0x04;
+inline constexpr uint32_t kTunUso4 = 0x20;  // Linux 6.2, and only both together;
+inline constexpr uint32_t kTunUso6 = 0x40;  // not in the headers of 6.1
+inline constexpr uint32_t kTunOffloads = kTunCsum | kTunTso4 | kTunTso6 | kTunUso4 | kTunUso6;
 
 struct VnetHeader {
   uint8_t flags = 0;
@@ -59,17 +67,6 @@ OffloadDrop CompleteChecksum(const VnetHeader& h, MutableBytes packet);
 // IPv4 ids and header checksums, TCP sequence and flags (FIN and PSH on the last only, CWR on the
 // first only), L4 checksum. hdr_len is not trusted.
 OffloadDrop Split(const VnetHeader& h, MutableBytes packet, PacketArena& out);
-
-// The reverse for TCP, by the rules of the kernel's GRO: how many of the first packets may be
-// written as one super-packet (1: the first goes alone, and nothing is filled). All of one flow
-// with equal headers, each checksum right, sequence numbers without a gap, sizes equal but for the
-// last, no flag but ACK, PSH on the last only. With 2 and more: `h` and the first bytes of `head`,
-// h.hdr_len of them, stand before the payloads.
-inline constexpr size_t kJoinMax = 64;
-inline constexpr size_t kJoinHeadMax = 100;  // IPv6 and the longest TCP header
-size_t JoinTcp(std::span<const ByteView> packets,
-               VnetHeader& h,
-               std::span<uint8_t, kJoinHeadMax> head);
 
 }  // namespace aqmesh::os
 

@@ -11,6 +11,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -21,9 +22,7 @@ namespace aqmesh::os {
 namespace {
 
 constexpr const char* kTunNode = "/dev/net/tun";
-// CSUM 1, TSO4 2, TSO6 4, USO4 0x20, USO6 0x40 (Linux 6.2; not in the headers of 6.1, refused
-// unless paired).
-constexpr uint32_t kOffloadLadder[] = {0x67, 0x07, 0x01};
+constexpr uint32_t kOffloadLadder[] = {kTunOffloads, kTunCsum | kTunTso4 | kTunTso6, kTunCsum};
 
 absl::StatusOr<ifreq> QueryInterface(int fd) {
   ifreq r{};
@@ -86,7 +85,7 @@ absl::StatusOr<std::unique_ptr<Tun>> Tun::Open(const Options& options) {
                      : "run with CAP_NET_ADMIN, and check the name");
   }
   std::unique_ptr<Tun> tun(new Tun(std::move(fd), options.offload));
-  AQ_RETURN_IF_ERROR(tun->Prepare());
+  AQ_RETURN_IF_ERROR(tun->Prepare(options.offloads));
   return tun;
 }
 
@@ -98,11 +97,11 @@ absl::StatusOr<std::unique_ptr<Tun>> Tun::Adopt(Fd fd) {
         "passed TUN descriptor of ", r.ifr_name, ": must be opened with IFF_TUN and IFF_NO_PI");
   }
   std::unique_ptr<Tun> tun(new Tun(std::move(fd), (flags & IFF_VNET_HDR) != 0));
-  AQ_RETURN_IF_ERROR(tun->Prepare());
+  AQ_RETURN_IF_ERROR(tun->Prepare(kTunOffloads));
   return tun;
 }
 
-absl::Status Tun::Prepare() {
+absl::Status Tun::Prepare(uint32_t offloads) {
   AQ_RETURN_IF_ERROR(SetNonBlocking(fd_.get()));
   read_buffer_ = std::make_unique<uint8_t[]>(kReadMax);
   if (!vnet_header_) return absl::OkStatus();
@@ -110,12 +109,14 @@ absl::Status Tun::Prepare() {
   if (::ioctl(fd_.get(), TUNSETVNETHDRSZ, &header_size) < 0) {
     return ErrnoStatus(errno, "TUN: setting the size of the virtio header");
   }
-  for (const uint32_t wanted : kOffloadLadder) {
-    if (::ioctl(fd_.get(), TUNSETOFFLOAD, static_cast<unsigned long>(wanted)) == 0) {
-      offload_flags_ = wanted;
+  for (const uint32_t rung : kOffloadLadder) {
+    const unsigned long wanted = rung & offloads;
+    if (::ioctl(fd_.get(), TUNSETOFFLOAD, wanted) == 0) {
+      offload_flags_ = static_cast<uint32_t>(wanted);
       break;
     }
   }
+  coalescer_ = std::make_unique<Coalescer>(offload_flags_);
   return absl::OkStatus();
 }
 
@@ -157,27 +158,51 @@ TunState Tun::ReadInto(PacketArena& arena) {
 }
 
 TunState Tun::WritePackets(std::span<const ByteView> packets) {
-  std::array<uint8_t, kVnetHeaderSize> vnet;
-  std::array<uint8_t, kJoinHeadMax> head;
-  std::array<iovec, 2 + kJoinMax> parts;
-  const auto part = [](ByteView b) {
-    return iovec{.iov_base = const_cast<uint8_t*>(b.data()), .iov_len = b.size()};
-  };
-  while (!packets.empty()) {
-    VnetHeader h;  // all zero: no offload asked, checksum complete
-    const size_t count = vnet_header_ ? JoinTcp(packets, h, head) : 1;
-    size_t n = 0;
-    if (vnet_header_) {
-      StoreVnetHeader(h, vnet);
-      parts[n++] = part(vnet);
+  if (!vnet_header_) {
+    for (const ByteView p : packets) {
+      if (WriteAlone(p) == TunState::kGone) return TunState::kGone;
     }
-    if (count > 1) parts[n++] = part(ByteView(head).first(h.hdr_len));
-    for (const ByteView p : packets.first(count)) parts[n++] = part(p.subspan(h.hdr_len));
+    return TunState::kOk;
+  }
+  while (!packets.empty()) {
+    const size_t count = std::min(packets.size(), Coalescer::kBatchMax);
+    for (const Coalescer::Write& w : coalescer_->Plan(packets.first(count))) {
+      if (::writev(fd_.get(), w.parts.data(), static_cast<int>(w.parts.size())) >= 0) continue;
+      const TunState state = w.packets > 1 && errno == EINVAL ? WriteApart(w) : Refused(w.packets);
+      if (state == TunState::kGone) return state;
+    }
     packets = packets.subspan(count);
-    if (::writev(fd_.get(), parts.data(), static_cast<int>(n)) >= 0) continue;
-    if (errno == EBADFD || errno == EBADF) return TunState::kGone;
-    // EIO while down, EINVAL for no IP version, ENOBUFS or EAGAIN when full
-    counters_.write_refused += count;
+  }
+  return TunState::kOk;
+}
+
+// Of a write that failed with `errno`.
+TunState Tun::Refused(size_t packets) {
+  if (errno == EBADFD || errno == EBADF) return TunState::kGone;
+  // EIO while down, EINVAL for no IP version, ENOBUFS or EAGAIN when full
+  counters_.write_refused += packets;
+  return TunState::kOk;
+}
+
+TunState Tun::WriteAlone(ByteView packet) {
+  std::array<uint8_t, kVnetHeaderSize> vnet{};
+  const std::array<iovec, 2> parts = {
+      iovec{.iov_base = vnet.data(), .iov_len = vnet_header_ ? vnet.size() : 0},
+      iovec{.iov_base = const_cast<uint8_t*>(packet.data()), .iov_len = packet.size()}};
+  return ::writev(fd_.get(), parts.data(), parts.size()) < 0 ? Refused(1) : TunState::kOk;
+}
+
+// Some kernels accept an offload and then refuse its super-packets (6.6.44 and others of its summer
+// did, torvalds/linux e269d79c7d35). No packet is lost to that, and none of this kind is tried
+// again.
+TunState Tun::WriteApart(const Coalescer::Write& joined) {
+  ++counters_.joined_refused;
+  coalescer_->Forbid(joined.offload);
+  const size_t head_size = joined.parts[1].iov_len;
+  for (const iovec& payload : joined.parts.subspan(2)) {
+    const auto* packet = static_cast<const uint8_t*>(payload.iov_base) - head_size;
+    if (WriteAlone({packet, head_size + payload.iov_len}) == TunState::kGone)
+      return TunState::kGone;
   }
   return TunState::kOk;
 }

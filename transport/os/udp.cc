@@ -184,6 +184,16 @@ bool FamilyMissing(int err) {
   return err == EAFNOSUPPORT || err == EADDRNOTAVAIL || err == EPROTONOSUPPORT;
 }
 
+bool IsRun(const OutDatagram& d) { return d.segment != 0 && d.bytes.size() > d.segment; }
+size_t CountOf(const OutDatagram& d) {
+  return IsRun(d) ? (d.bytes.size() + d.segment - 1) / d.segment : 1;
+}
+uint64_t CountOf(std::span<const OutDatagram> batch) {
+  uint64_t n = 0;
+  for (const OutDatagram& d : batch) n += CountOf(d);
+  return n;
+}
+
 bool SameRun(const OutDatagram& a, const OutDatagram& b) {
   return a.remote == b.remote && a.local == b.local && a.tos == b.tos;
 }
@@ -305,7 +315,8 @@ void UdpPair::Send(std::span<const OutDatagram> batch) {
   }
 }
 
-// Fills the scratch with up to kSendMessages messages; how many. `consumed` counts datagrams.
+// Fills the scratch with up to kSendMessages messages; how many. `consumed` counts datagrams and
+// runs.
 size_t UdpPair::PackRuns(Family f, std::span<const OutDatagram> batch, size_t& consumed) {
   Scratch& s = *scratch_;
   const bool gso = side(f).gso;
@@ -314,15 +325,16 @@ size_t UdpPair::PackRuns(Family f, std::span<const OutDatagram> batch, size_t& c
   consumed = 0;
   while (consumed < batch.size() && messages < kSendMessages) {
     const OutDatagram& first = batch[consumed];
-    const size_t stride = first.bytes.size();
+    if (IsRun(first) && !gso) break;  // the caller sends its datagrams alone
+    const size_t stride = IsRun(first) ? first.segment : first.bytes.size();
     size_t run = 0;
     size_t bytes = 0;
     size_t pieces = 0;  // neighbours in memory are one to the kernel
-    const size_t run_max = gso && stride != 0 ? kSegmentsMax : 1;
+    const size_t run_max = gso && stride != 0 && !IsRun(first) ? kSegmentsMax : 1;
     while (run < run_max && consumed + run < batch.size()) {
       const OutDatagram& d = batch[consumed + run];
-      if (d.bytes.size() > stride || (run > 0 && (bytes + d.bytes.size() > kRunBytesMax ||
-                                                  d.bytes.empty() || !SameRun(first, d))))
+      if (run > 0 && (d.bytes.size() > stride || bytes + d.bytes.size() > kRunBytesMax ||
+                      d.bytes.empty() || IsRun(d) || !SameRun(first, d)))
         break;
       iovec* const last = pieces > 0 ? &s.parts[parts + pieces - 1] : nullptr;
       if (last != nullptr &&
@@ -351,7 +363,7 @@ size_t UdpPair::PackRuns(Family f, std::span<const OutDatagram> batch, size_t& c
                  f == Family::kV6 ? IPV6_TCLASS : IP_TOS,
                  int{first.tos});
     }
-    if (run > 1) PutControl(m, control, kSolUdp, kUdpSegment, static_cast<uint16_t>(stride));
+    if (bytes > stride) PutControl(m, control, kSolUdp, kUdpSegment, static_cast<uint16_t>(stride));
     s.run_length[messages] = run;
     parts += pieces;
     consumed += run;
@@ -362,13 +374,18 @@ size_t UdpPair::PackRuns(Family f, std::span<const OutDatagram> batch, size_t& c
 
 void UdpPair::SendFamily(Family f, std::span<const OutDatagram> batch) {
   if (!side(f).fd.valid()) {
-    counters_.send_refused += batch.size();
+    counters_.send_refused += CountOf(batch);
     return;
   }
   Scratch& s = *scratch_;
   while (!batch.empty()) {
     size_t consumed = 0;
     const size_t messages = PackRuns(f, batch, consumed);
+    if (messages == 0) {
+      SendOneByOne(f, batch.first(1));
+      batch = batch.subspan(1);
+      continue;
+    }
     const int sent = ::sendmmsg(
         side(f).fd.get(), s.messages.data(), static_cast<unsigned>(messages), MSG_DONTWAIT);
     const int err = sent < 0 ? errno : 0;
@@ -378,13 +395,13 @@ void UdpPair::SendFamily(Family f, std::span<const OutDatagram> batch) {
     }
     if (err == EINTR) continue;
     if (err == EAGAIN || err == ENOBUFS) {
-      counters_.send_refused += batch.size();
+      counters_.send_refused += CountOf(batch);
       return;
     }
     // The first message was refused: as a run (EIO: the device cannot checksum, for good; EINVAL:
     // segments above this path's MTU), for its source address, or for itself. One by one tells.
     const size_t run = s.run_length[0];
-    if (run > 1 && err == EIO) {
+    if (err == EIO && CountOf(batch.first(run)) > 1) {
       side(f).gso = false;
       ++counters_.gso_turned_off;
       continue;
@@ -394,26 +411,35 @@ void UdpPair::SendFamily(Family f, std::span<const OutDatagram> batch) {
   }
 }
 
-// Each alone; and where its source address is refused (it may have gone with its interface), from
-// any.
 void UdpPair::SendOneByOne(Family f, std::span<const OutDatagram> run) {
   for (const OutDatagram& d : run) {
-    SockAddr a;
-    iovec part{.iov_base = const_cast<uint8_t*>(d.bytes.data()), .iov_len = d.bytes.size()};
-    msghdr m{};
-    m.msg_name = &a;
-    m.msg_namelen = ToSockAddr(d.remote, a);
-    m.msg_iov = &part;
-    m.msg_iovlen = 1;
-    PutSource(m, scratch_->control[0], f, d.local);
-    if (::sendmsg(side(f).fd.get(), &m, MSG_DONTWAIT) >= 0) continue;
-    m.msg_control = nullptr;
-    m.msg_controllen = 0;
-    if (!d.local.is_set() || ::sendmsg(side(f).fd.get(), &m, MSG_DONTWAIT) < 0) {
-      ++counters_.send_refused;
-    } else {
-      ++counters_.source_refused;
+    OutDatagram one = d;
+    one.segment = 0;
+    const size_t stride = IsRun(d) ? d.segment : d.bytes.size();
+    for (size_t i = 0; i < CountOf(d); ++i) {
+      one.bytes = d.bytes.subspan(i * stride, std::min(stride, d.bytes.size() - i * stride));
+      SendOne(f, one);
     }
+  }
+}
+
+// And where its source address is refused (it may have gone with its interface), from any.
+void UdpPair::SendOne(Family f, const OutDatagram& d) {
+  SockAddr a;
+  iovec part{.iov_base = const_cast<uint8_t*>(d.bytes.data()), .iov_len = d.bytes.size()};
+  msghdr m{};
+  m.msg_name = &a;
+  m.msg_namelen = ToSockAddr(d.remote, a);
+  m.msg_iov = &part;
+  m.msg_iovlen = 1;
+  PutSource(m, scratch_->control[0], f, d.local);
+  if (::sendmsg(side(f).fd.get(), &m, MSG_DONTWAIT) >= 0) return;
+  m.msg_control = nullptr;
+  m.msg_controllen = 0;
+  if (!d.local.is_set() || ::sendmsg(side(f).fd.get(), &m, MSG_DONTWAIT) < 0) {
+    ++counters_.send_refused;
+  } else {
+    ++counters_.source_refused;
   }
 }
 

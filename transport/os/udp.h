@@ -34,12 +34,14 @@ struct Datagram {
   uint8_t tos = 0;  // outer TOS or traffic class
 };
 
-// local not set = let the kernel choose.
+// local not set = let the kernel choose. segment not 0: a run, datagrams of so many bytes end to
+// end in `bytes`, the last one perhaps shorter; at most 64 of them and 65,000 bytes.
 struct OutDatagram {
   ByteView bytes;
   Endpoint remote;
   LocalSource local = {};
   uint8_t tos = 0;
+  size_t segment = 0;
 };
 
 enum class Family : uint8_t { kV4, kV6 };
@@ -65,9 +67,9 @@ class UdpPair {
   // counted, not given.
   bool Receive(Family f, std::vector<Datagram>& out);
 
-  // Sends in order; runs to one peer with equal sizes (the last may be smaller) leave as one GSO
-  // message. What the kernel refuses is lost and counted. EAGAIN loses the rest: UDP's queue is the
-  // network's.
+  // Sends in order; a run, and what can be made one (to one peer, equal sizes, the last perhaps
+  // smaller), leaves as one GSO message. What the kernel refuses is lost and counted. EAGAIN loses
+  // the rest: UDP's queue is the network's.
   void Send(std::span<const OutDatagram> batch);
 
   bool gso() const { return v4_.gso || v6_.gso; }
@@ -99,6 +101,7 @@ class UdpPair {
   void SendFamily(Family f, std::span<const OutDatagram> batch);
   size_t PackRuns(Family f, std::span<const OutDatagram> batch, size_t& consumed);
   void SendOneByOne(Family f, std::span<const OutDatagram> run);
+  void SendOne(Family f, const OutDatagram& d);
 
   Side v4_;
   Side v6_;

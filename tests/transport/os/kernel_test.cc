@@ -13,38 +13,13 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "tests/transport/os/kernel_fixture.h"
 #include "transport/os/clock.h"
-#include "transport/os/netlink.h"
-#include "transport/os/tun.h"
 #include "transport/os/udp.h"
 #include "transport/os/unix_socket.h"
 
 namespace aqmesh::os {
 namespace {
-
-class KernelTest : public testing::Test {
- protected:
-  void SetUp() override {
-    if (::unshare(CLONE_NEWNET) != 0) GTEST_SKIP() << "needs CAP_SYS_ADMIN for a network namespace";
-    auto nl = Netlink::Open();
-    ASSERT_TRUE(nl.ok()) << nl.status();
-    netlink_ = *std::move(nl);
-    auto lo = netlink_->LinkByName("lo");
-    ASSERT_TRUE(lo.ok()) << lo.status();
-    ASSERT_TRUE(netlink_->SetUp(lo->index, true).ok());
-  }
-  std::unique_ptr<Tun> OpenTun(Tun::Options options) {
-    if (::access("/dev/net/tun", R_OK | W_OK) != 0) return nullptr;
-    auto tun = Tun::Open(options);
-    EXPECT_TRUE(tun.ok()) << tun.status();
-    return tun.ok() ? *std::move(tun) : nullptr;
-  }
-  static bool WaitReadable(int fd) {
-    pollfd p{.fd = fd, .events = POLLIN, .revents = 0};
-    return ::poll(&p, 1, 5000) == 1;
-  }
-  std::unique_ptr<Netlink> netlink_;
-};
 
 TEST_F(KernelTest, NetlinkChangesAreSeenByAnotherSocket) {
   auto tun = OpenTun({.name = "aqt0"});

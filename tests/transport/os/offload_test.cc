@@ -254,10 +254,26 @@ TEST(PacketArenaTest, GivesTheRoomsItPromises) {
   ASSERT_NE(a, nullptr);
   ASSERT_NE(b, nullptr);
   EXPECT_GE(b - a, 100 + 31 + 40);
-  EXPECT_EQ(reinterpret_cast<uintptr_t>(a) % 16, 0u);
   EXPECT_EQ(arena.Reserve(4096), nullptr);
   arena.DropLast();
   EXPECT_EQ(arena.Reserve(1), b);
+}
+
+// spec/wire.md 1.6: to a multiple of 16, never above the MTU.
+TEST(PacketArenaTest, SlotsLieAtTheWiresStride) {
+  PacketArena arena({.headroom = 32, .mtu = 1380});
+  const struct {
+    size_t size, tailroom;
+  } cases[] = {{1380, 16}, {1379, 17}, {1370, 22}, {1376, 16}, {100, 28}, {112, 16}, {1381, 32}};
+  uint8_t* end = nullptr;
+  for (const auto& c : cases) {
+    uint8_t* const data = arena.Reserve(c.size);
+    EXPECT_EQ(arena.packets().back().tailroom, c.tailroom) << c.size;
+    if (end != nullptr) {
+      EXPECT_EQ(data - end, 32);
+    }
+    end = data + c.size + c.tailroom;
+  }
 }
 
 }  // namespace
