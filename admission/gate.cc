@@ -40,6 +40,21 @@ void Lower(GateResult& g, Rung cap, Reason reason) {
   if (g.rung > cap) g = {cap, reason};
 }
 
+// A verdict that carries nothing refuses before any packet is read.
+bool Carries(const Verdict& v, Now now, Refusal& why) {
+  if (v.rung < Rung::kProbation) {
+    why.drop = Drop::kRung;
+    why.reason = v.reason;
+    return false;
+  }
+  if (now.wall.seconds() >= v.expires) {
+    why.drop = Drop::kExpired;
+    why.reason = Reason::kExpired;
+    return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 GateParams GateParams::From(const authority::Charter& charter) {
@@ -231,21 +246,40 @@ authority::Decision Gate::Decide(authority::Weighed weighed,
 
 std::optional<Admitted> Gate::Pass(MutableBytes packet, const PassContext& c, Refusal& why) {
   why = {};
-  const auto refuse = [&why](Drop drop, Reason reason) {
-    why.drop = drop;
-    why.reason = reason;
-    return std::nullopt;
-  };
-  const Verdict& v = c.verdict;
-  if (v.rung < Rung::kProbation) return refuse(Drop::kRung, v.reason);
-  if (c.now.wall.seconds() >= v.expires) return refuse(Drop::kExpired, Reason::kExpired);
+  if (!Carries(c.verdict, c.now, why)) return std::nullopt;
   PacketInfo info;
-  if (const Drop d = Classify(packet, info); d != Drop::kNone) return refuse(d, Reason::kMalformed);
+  if (const Drop d = Classify(packet, info); d != Drop::kNone) {
+    why.drop = d;
+    why.reason = Reason::kMalformed;
+    return std::nullopt;
+  }
+  return Judged(packet, info, c, why);
+}
+
+std::optional<Admitted> Gate::PassSegment(MutableBytes packet,
+                                          const PacketInfo& lead,
+                                          const PassContext& c,
+                                          Refusal& why) {
+  why = {};
+  if (!Carries(c.verdict, c.now, why)) return std::nullopt;
+  if (!lead.classified || lead.proto != kProtoTcp) return Judged(packet, lead, c, why);
+  PacketInfo info = lead;
+  info.tcp_flags = TcpFlagsOf(packet);
+  return Judged(packet, info, c, why);
+}
+
+std::optional<Admitted> Gate::Judged(MutableBytes packet,
+                                     const PacketInfo& info,
+                                     const PassContext& c,
+                                     Refusal& why) {
+  const Verdict& v = c.verdict;
   const Judgement j = c.flows.Judge(info, c.direction, {v.peer, v.epoch, v.policies.get()}, c.now);
   if (j.pass() && c.shaper.Take(packet.size(), c.now.mono))
     return Admitted(authority::Passkey<Gate>(), packet, c.direction, info, j);
   why.flow = info.flow();
-  return j.pass() ? refuse(Drop::kRate, Reason::kOverBudget) : refuse(j.drop, j.reason);
+  why.drop = j.pass() ? Drop::kRate : j.drop;
+  why.reason = j.pass() ? Reason::kOverBudget : j.reason;
+  return std::nullopt;
 }
 
 }  // namespace aqmesh::admission

@@ -132,9 +132,20 @@ class Gate {
                                       const PassContext& context,
                                       Refusal& why);
 
+  // The same for a segment of a super-packet whose segment before passed as `lead`: its addresses
+  // and ports are that one's (whoever cut it says so), and it is judged again for what it adds.
+  static std::optional<Admitted> PassSegment(MutableBytes packet,
+                                             const PacketInfo& lead,
+                                             const PassContext& context,
+                                             Refusal& why);
+
   const GateParams& params() const { return params_; }
 
  private:
+  static std::optional<Admitted> Judged(MutableBytes packet,
+                                        const PacketInfo& info,
+                                        const PassContext& context,
+                                        Refusal& why);
   authority::GateResult JudgeTrust(const authority::Weighed& w,
                                    const GateContext& c,
                                    TrustMemory& memory) const;

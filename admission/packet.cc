@@ -221,6 +221,35 @@ Drop Classify(ByteView packet, PacketInfo& out) {
   return Drop::kNone;
 }
 
+bool IsAlike(ByteView packet, ByteView before, const PacketInfo& info) {
+  if (!info.classified || (info.proto != kProtoTcp && info.proto != kProtoUdp)) return false;
+  const bool v6 = info.is_v6();
+  const size_t header = v6 ? kV6Header : kV4Header;
+  if (packet.size() < header + (info.proto == kProtoTcp ? 20 : 8)) return false;
+  // Version, header length, fragment and protocol as the one before has them; a whole packet.
+  const bool same_header = v6 ? packet[0] >> 4 == 6 && packet[6] == info.proto &&
+                                    LoadBe<uint16_t>(&packet[4]) + kV6Header == packet.size()
+                              : packet[0] == 0x45 && packet[9] == info.proto &&
+                                    (LoadBe<uint16_t>(&packet[6]) & 0x3fff) == 0 &&
+                                    LoadBe<uint16_t>(&packet[2]) == packet.size();
+  // Addresses and ports lie side by side.
+  const size_t from = v6 ? 8 : 12, bytes = v6 ? 36 : 12;
+  if (!same_header || !Equal(packet.subspan(from, bytes), before.subspan(from, bytes)))
+    return false;
+  const ByteView in = packet.subspan(header);
+  if (info.proto == kProtoUdp) {
+    const uint16_t length = LoadBe<uint16_t>(&in[4]);
+    return length >= 8 && length <= in.size();
+  }
+  const size_t data = size_t{in[12]} >> 4 << 2;
+  const bool opens = (in[13] & (kTcpSyn | kTcpAck)) == kTcpSyn;
+  return data >= 20 && data <= in.size() && opens == (info.part == Part::kOpensOnly);
+}
+
+uint8_t TcpFlagsOf(ByteView packet) {
+  return packet[(packet[0] >> 4 == 6 ? kV6Header : kV4Header) + 13];
+}
+
 PacketInfo OpenerOf(const Flow& flow) {
   const bool v6 = flow.bytes[0] == 6;
   PacketInfo p;

@@ -92,6 +92,12 @@ struct PacketInfo {
 // On kNone `out` is set; otherwise it is as before.
 [[nodiscard]] Drop Classify(ByteView packet, PacketInfo& out);
 
+// True: Classify would read `packet` as `before`, which it read as `info`, but for TCP's flags.
+// Doubt is false. `before` need not be a packet of the same call; it must still stand.
+bool IsAlike(ByteView packet, ByteView before, const PacketInfo& info);
+// Of a packet that Classify read as TCP, IPv4 without options or IPv6 without extension headers.
+uint8_t TcpFlagsOf(ByteView packet);
+
 // The first packet of a flow as rules would see it: what is judged again when an answer arrives.
 PacketInfo OpenerOf(const Flow& flow);
 

@@ -63,7 +63,8 @@ NodeLoop::NodeLoop(Options options, Setup setup, std::unique_ptr<NetClient> net)
       setup_(std::move(setup)),
       net_(std::move(net)),
       log_(options_.log_least, LogSink::ToStandardError()),
-      rng_(os::KernelSeed()) {}
+      rng_(os::KernelSeed()),
+      arena_({.mtu = setup_.file.mtu}) {}
 
 NodeLoop::~NodeLoop() = default;
 
@@ -226,10 +227,11 @@ void NodeLoop::SendDatagrams() {
   if (out_.wg.datagrams.empty()) return;
   outgoing_.clear();
   for (const wireguard::OutDatagram& d : out_.wg.datagrams) {
-    outgoing_.push_back({.bytes = std::as_const(out_.wg).bytes(d),
+    outgoing_.push_back({.bytes = wireguard::Outbox::bytes(d),
                          .remote = d.to,
                          .local = ToOs(d.from),
-                         .tos = d.tos});
+                         .tos = d.tos,
+                         .segment = d.segment});
   }
   udp_->Send(outgoing_);
 }
@@ -339,17 +341,19 @@ void NodeLoop::OnTun() {
         Unavailable("interface ", interface_, ": somebody deleted it; start aqmeshd again"));
   }
   packets_.clear();
-  for (const os::PacketSlot& p : arena_.packets()) packets_.push_back(p.bytes());
+  for (const os::PacketSlot& p : arena_.packets()) {
+    packets_.push_back({.bytes = p.bytes(),
+                        .headroom = static_cast<uint16_t>(arena_.headroom()),
+                        .tailroom = p.tailroom,
+                        .follows = p.follows});
+  }
   if (packets_.empty()) return;
   Turn([this](Now now, node::Outbox& out) { control_->OnTunPackets(now, packets_, out); });
 }
 
 void NodeLoop::SendFromHere(ByteView packet) {
-  arena_.Clear();
-  uint8_t* slot = arena_.Reserve(packet.size());
-  AQ_CHECK(slot != nullptr);
-  std::copy(packet.begin(), packet.end(), slot);
-  packets_ = {MutableBytes(slot, packet.size())};
+  Bytes own(packet.begin(), packet.end());
+  packets_.assign(1, {.bytes = own});
   Turn([this](Now now, node::Outbox& out) { control_->OnTunPackets(now, packets_, out); });
 }
 

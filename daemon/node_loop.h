@@ -156,8 +156,8 @@ class NodeLoop {
 
   // Kept for their memory.
   node::Outbox out_;
-  os::PacketArena arena_{{}};
-  std::vector<MutableBytes> packets_;
+  os::PacketArena arena_;
+  std::vector<wireguard::TunPacket> packets_;
   std::vector<os::Datagram> received_;
   std::vector<node::InFrame> came_;
   std::vector<os::OutDatagram> outgoing_;

@@ -234,11 +234,9 @@ void Control::OnOther(Turn& t, const InFrame& in) {
   EndTurn(t);
 }
 
-void Control::OnTunPackets(Now now, std::span<const MutableBytes> packets, Outbox& out) {
+void Control::OnTunPackets(Now now, std::span<const wireguard::TunPacket> packets, Outbox& out) {
   Turn t{now, out};
-  if (up_) {
-    for (MutableBytes p : packets) datapath_.OnTunPacket(now, p, out.wg);
-  }
+  if (up_) datapath_.OnTunPackets(now, packets, out.wg);
   EndTurn(t);
 }
 

@@ -77,7 +77,7 @@ class Control {
   // What came together, in order: frames that follow one another are opened together. Packets for
   // the TUN are left in the datagrams: they must outlive what is done with `out`.
   void OnDatagrams(Now now, std::span<const InFrame> in, Outbox& out);
-  void OnTunPackets(Now now, std::span<const MutableBytes> packets, Outbox& out);
+  void OnTunPackets(Now now, std::span<const wireguard::TunPacket> packets, Outbox& out);
   void OnDurable(Now now, Ticket up_to, Outbox& out);
   void OnWake(Now now, Outbox& out);
   Instant NextWake() const;

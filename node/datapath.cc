@@ -82,9 +82,27 @@ Datapath::Session* Datapath::ByHandle(uint32_t handle) {
   return it == by_handle_.end() ? nullptr : it->second.get();
 }
 
-void Datapath::OnTunPacket(Now now, MutableBytes packet, wireguard::Outbox& out) {
+void Datapath::OnTunPackets(Now now,
+                            std::span<const wireguard::TunPacket> packets,
+                            wireguard::Outbox& out) {
+  Lead lead;
+  for (const wireguard::TunPacket& p : packets) {
+    if (p.follows && lead.peer != wireguard::kNoPeer) {
+      Follow(now, p, lead, out);
+    } else {
+      Leave(now, p, lead, out);
+    }
+  }
+}
+
+// The first stages outwards. `lead` is left as the packets behind it need it.
+void Datapath::Leave(Now now,
+                     const wireguard::TunPacket& packet,
+                     Lead& lead,
+                     wireguard::Outbox& out) {
+  lead.peer = wireguard::kNoPeer;
   // Where to, and no more: the gate reads the packet whole.
-  const auto inner = wireguard::ReadInner(packet);
+  const auto inner = wireguard::ReadInner(packet.bytes);
   if (!inner) {
     ++packet_drops_[static_cast<size_t>(admission::Drop::kHeader)];
     return;
@@ -101,19 +119,51 @@ void Datapath::OnTunPacket(Now now, MutableBytes packet, wireguard::Outbox& out)
     ++packet_drops_[static_cast<size_t>(admission::Drop::kRung)];
     return;
   }
+  PeerState& state = it->second;
   admission::Refusal why;
   auto admitted = admission::Gate::Pass(
-      packet, {*it->second.verdict, flows_, it->second.out, Direction::kSend, now}, why);
+      packet.bytes, {*state.verdict, flows_, state.out, Direction::kSend, now}, why);
   if (!admitted) {
     NoteRefusal(peer, Direction::kSend, why);
     return;
   }
-  forwarder_.SendRead(now, peer, std::move(*admitted).Consume(), inner->ecn, out);
+  lead.peer = peer;
+  lead.state = &state;
+  lead.info = admitted->info();
+  lead.ecn = inner->ecn;
+  SendAdmitted(now, lead, packet, *std::move(admitted), out);
 }
 
+// A segment behind one that passed: its flow is known, what it counts for is not.
+void Datapath::Follow(Now now,
+                      const wireguard::TunPacket& packet,
+                      const Lead& lead,
+                      wireguard::Outbox& out) {
+  admission::Refusal why;
+  auto admitted = admission::Gate::PassSegment(
+      packet.bytes,
+      lead.info,
+      {*lead.state->verdict, flows_, lead.state->out, Direction::kSend, now},
+      why);
+  if (!admitted) return NoteRefusal(lead.peer, Direction::kSend, why);
+  SendAdmitted(now, lead, packet, *std::move(admitted), out);
+}
+
+void Datapath::SendAdmitted(Now now,
+                            const Lead& lead,
+                            const wireguard::TunPacket& packet,
+                            admission::Admitted admitted,
+                            wireguard::Outbox& out) {
+  wireguard::TunPacket passed = packet;
+  passed.bytes = std::move(admitted).Consume();
+  forwarder_.SendRead(now, lead.peer, passed, lead.ecn, out);
+}
+
+// `session`: whose the frame before was, or null; then whose this one is.
 Drop Datapath::CheckFrame(const InFrame& f, Session*& session) {
   if (const Drop d = frame::CheckFrameSize(f.bytes); d != Drop::kNone) return d;
-  session = ByHandle(frame::FrameHandle(f.bytes));
+  const uint32_t handle = frame::FrameHandle(f.bytes);
+  if (session == nullptr || session->order.rx_handle != handle) session = ByHandle(handle);
   if (session == nullptr) return Drop::kHandle;
   Drop checked = frame::CheckFrame(f.bytes, session->order.rx_key);
 #ifdef AQMESH_SABOTAGE_TAG  // a build made so that the demo must fail: the tag is not compared
@@ -129,15 +179,15 @@ void Datapath::OpenFrames(Now now, std::span<const InFrame> frames, std::vector<
   opening_.clear();
   looked_.clear();
   delivered_ = 0;
+  Session* session = nullptr;
   for (const InFrame& f : frames) {
-    Session* session = nullptr;
     if (const Drop d = CheckFrame(f, session); d != Drop::kNone) {
       drops.push_back(Count(d));
       continue;
     }
     looked_.push_back(forwarder_.Look(
         now, f.bytes.subspan(frame::kFrameHeaderBytes), wireguard::Forwarder::Framing::kGoverned));
-    opening_.push_back({.rx_handle = session->order.rx_handle, .frame = f});
+    opening_.push_back({.rx_handle = session->order.rx_handle, .frame = &f});
   }
   forwarder_.OpenAll(looked_);
 }
@@ -146,9 +196,10 @@ bool Datapath::DeliverFrames(Now now,
                              wireguard::Outbox& out,
                              std::vector<ControlPacket>& control,
                              std::vector<Drop>& drops) {
+  Arrival arrival;
   while (delivered_ < opening_.size() && control.empty()) {
     const size_t i = delivered_++;
-    const Drop d = DeliverFrame(now, opening_[i], looked_[i], out, control);
+    const Drop d = DeliverFrame(now, opening_[i], looked_[i], arrival, out, control);
     if (d != Drop::kNone) drops.push_back(Count(d));
   }
   return delivered_ < opening_.size() || !control.empty();
@@ -157,48 +208,68 @@ bool Datapath::DeliverFrames(Now now,
 Drop Datapath::DeliverFrame(Now now,
                             const Opening& o,
                             const wireguard::Forwarder::Looked& looked,
+                            Arrival& arrival,
                             wireguard::Outbox& out,
                             std::vector<ControlPacket>& control) {
-  Session* const session = ByHandle(o.rx_handle);
-  if (session == nullptr) return Drop::kHandle;
-  const auto opened = forwarder_.Take(now, looked, &o.frame.from, &o.frame.at);
-  if (opened.why != wireguard::Drop::kNone || !wireguard::CombineEcn(o.frame.tos, opened.packet)) {
-    ++session->drops;
+  if (arrival.session == nullptr || arrival.session->order.rx_handle != o.rx_handle) {
+    arrival = {.session = ByHandle(o.rx_handle), .state = nullptr, .lead = {}, .before = {}};
+    if (arrival.session == nullptr) return Drop::kHandle;
+    arrival.state = &peers_[arrival.session->order.peer];
+  }
+  Session& session = *arrival.session;
+  const auto opened = forwarder_.Take(now, looked, &o.frame->from, &o.frame->at);
+  if (opened.why != wireguard::Drop::kNone || !wireguard::CombineEcn(o.frame->tos, opened.packet)) {
+    ++session.drops;
     return Drop::kTunnel;
   }
-  session->tags.Add(ByteView(o.frame.bytes).subspan(8, 8));
-  if (session->frames++ == 0) session->first = looked.counter;
-  session->last = std::max(session->last, looked.counter);
-  session->bytes += o.frame.bytes.size();
+  session.tags.Add(ByteView(o.frame->bytes).subspan(8, 8));
+  if (session.frames++ == 0) session.first = looked.counter;
+  session.last = std::max(session.last, looked.counter);
+  session.bytes += o.frame->bytes.size();
   if (opened.packet.empty()) return Drop::kNone;  // keepalive
 
-  const PeerId peer = session->order.peer;
-  if (opened.packet.size() >= frame::kPacketHeaderBytes && opened.packet[0] >> 4 == 6 &&
-      control_.is_v6() && Equal(ByteView(opened.packet).subspan(24, 16), control_.bytes())) {
-    PeerState& state = peers_[peer];
+  const PeerId peer = session.order.peer;
+  if (IsControl(opened.packet)) {
+    PeerState& state = *arrival.state;
     const bool limited =
         state.verdict == nullptr || state.verdict->rung <= authority::Rung::kEscalate;
     if (limited && !state.control.Take(opened.packet.size(), now.mono)) return Drop::kControlRate;
     control.push_back({peer, o.rx_handle, Bytes(opened.packet.begin(), opened.packet.end())});
     return Drop::kNone;
   }
-  if (!Deliver(now, peer, opened.packet, out)) ++session->drops;
+  if (!Deliver(now, peer, opened.packet, arrival, out)) ++session.drops;
   return Drop::kNone;
 }
 
+bool Datapath::IsControl(ByteView packet) const {
+  return packet.size() >= frame::kPacketHeaderBytes && packet[0] >> 4 == 6 && control_.is_v6() &&
+         Equal(packet.subspan(24, 16), control_.bytes());
+}
+
 // The last stage inwards: only what the gate passed reaches the TUN.
-bool Datapath::Deliver(Now now, PeerId peer, MutableBytes opened, wireguard::Outbox& out) {
-  PeerState& state = peers_[peer];
+bool Datapath::Deliver(
+    Now now, PeerId peer, MutableBytes opened, Arrival& arrival, wireguard::Outbox& out) {
+  PeerState& state = *arrival.state;
   if (state.verdict == nullptr) return false;
   admission::Refusal why;
-  auto admitted = admission::Gate::Pass(
-      opened, {*state.verdict, flows_, state.in, Direction::kReceive, now}, why);
+  const admission::Gate::PassContext context{
+      *state.verdict, flows_, state.in, Direction::kReceive, now};
+  // Packets of one flow come in runs as well, and are read whole once.
+  Lead& lead = arrival.lead;
+  const bool alike = lead.peer == peer && admission::IsAlike(opened, arrival.before, lead.info);
+  auto admitted = alike ? admission::Gate::PassSegment(opened, lead.info, context, why)
+                        : admission::Gate::Pass(opened, context, why);
   if (!admitted) {
     NoteRefusal(peer, Direction::kReceive, why);
     return false;
   }
+  if (!alike) {
+    lead.peer = peer;
+    lead.info = admitted->info();
+  }
+  arrival.before = opened;
   const MutableBytes packet = std::move(*admitted).Consume();
-  out.tun.push_back({.peer = peer, .size = packet.size(), .opened = packet.data()});
+  out.tun.push_back({.peer = peer, .data = packet.data(), .size = packet.size()});
   return true;
 }
 
@@ -210,13 +281,16 @@ void Datapath::OnBare(Now now,
   for (const InFrame& m : messages)
     looked_.push_back(forwarder_.Look(now, m.bytes, wireguard::Forwarder::Framing::kBare));
   forwarder_.OpenAll(looked_);
+  Arrival arrival;
   for (size_t i = 0; i < messages.size(); ++i) {
     const InFrame& m = messages[i];
     const auto opened = forwarder_.Take(now, looked_[i], &m.from, &m.at);
     if (opened.why != wireguard::Drop::kNone || !wireguard::CombineEcn(m.tos, opened.packet)) {
       drops.push_back(Count(Drop::kBare));
     } else if (!opened.packet.empty()) {
-      Deliver(now, opened.peer, opened.packet, out);
+      if (arrival.lead.peer != opened.peer)
+        arrival = {.session = nullptr, .state = &peers_[opened.peer], .lead = {}, .before = {}};
+      Deliver(now, opened.peer, opened.packet, arrival, out);
     }
   }
 }
@@ -231,14 +305,17 @@ void Datapath::FinishFrames(wireguard::Outbox& out) {
     }
     if (session == nullptr || !f.to) continue;
     const SessionOrder& o = session->order;
-    const MutableBytes bytes = out.arena.At(f.offset, f.size);
-    frame::WriteFrame(bytes.data(), o.tx_handle, o.tx_key, f.size - frame::kFrameHeaderBytes);
+    wireguard::ForEachSegment(f, [&o](MutableBytes frame) {
+      frame::WriteFrame(
+          frame.data(), o.tx_handle, o.tx_key, frame.size() - frame::kFrameHeaderBytes);
+    });
     out.datagrams.push_back({.to = *f.to,
                              .from = f.from,
                              .tos = f.tos,
                              .peer = f.peer,
-                             .offset = f.offset,
-                             .size = f.size});
+                             .data = f.data,
+                             .size = f.size,
+                             .segment = f.segment});
   }
   out.frames.clear();
 }

@@ -88,10 +88,11 @@ class Datapath {
   std::optional<PeerId> PeerOfHandle(uint32_t rx_handle) const;
 
   // ---- packets ----
-  // Judges one IP packet from the TUN; a passed one is sealed, or staged, into `out`.
-  void OnTunPacket(Now now, MutableBytes packet, wireguard::Outbox& out);
+  // Judges IP packets from the TUN; a passed one is sealed, or staged, into `out`.
+  void OnTunPackets(Now now, std::span<const wireguard::TunPacket> packets, wireguard::Outbox& out);
   // a4 datagrams that came together, opened in place and together; then, in order, passed packets
-  // go to out.tun. `drops`: one for each that is not worth more, counted here too.
+  // go to out.tun. `frames` must stand until DeliverFrames has said false. `drops`: one for each
+  // that is not worth more, counted here too.
   void OpenFrames(Now now, std::span<const InFrame> frames, std::vector<frame::Drop>& drops);
   // True: a control packet went to `control`, and frames behind it wait for the next call. What it
   // says may change what is in force for them, and which sessions there are.
@@ -139,22 +140,48 @@ class Datapath {
     admission::Shaper in, out;
     admission::Shaper control;  // of what it may say before it is let in further
   };
-  bool Deliver(Now now, PeerId peer, MutableBytes packet, wireguard::Outbox& out);
   void CloseCount(Session& session, Now now, std::vector<FlowCount>& out);
   void NoteRefusal(PeerId peer, admission::Direction d, const admission::Refusal& why);
   frame::Drop Count(frame::Drop d);
   Session* ByHandle(uint32_t handle);
+  // The flow of the packet before, for those that follow it.
+  struct Lead {
+    PeerId peer = wireguard::kNoPeer;  // kNoPeer: it did not pass
+    PeerState* state = nullptr;
+    admission::PacketInfo info;
+    uint8_t ecn = 0;
+  };
   // One frame between OpenFrames and DeliverFrames; what is in it stands at its place in looked_.
   struct Opening {
     uint32_t rx_handle = 0;
-    InFrame frame;
+    const InFrame* frame = nullptr;
+  };
+  // Whose frames come now: they come in runs, and are not looked up one by one.
+  struct Arrival {
+    Session* session = nullptr;
+    PeerState* state = nullptr;
+    Lead lead;
+    ByteView before;  // the packet that `lead` is of
   };
   frame::Drop CheckFrame(const InFrame& f, Session*& session);
   frame::Drop DeliverFrame(Now now,
                            const Opening& o,
                            const wireguard::Forwarder::Looked& looked,
+                           Arrival& arrival,
                            wireguard::Outbox& out,
                            std::vector<ControlPacket>& control);
+  void Leave(Now now, const wireguard::TunPacket& packet, Lead& lead, wireguard::Outbox& out);
+  void Follow(Now now,
+              const wireguard::TunPacket& packet,
+              const Lead& lead,
+              wireguard::Outbox& out);
+  void SendAdmitted(Now now,
+                    const Lead& lead,
+                    const wireguard::TunPacket& packet,
+                    admission::Admitted admitted,
+                    wireguard::Outbox& out);
+  bool Deliver(Now now, PeerId peer, MutableBytes packet, Arrival& arrival, wireguard::Outbox& out);
+  bool IsControl(ByteView packet) const;
 
   static constexpr size_t kRefusedMax = 64;  // a turn; further ones are only counted
   static constexpr size_t kEndedMax = 4'096;

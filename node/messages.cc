@@ -96,12 +96,12 @@ void Control::SendControl(
     Turn& t, const Peer& peer, ControlKind kind, ByteView body, uint32_t request) {
   frame::PacketWriter writer;
   if (!writer.Add(kind, request, body)) return;
-  const Bytes packet = [&] {
+  Bytes packet = [&] {
     const ByteView p =
         writer.Finish(Address6Of(mesh_.kid()), authority::ControlAddress(ScopeForControl()));
     return Bytes(p.begin(), p.end());
   }();
-  device_.forwarder().SendTo(t.now, peer.id, packet, t.out.wg);
+  device_.forwarder().SendTo(t.now, peer.id, {.bytes = packet}, t.out.wg);
 }
 
 void Control::SendObject(Turn& t, const Peer& peer, const authority::Signed& object) {

@@ -208,7 +208,7 @@ Machine& World::Enrol(const std::string& name, Machine& sponsor) {
 uint32_t World::Send(Machine& a, const Machine& b, uint16_t port) {
   const uint32_t mark = ++marks_;
   Bytes packet = ProbePacket(AddressOf(a), AddressOf(b), port, mark);
-  const std::array<MutableBytes, 1> packets = {MutableBytes(packet)};
+  const std::array<wireguard::TunPacket, 1> packets = {{{.bytes = packet}}};
   Do(a, [&](node::Control& c, node::Outbox& out) { c.OnTunPackets(NowOf(a), packets, out); });
   return mark;
 }

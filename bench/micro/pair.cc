@@ -26,9 +26,10 @@ T Must(absl::StatusOr<T> made) {
 template <class Host>
 void Take(Host& h, wireguard::Outbox& out) {
   for (const wireguard::OutDatagram& d : out.datagrams) {
-    const ByteView bytes = std::as_const(out).bytes(d);
-    h.wire.emplace_back(bytes.begin(), bytes.end());
-    if (bytes[0] == 2 || bytes[0] == 0xa2) ++h.responses;
+    wireguard::ForEachSegment(d, [&h](ByteView bytes) {
+      h.wire.emplace_back(bytes.begin(), bytes.end());
+      if (bytes[0] == 2 || bytes[0] == 0xa2) ++h.responses;
+    });
   }
   for (const wireguard::OutPacket& p : out.tun) h.delivered += p.peer != wireguard::kNoPeer;
 }
@@ -122,23 +123,21 @@ PlainPair::PlainPair() : now{Instant{1000s}, WallTime::FromSeconds(kStartSeconds
     Keep(*h);
   }
   Bytes first = TcpPacket(a.address, b.address, 1, 60);
-  const std::array<MutableBytes, 1> packets = {first};
+  const std::array<wireguard::TunPacket, 1> packets = {{{.bytes = first}}};
   Tun(a, packets);
   Keep(a);
   Carry(*this);
   AQ_CHECK(b.delivered == 1);
 }
 
-void PlainPair::Tun(Host& h, std::span<const MutableBytes> packets) {
-  std::array<ByteView, 64> views;
-  AQ_CHECK(packets.size() <= views.size());
-  std::copy(packets.begin(), packets.end(), views.begin());
-  h.engine->OnTunPackets(now, std::span(views).first(packets.size()), h.out);
+void PlainPair::Tun(Host& h, std::span<const wireguard::TunPacket> packets) {
+  h.engine->OnTunPackets(now, packets, h.out);
 }
 
-void PlainPair::Wire(Host& to, MutableBytes datagram, const Host& from) {
-  // A refused datagram shows in what is delivered, which every caller checks.
-  (void)to.engine->OnDatagram(now, {.bytes = datagram, .from = from.endpoint, .at = {}}, to.out);
+void PlainPair::Wire(Host& to, std::span<const MutableBytes> datagrams, const Host& from) {
+  std::vector<wireguard::InDatagram> in;
+  for (MutableBytes d : datagrams) in.push_back({.bytes = d, .from = from.endpoint, .at = {}});
+  to.engine->OnDatagrams(now, in, to.out);
 }
 
 void PlainPair::Keep(Host& h) {
@@ -185,12 +184,14 @@ void NodePair::Meet() {
   AQ_CHECK(a.admitted && b.admitted);
 }
 
-void NodePair::Tun(Host& h, std::span<const MutableBytes> packets) {
+void NodePair::Tun(Host& h, std::span<const wireguard::TunPacket> packets) {
   h.engine->OnTunPackets(now, packets, h.out);
 }
 
-void NodePair::Wire(Host& to, MutableBytes datagram, const Host& from) {
-  to.engine->OnDatagram(now, datagram, from.endpoint, {}, to.out);
+void NodePair::Wire(Host& to, std::span<const MutableBytes> datagrams, const Host& from) {
+  std::vector<node::InFrame> in;
+  for (MutableBytes d : datagrams) in.push_back({.bytes = d, .from = from.endpoint, .at = {}});
+  to.engine->OnDatagrams(now, in, to.out);
 }
 
 void NodePair::Keep(Host& h) {

@@ -70,9 +70,10 @@ class PlainPair {
  public:
   using Host = End<wireguard::Device, wireguard::Outbox>;
   PlainPair();
-  void Tun(Host& h, std::span<const MutableBytes> packets);
-  void Wire(Host& to, MutableBytes datagram, const Host& from);
+  void Tun(Host& h, std::span<const wireguard::TunPacket> packets);
+  void Wire(Host& to, std::span<const MutableBytes> datagrams, const Host& from);
   void Keep(Host& h);  // moves what h's outbox holds to its wire
+  static wireguard::Outbox& Outside(Host& h) { return h.out; }
   Now now;
   Host a, b;
 };
@@ -83,9 +84,10 @@ class NodePair {
   // Two machines that know where the other is, and have not met.
   explicit NodePair(Below below);
   void Meet();  // a initiates; returns once both have admitted the other
-  void Tun(Host& h, std::span<const MutableBytes> packets);
-  void Wire(Host& to, MutableBytes datagram, const Host& from);
+  void Tun(Host& h, std::span<const wireguard::TunPacket> packets);
+  void Wire(Host& to, std::span<const MutableBytes> datagrams, const Host& from);
   void Keep(Host& h);
+  static wireguard::Outbox& Outside(Host& h) { return h.out.wg; }
   Now now;
   Host a, b;
 
@@ -102,7 +104,8 @@ void Carry(Pair& p, Enough enough) {
     auto& to = p.a.wire.empty() ? p.a : p.b;
     Bytes bytes = std::move(from.wire.front());
     from.wire.pop_front();
-    p.Wire(to, bytes, from);
+    const std::array<MutableBytes, 1> datagrams = {bytes};
+    p.Wire(to, datagrams, from);
     p.Keep(to);
     if (enough()) return;
   }
@@ -119,7 +122,7 @@ void Rekey(Pair& p, MutableBytes packet) {
   const size_t responses = p.b.responses, delivered = p.b.delivered;
   p.now.mono += 121s;
   p.now.wall.nanos += std::chrono::nanoseconds(30ms).count();
-  const std::array<MutableBytes, 1> packets = {packet};
+  const std::array<wireguard::TunPacket, 1> packets = {{{.bytes = packet}}};
   p.Tun(p.a, packets);
   p.Keep(p.a);
   Carry(p);

@@ -87,7 +87,8 @@ WgLoop::WgLoop(LogLevel log,
       tun_(std::move(tun)),
       listener_(std::move(listener)),
       device_({}, Rng(os::KernelSeed())),
-      arena_({}) {}
+      // Plain peers alone: their messages lie end to end without the frame's room.
+      arena_({.headroom = wireguard::kTransportHeader}) {}
 
 WgLoop::~WgLoop() = default;
 
@@ -259,7 +260,12 @@ void WgLoop::OnTunReadable() {
   if (state == os::TunState::kGone) return Stop("the interface was deleted");
   if (arena_.packets().empty()) return;
   packets_.clear();
-  for (const os::PacketSlot& p : arena_.packets()) packets_.emplace_back(p.bytes());
+  for (const os::PacketSlot& p : arena_.packets()) {
+    packets_.push_back({.bytes = p.bytes(),
+                        .headroom = static_cast<uint16_t>(arena_.headroom()),
+                        .tailroom = p.tailroom,
+                        .follows = p.follows});
+  }
   device_.OnTunPackets(os::ReadNow(), packets_, out_);
   Flush(out_);
 }
@@ -279,8 +285,11 @@ void WgLoop::OnUdpReadable(os::Family family) {
 void WgLoop::SendAll(wireguard::Outbox& out) {
   outgoing_.clear();
   for (const wireguard::OutDatagram& d : out.datagrams) {
-    outgoing_.push_back(
-        {.bytes = out.bytes(d), .remote = d.to, .local = ToOs(d.from), .tos = d.tos});
+    outgoing_.push_back({.bytes = out.bytes(d),
+                         .remote = d.to,
+                         .local = ToOs(d.from),
+                         .tos = d.tos,
+                         .segment = d.segment});
   }
   const uint64_t refused = udp_->counters().source_refused;
   udp_->Send(outgoing_);
@@ -296,9 +305,9 @@ void WgLoop::Flush(wireguard::Outbox& out) {
   if (udp_ != nullptr && !out.datagrams.empty()) SendAll(out);
   if (log_ == LogLevel::kVerbose) LogSessions(out.sessions);
   if (!out.tun.empty()) {
-    packets_.clear();
-    for (const wireguard::OutPacket& p : out.tun) packets_.emplace_back(out.bytes(p));
-    if (tun_->WritePackets(packets_) == os::TunState::kGone) Stop("the interface was deleted");
+    to_tun_.clear();
+    for (const wireguard::OutPacket& p : out.tun) to_tun_.emplace_back(out.bytes(p));
+    if (tun_->WritePackets(to_tun_) == os::TunState::kGone) Stop("the interface was deleted");
   }
   out.Clear();
 }
@@ -314,7 +323,9 @@ void WgLoop::OnLinkEvents() {
 
 void WgLoop::FollowInterface() {
   if (const auto mtu = tun_->Mtu(); mtu.ok()) {
-    device_.SetMtu(static_cast<uint16_t>(std::min<uint32_t>(*mtu, 65535)));
+    const auto clamped = static_cast<uint16_t>(std::min<uint32_t>(*mtu, 65535));
+    device_.SetMtu(clamped);
+    arena_.SetMtu(clamped);
   }
   const bool up = tun_->IsUp();
   if (up && !device_.up() && BindUdp(wanted_port_) == 0) {

@@ -104,7 +104,8 @@ class WgLoop {
 
   // Kept for their memory.
   os::PacketArena arena_;
-  std::vector<ByteView> packets_;
+  std::vector<wireguard::TunPacket> packets_;
+  std::vector<ByteView> to_tun_;
   std::vector<os::Datagram> received_;
   std::vector<wireguard::InDatagram> came_;
   std::vector<os::OutDatagram> outgoing_;

@@ -1,5 +1,7 @@
 #include "admission/packet.h"
 
+#include <random>
+
 #include "core/base/rng.h"
 #include "tests/admission/classifier_property.h"
 #include "tests/admission/packets.h"
@@ -176,6 +178,38 @@ TEST(PacketTest, AnyBytesAtAnyLengthAreReadWithinBounds) {
     }
     CheckClassifier(b);
   }
+}
+
+// The short cut for the rest of a run says yes only where the whole reading would find the same.
+TEST(PacketTest, WhatIsAlikeIsReadAlike) {
+  const Bytes bases[] = {Tcp(kA4, kB4, 1, 22),
+                         Tcp(kA6, kB6, 1, 22),
+                         Udp(kA4, kB4, 1, 53),
+                         Udp(kA6, kB6, 1, 53),
+                         Icmp(kA4, kB4, 8, 7),
+                         Tcp(kA4, kB4, 1, 22, kTcpSyn)};
+  std::mt19937 random(1);
+  size_t alike = 0;
+  for (int round = 0; round < 200'000; ++round) {
+    const Bytes& before = bases[random() % std::size(bases)];
+    const PacketInfo info = Read(before);
+    Bytes packet = before;
+    if (random() % 8 == 0) packet.resize(packet.size() + random() % 9);
+    if (random() % 8 == 0) packet.resize(random() % (packet.size() + 1));
+    for (size_t n = random() % 3; n > 0 && !packet.empty(); --n)
+      packet[random() % packet.size()] ^= static_cast<uint8_t>(1u << random() % 8);
+    if (!IsAlike(packet, before, info)) continue;
+    ++alike;
+    PacketInfo read;
+    ASSERT_EQ(Classify(packet, read), Drop::kNone) << ToHex(packet);
+    ASSERT_TRUE(read.classified) << ToHex(packet);
+    ASSERT_EQ(read.flow(), info.flow()) << ToHex(packet);
+    ASSERT_EQ(read.part, info.part) << ToHex(packet);
+    if (info.proto == kProtoTcp) {
+      ASSERT_EQ(read.tcp_flags, TcpFlagsOf(packet)) << ToHex(packet);
+    }
+  }
+  EXPECT_GT(alike, 50'000u) << "the test looks away";
 }
 
 }  // namespace

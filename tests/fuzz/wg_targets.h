@@ -143,9 +143,10 @@ class WgWire {
     Tun(packet);
   }
   void Tun(ByteView packet) {
-    const ByteView views[] = {packet};
+    Bytes own(packet.begin(), packet.end());
+    const wireguard::TunPacket packets[] = {{.bytes = own}};
     wireguard::Outbox out;
-    a_.OnTunPackets(now_, views, out);
+    a_.OnTunPackets(now_, packets, out);
     Collect(true, out);
   }
   void Pass(std::chrono::nanoseconds d) {
@@ -158,9 +159,10 @@ class WgWire {
     Collect(false, from_b);
   }
   wireguard::Drop Feed(bool to_b, ByteView message, const Endpoint& from) {
+    Bytes own(message.begin(), message.end());
     wireguard::Outbox out;
     const wireguard::Drop why =
-        (to_b ? b_ : a_).OnDatagram(now_, {.bytes = message, .from = from, .at = {}}, out);
+        (to_b ? b_ : a_).OnDatagram(now_, {.bytes = own, .from = from, .at = {}}, out);
     Collect(!to_b, out);
     return why;
   }

@@ -65,7 +65,8 @@ TEST_F(BatchTest, FramesOfSeveralPeersArriveOnceEachInTheirOrder) {
 TEST_F(BatchTest, PacketsThatLeaveTogetherAreSealedAlike) {
   std::vector<Bytes> packets;
   for (uint32_t i = 0; i < 50; ++i) packets.push_back(Packet(node(0), node(1 + i % 2), i));
-  std::vector<MutableBytes> views(packets.begin(), packets.end());
+  std::vector<wireguard::TunPacket> views;
+  for (Bytes& p : packets) views.push_back({.bytes = p});
   const Did sent =
       node(0).Do([&](Outbox& out) { node(0).control->OnTunPackets(node(0).now, views, out); });
   ASSERT_EQ(sent.datagrams.size(), 50u);
@@ -73,6 +74,28 @@ TEST_F(BatchTest, PacketsThatLeaveTogetherAreSealedAlike) {
   mesh.Carry(node(0), sent);
   EXPECT_EQ(mesh.tun["b"].size(), 25u);
   EXPECT_EQ(mesh.tun["c"].size(), 25u);
+}
+
+// The driver says what belongs to one super-packet: its segments are judged with the first of them,
+// and each counts.
+TEST_F(BatchTest, SegmentsAreJudgedLikeTheirFirstAndEachCounts) {
+  const auto leave = [&](const std::vector<std::pair<Bytes, bool>>& packets) {
+    std::vector<Bytes> own;
+    std::vector<wireguard::TunPacket> views;
+    for (const auto& p : packets) own.push_back(p.first);
+    for (size_t i = 0; i < own.size(); ++i)
+      views.push_back({.bytes = own[i], .follows = packets[i].second});
+    return node(0)
+        .Do([&](Outbox& out) { node(0).control->OnTunPackets(node(0).now, views, out); })
+        .datagrams.size();
+  };
+  const Bytes good = Packet(node(0), node(1), 1);
+  const uint64_t before = node(0).control->datapath().flows().counters().hits;
+  EXPECT_EQ(leave({{good, false}, {good, true}, {good, true}}), 3u);
+  EXPECT_GE(node(0).control->datapath().flows().counters().hits, before + 2);
+  // Behind a packet that did not pass, each is looked at for itself.
+  EXPECT_EQ(leave({{Bytes(50, 0x45), false}, {good, true}, {Bytes(50, 0x45), false}}), 1u);
+  EXPECT_EQ(leave({{good, true}}), 1u) << "a first one that claims to follow";
 }
 
 // RFC 6040: a mark that the underlay set reaches who understands it, and is a loss to who does not.

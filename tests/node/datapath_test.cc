@@ -22,10 +22,10 @@ TEST(DatapathTest, APacketForSomebodyNotLetInIsNeitherSentNorStaged) {
   Datapath datapath(device.forwarder(), rng, IpAddress(), now);
 
   Bytes packet = Udp6(us, them, 7, 1);
-  datapath.OnTunPacket(now, packet, out);
+  datapath.OnTunPackets(now, std::array{wireguard::TunPacket{.bytes = packet}}, out);
   EXPECT_EQ(device.forwarder().staged(peer), 0u);
   datapath.SetVerdict(peer, nullptr, now);
-  datapath.OnTunPacket(now, packet, out);
+  datapath.OnTunPackets(now, std::array{wireguard::TunPacket{.bytes = packet}}, out);
   EXPECT_EQ(device.forwarder().staged(peer), 0u);
   EXPECT_TRUE(out.datagrams.empty());
   EXPECT_TRUE(out.frames.empty());
@@ -33,7 +33,7 @@ TEST(DatapathTest, APacketForSomebodyNotLetInIsNeitherSentNorStaged) {
 
   // Nobody's packet is answered to its sender.
   Bytes stray = Udp6(us, *IpAddress::Parse("fd00::3"), 7, 1);
-  datapath.OnTunPacket(now, stray, out);
+  datapath.OnTunPackets(now, std::array{wireguard::TunPacket{.bytes = stray}}, out);
   EXPECT_EQ(out.tun.size(), 1u);
 }
 

@@ -139,7 +139,7 @@ class TestNode {
     return Do([&](Outbox& out) { control->OnWake(now, out); });
   }
   Did FromTun(Bytes packet) {
-    const std::array<MutableBytes, 1> packets = {MutableBytes(packet)};
+    const std::array<wireguard::TunPacket, 1> packets = {{{.bytes = packet}}};
     return Do([&](Outbox& out) { control->OnTunPackets(now, packets, out); });
   }
   void Later(std::chrono::nanoseconds d) {
@@ -162,8 +162,8 @@ class TestNode {
  private:
   void Move(Outbox& out, Did& did) {
     for (const auto& d : out.wg.datagrams) {
-      const ByteView b = out.wg.bytes(d);
-      did.datagrams.push_back({d.to, Bytes(b.begin(), b.end())});
+      wireguard::ForEachSegment(
+          d, [&](ByteView b) { did.datagrams.push_back({d.to, Bytes(b.begin(), b.end())}); });
     }
     for (const auto& p : out.wg.tun) {
       const ByteView b = out.wg.bytes(p);

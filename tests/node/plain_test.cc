@@ -31,10 +31,10 @@ class PlainTest : public testing::Test {
   }
   // One packet from the phone through its own WireGuard; returns what came out of the gateway's
   // TUN.
-  std::vector<Bytes> Send(const Bytes& packet) {
+  std::vector<Bytes> Send(Bytes packet) {
     std::vector<Bytes> tun;
     wireguard::Outbox out;
-    const std::array<ByteView, 1> packets = {ByteView(packet)};
+    const std::array<wireguard::TunPacket, 1> packets = {{{.bytes = packet}}};
     phone.OnTunPackets(now, packets, out);
     for (int round = 0; round < 6 && !out.datagrams.empty(); ++round) {
       Did did;
@@ -45,7 +45,7 @@ class PlainTest : public testing::Test {
         for (Bytes& p : one.tun) tun.push_back(std::move(p));
       }
       out.Clear();
-      for (const auto& d : did.datagrams)
+      for (auto& d : did.datagrams)
         phone.OnDatagram(now, {.bytes = d.bytes, .from = gateway.endpoint, .at = {}}, out);
       answers_ += did.datagrams.size();
     }

@@ -72,21 +72,28 @@ inline uint64_t SipHash32Bytes(uint64_t k0, uint64_t k1, const uint64_t (&words)
 
 // The tag of a frame whose bytes [0,8) and [16,32) stand; message_bytes is the WireGuard message's
 // length.
-inline uint64_t FrameTag(const FrameKey& key, const uint8_t* frame, size_t message_bytes) {
+inline uint64_t FrameTag(const FrameKey& key,
+                         uint64_t front,  // bytes [0,8) of the frame
+                         const uint8_t* message,
+                         size_t message_bytes) {
   return SipHash32Bytes(key.k0(),
                         key.k1(),
-                        {LoadLe<uint64_t>(frame),
-                         LoadLe<uint64_t>(frame + 16),
-                         LoadLe<uint64_t>(frame + 24),
+                        {front,
+                         LoadLe<uint64_t>(message),
+                         LoadLe<uint64_t>(message + 8),
                          static_cast<uint16_t>(message_bytes)});
+}
+inline uint64_t FrameTag(const FrameKey& key, const uint8_t* frame, size_t message_bytes) {
+  return FrameTag(key, LoadLe<uint64_t>(frame), frame + kFrameHeaderBytes, message_bytes);
 }
 
 // Fills the 16 bytes before a finished WireGuard message of 32 to 65,535 bytes. handle: the
 // receiver's.
 inline void WriteFrame(uint8_t* frame, uint32_t handle, const FrameKey& key, size_t message_bytes) {
-  StoreLe(frame, kFrameWord);
-  StoreLe(frame + 4, handle);
-  StoreLe(frame + 8, FrameTag(key, frame, message_bytes));
+  // Hashed from the register: a load of what two stores just made would wait for both.
+  const uint64_t front = kFrameWord | uint64_t{handle} << 32;
+  StoreLe(frame, front);
+  StoreLe(frame + 8, FrameTag(key, front, frame + kFrameHeaderBytes, message_bytes));
 }
 
 // The order at a receiver: CheckFrameSize, look FrameHandle up among governed sessions, CheckFrame,

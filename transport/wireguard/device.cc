@@ -41,8 +41,9 @@ void Device::Finish(Now now, Outbox& out) {
   forwarder_.SealPending(out);
 }
 
-void Device::OnTunPackets(Now now, std::span<const ByteView> packets, Outbox& out) {
-  for (ByteView packet : packets) Count(up_ ? forwarder_.Send(now, packet, out) : Drop::kDown);
+void Device::OnTunPackets(Now now, std::span<const TunPacket> packets, Outbox& out) {
+  for (const TunPacket& packet : packets)
+    Count(up_ ? forwarder_.Send(now, packet, out) : Drop::kDown);
   Finish(now, out);
 }
 

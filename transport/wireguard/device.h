@@ -57,10 +57,10 @@ class Device {
   Device(const Options& options, Rng rng);
 
   // ---- packets ----
-  // Each view is one IP packet from the TUN. Sealed, staged, or answered with ICMP in out.tun.
-  void OnTunPackets(Now now, std::span<const ByteView> packets, Outbox& out);
-  // One UDP payload of WireGuard type 1 to 4; the bytes are not kept. What it was worth: kNone if
-  // it counted.
+  // Sealed, staged, or answered with ICMP in out.tun.
+  void OnTunPackets(Now now, std::span<const TunPacket> packets, Outbox& out);
+  // One UDP payload of WireGuard type 1 to 4, opened where it lies. What it was worth: kNone if it
+  // counted.
   Drop OnDatagram(Now now, const InDatagram& in, Outbox& out);
   // The same for what came together, in order: data messages that follow one another are opened
   // together.

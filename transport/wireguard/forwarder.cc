@@ -15,6 +15,19 @@ struct Overloaded : F... {
 template <class... F>
 Overloaded(F...) -> Overloaded<F...>;
 
+// Makes `next` part of the run, if it lies behind it and one UDP_SEGMENT message can hold both.
+template <class Run>
+bool Extend(Run& run, MutableBytes next, uint8_t tos) {
+  const size_t stride = run.segment != 0 ? run.segment : run.size;
+  const bool fits = run.data + run.size == next.data() && run.tos == tos && next.size() <= stride &&
+                    run.size % stride == 0 && run.size / stride < kRunSegmentsMax &&
+                    run.size + next.size() <= kRunBytesMax;
+  if (!fits) return false;
+  run.segment = stride;
+  run.size += next.size();
+  return true;
+}
+
 }  // namespace
 
 Forwarder::Forwarder(uint16_t mtu_bytes, size_t governed_headroom)
@@ -36,6 +49,7 @@ void Forwarder::Apply(Now now, const Order& order, Outbox& out) {
           },
           [this](const RemovePeerOrder& o) { RemovePeer(o.peer); },
           [this](const InstallOrder& o) {
+            found_ = nullptr;
             sessions_[o.local_index] = std::make_unique<Keypair>(o);
           },
           [this](const MakeCurrentOrder& o) { At(o.peer).current = FindSession(o.local_index); },
@@ -50,7 +64,7 @@ void Forwarder::Apply(Now now, const Order& order, Outbox& out) {
           [this](const ForgetSourceOrder& o) { At(o.peer).source = {}; },
           [this, now, &out](const KeepaliveOrder& o) {
             if (At(o.peer).staged.empty()) {
-              Emit(now, o.peer, {}, 0, out);
+              Emit(now, o.peer, TunPacket{}, 0, out);
             } else {
               Flush(now, o.peer, out);
             }
@@ -72,6 +86,7 @@ void Forwarder::RemoveSession(uint32_t local_index) {
   if (it == sessions_.end()) return;
   Peer& p = At(it->second->peer);
   if (p.current == it->second.get()) p.current = nullptr;
+  found_ = nullptr;
   sessions_.erase(it);
 }
 
@@ -94,8 +109,9 @@ PeerFacts& Forwarder::Note(PeerId peer, uint32_t flags) {
 }
 
 Keypair* Forwarder::FindSession(uint32_t local_index) const {
+  if (found_ != nullptr && found_->local_index == local_index) return found_;
   const auto it = sessions_.find(local_index);
-  return it == sessions_.end() ? nullptr : it->second.get();
+  return it == sessions_.end() ? nullptr : found_ = it->second.get();
 }
 
 const Keypair* Forwarder::Session(uint32_t local_index) const { return FindSession(local_index); }
@@ -176,86 +192,88 @@ Forwarder::Sealed Forwarder::SealLaid(const Laid& laid) {
 
 void Forwarder::SealPending(Outbox& out) {
   if (out.pending.empty()) return;
-  jobs_.clear();
-  for (const PendingSeal& p : out.pending) {
-    jobs_.push_back({.key = &p.session->send,
-                     .counter = p.counter,
-                     .data = out.arena.At(p.offset, p.size).data(),
-                     .size = p.size});
-  }
-  batch_.Seal(jobs_);
+  batch_.Seal(out.pending);
   out.pending.clear();
 }
 
-Drop Forwarder::Emit(Now now, PeerId peer, ByteView packet, uint8_t ecn, Outbox& out) {
+// Where the packet's message is laid out: around it, or in the arena.
+MutableBytes Forwarder::Room(const TunPacket& packet, size_t headroom, Outbox& out) const {
+  const size_t total = headroom + SealedSize(packet.bytes.size());
+  const size_t before = headroom + kTransportHeader;
+  if (packet.headroom >= before && packet.tailroom >= total - before - packet.bytes.size())
+    return {packet.bytes.data() - before, total};
+  uint8_t* const copy = out.arena.Take(total);
+  if (!packet.bytes.empty()) std::memcpy(copy + before, packet.bytes.data(), packet.bytes.size());
+  return {copy, total};
+}
+
+Drop Forwarder::Emit(Now now, PeerId peer, const TunPacket& packet, uint8_t ecn, Outbox& out) {
   const Peer& p = At(peer);
   if (!p.governed && !p.endpoint) return Drop::kNoEndpoint;
-  const size_t headroom = p.governed ? governed_headroom_ : 0;
-  const size_t total = headroom + SealedSize(packet.size());
-  const size_t offset = out.arena.Take(total);
-  const MutableBytes buffer = out.arena.At(offset, total);
-  if (!packet.empty())
-    std::memcpy(buffer.data() + headroom + kTransportHeader, packet.data(), packet.size());
   Keypair* const k = p.current;
   if (k == nullptr || !k->MaySend(now.mono)) {
     Note(peer, PeerFacts::kRekeyWanted);
-    out.arena.Trim(offset);
     return Drop::kStaged;
   }
-  const Laid laid = LayOut(now, *k, buffer, headroom, packet.size());
-  if (laid.sealed.why != Drop::kNone) {
-    out.arena.Trim(offset);
-    return laid.sealed.why;
-  }
-  out.pending.push_back({.session = k,
+  const size_t headroom = p.governed ? governed_headroom_ : 0;
+  const MutableBytes room = Room(packet, headroom, out);
+  const Laid laid = LayOut(now, *k, room, headroom, packet.bytes.size());
+  if (laid.sealed.why != Drop::kNone) return laid.sealed.why;
+  out.pending.push_back({.key = &k->send,
                          .counter = laid.counter,
-                         .offset = offset + headroom + kTransportHeader,
+                         .data = laid.text.data(),
                          .size = laid.text.size()});
   if (p.governed) {
+    if (packet.headroom != 0 && !out.frames.empty() &&
+        out.frames.back().local_index == k->local_index && Extend(out.frames.back(), room, ecn))
+      return Drop::kNone;
     out.frames.push_back({.peer = peer,
                           .local_index = k->local_index,
                           .to = p.endpoint,
                           .from = p.source,
                           .tos = ecn,
-                          .offset = offset,
-                          .size = total});
+                          .data = room.data(),
+                          .size = room.size()});
   } else {
+    if (packet.headroom != 0 && !out.datagrams.empty() && out.datagrams.back().peer == peer &&
+        Extend(out.datagrams.back(), room, ecn))
+      return Drop::kNone;
     out.datagrams.push_back({.to = *p.endpoint,
                              .from = p.source,
                              .tos = ecn,
                              .peer = peer,
-                             .offset = offset,
-                             .size = total});
+                             .data = room.data(),
+                             .size = room.size()});
   }
   return Drop::kNone;
 }
 
-Drop Forwarder::Send(Now now, ByteView packet, Outbox& out) {
-  const std::optional<InnerPacket> inner = ReadInner(packet);
+Drop Forwarder::Send(Now now, const TunPacket& packet, Outbox& out) {
+  const std::optional<InnerPacket> inner = ReadInner(packet.bytes);
   if (!inner) return Drop::kBadInner;
   const PeerId peer = Route(inner->destination);
   if (peer == kNoPeer) {
-    Unreachable(packet, out);
+    Unreachable(packet.bytes, out);
     return Drop::kNoRoute;
   }
   return SendRead(now, peer, packet, inner->ecn, out);
 }
 
-Drop Forwarder::SendTo(Now now, PeerId peer, ByteView packet, Outbox& out) {
-  const std::optional<InnerPacket> inner = ReadInner(packet);
+Drop Forwarder::SendTo(Now now, PeerId peer, const TunPacket& packet, Outbox& out) {
+  const std::optional<InnerPacket> inner = ReadInner(packet.bytes);
   if (!inner) return Drop::kBadInner;
   return SendRead(now, peer, packet, inner->ecn, out);
 }
 
-Drop Forwarder::SendRead(Now now, PeerId peer, ByteView packet, uint8_t ecn, Outbox& out) {
+Drop Forwarder::SendRead(Now now, PeerId peer, const TunPacket& packet, uint8_t ecn, Outbox& out) {
   if (!Live(peer)) return Drop::kUnknownPeer;
-  if (packet.size() > kPacketMax) return Drop::kTooLong;
+  if (packet.bytes.size() > kPacketMax) return Drop::kTooLong;
   const Drop why = At(peer).staged.empty() ? Emit(now, peer, packet, ecn, out) : Drop::kStaged;
   if (why == Drop::kStaged) {
-    Stage(peer, packet);
+    Stage(peer, packet.bytes);
     Note(peer, PeerFacts::kRekeyWanted);
   } else if (why == Drop::kNoEndpoint) {
-    Unreachable(packet, out);
+    Unreachable(packet.bytes, out);
   }
   return why;
 }
@@ -264,8 +282,8 @@ void Forwarder::Flush(Now now, PeerId peer, Outbox& out) {
   std::deque<Bytes>& staged = At(peer).staged;
   while (!staged.empty()) {
     const std::optional<InnerPacket> inner = ReadInner(staged.front());
-    if (Emit(now, peer, staged.front(), inner ? inner->ecn : uint8_t{0}, out) == Drop::kStaged)
-      return;
+    const uint8_t ecn = inner ? inner->ecn : uint8_t{0};
+    if (Emit(now, peer, {.bytes = staged.front()}, ecn, out) == Drop::kStaged) return;
     staged.pop_front();
   }
 }
@@ -274,9 +292,9 @@ void Forwarder::Unreachable(ByteView packet, Outbox& out) {
   std::array<uint8_t, kUnreachableMax> icmp;
   const size_t size = WriteUnreachable(packet, icmp);
   if (size == 0) return;
-  const size_t offset = out.arena.Take(size);
-  std::memcpy(out.arena.At(offset, size).data(), icmp.data(), size);
-  out.tun.push_back({.peer = kNoPeer, .offset = offset, .size = size});
+  uint8_t* const data = out.arena.Take(size);
+  std::memcpy(data, icmp.data(), size);
+  out.tun.push_back({.peer = kNoPeer, .data = data, .size = size});
 }
 
 // ---- receiving; the order of spec/wire.md §1.7 ----
@@ -377,17 +395,8 @@ void Forwarder::Receive(Now now,
                         std::span<const InDatagram> in,
                         Outbox& out,
                         std::vector<Drop>& drops) {
-  size_t room = 0;
-  for (const InDatagram& d : in) room += d.bytes.size();
-  size_t offset = out.arena.Take(room);
-  const size_t begin = offset;
   looked_.clear();
-  for (const InDatagram& d : in) {
-    const MutableBytes message = out.arena.At(offset, d.bytes.size());
-    std::memcpy(message.data(), d.bytes.data(), message.size());
-    looked_.push_back(Look(now, message, Framing::kBare));
-    offset += message.size();
-  }
+  for (const InDatagram& d : in) looked_.push_back(Look(now, d.bytes, Framing::kBare));
   OpenAll(looked_);
   for (size_t i = 0; i < in.size(); ++i) {
     const Opened opened = Take(now, looked_[i], &in[i].from, &in[i].at);
@@ -395,9 +404,8 @@ void Forwarder::Receive(Now now,
     if (why == Drop::kNone && !CombineEcn(in[i].tos, opened.packet)) why = Drop::kBadInner;
     drops.push_back(why);
     if (why != Drop::kNone || opened.packet.empty()) continue;
-    const auto at =
-        static_cast<size_t>(opened.packet.data() - out.arena.At(begin, 0).data()) + begin;
-    out.tun.push_back({.peer = opened.peer, .offset = at, .size = opened.packet.size()});
+    out.tun.push_back(
+        {.peer = opened.peer, .data = opened.packet.data(), .size = opened.packet.size()});
   }
 }
 

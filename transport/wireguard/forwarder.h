@@ -60,13 +60,14 @@ class Forwarder {
 
   // ---- the whole way, into an Outbox ----
   // Route, seal and aim one IP packet from the TUN, or stage it (kStaged).
-  Drop Send(Now now, ByteView packet, Outbox& out);
+  Drop Send(Now now, const TunPacket& packet, Outbox& out);
   // The same for a packet whose peer the caller chose.
-  Drop SendTo(Now now, PeerId peer, ByteView packet, Outbox& out);
+  Drop SendTo(Now now, PeerId peer, const TunPacket& packet, Outbox& out);
   // The same for one that the caller has read already: a whole packet without padding; ecn: its
   // bits.
-  Drop SendRead(Now now, PeerId peer, ByteView packet, uint8_t ecn, Outbox& out);
-  // Open bare type 4 messages and deliver what is in them. drops: one a datagram, in order.
+  Drop SendRead(Now now, PeerId peer, const TunPacket& packet, uint8_t ecn, Outbox& out);
+  // Open bare type 4 messages in place and deliver what is in them. drops: one a datagram, in
+  // order.
   void Receive(Now now, std::span<const InDatagram> in, Outbox& out, std::vector<Drop>& drops);
   // Seals what waits in out.pending. Whoever reads or sends datagrams or frames calls it first.
   void SealPending(Outbox& out);
@@ -150,7 +151,8 @@ class Forwarder {
   };
   Laid LayOut(Now now, Keypair& k, MutableBytes buffer, size_t headroom, size_t size);
   Sealed SealLaid(const Laid& laid);
-  Drop Emit(Now now, PeerId peer, ByteView packet, uint8_t ecn, Outbox& out);
+  MutableBytes Room(const TunPacket& packet, size_t headroom, Outbox& out) const;
+  Drop Emit(Now now, PeerId peer, const TunPacket& packet, uint8_t ecn, Outbox& out);
   void Flush(Now now, PeerId peer, Outbox& out);
   void Heard(
       Now now, Keypair& k, size_t message_size, bool data, const Endpoint* from, const Source* at);
@@ -161,6 +163,8 @@ class Forwarder {
   AllowedIps allowed_ips_;
   std::vector<Peer> peers_;  // by PeerId
   absl::flat_hash_map<uint32_t, std::unique_ptr<Keypair>> sessions_;
+  // The session that was asked for last: packets come in runs.
+  mutable Keypair* found_ = nullptr;
   std::vector<PeerId> dirty_;  // peers with facts
   crypto::AeadBatch batch_;
   std::vector<crypto::AeadJob> jobs_;  // kept for their memory, as the next is

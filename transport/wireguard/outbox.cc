@@ -1,28 +1,30 @@
 #include "transport/wireguard/outbox.h"
 
-#include <algorithm>
+#include <cstring>
 
 namespace aqmesh::wireguard {
 
-size_t Arena::Take(size_t n) {
-  const size_t offset = used_;
-  if (capacity_ - used_ < n) {
-    const size_t grown = std::max({capacity_ * 2, used_ + n, size_t{64} * 1024});
-    auto bigger = std::make_unique_for_overwrite<uint8_t[]>(grown);
-    if (used_ != 0) std::memcpy(bigger.get(), data_.get(), used_);
-    data_ = std::move(bigger);
-    capacity_ = grown;
+uint8_t* Arena::Take(size_t n) {
+  while (block_ < blocks_.size() && blocks_[block_].size - used_ < n) {
+    ++block_;
+    used_ = 0;
+  }
+  if (block_ == blocks_.size()) {
+    const size_t size = std::max(n, blocks_.empty() ? kBlock : 2 * blocks_.back().size);
+    blocks_.push_back({.bytes = std::make_unique_for_overwrite<uint8_t[]>(size), .size = size});
   }
   used_ += n;
-  return offset;
+  return blocks_[block_].bytes.get() + used_ - n;
 }
+
+void Arena::Clear() { block_ = used_ = 0; }
 
 void Outbox::AddDatagram(
     ByteView message, const Endpoint& to, const Source& from, uint8_t tos, PeerId peer) {
-  const size_t offset = arena.Take(message.size());
-  std::memcpy(arena.At(offset, message.size()).data(), message.data(), message.size());
+  uint8_t* const data = arena.Take(message.size());
+  std::memcpy(data, message.data(), message.size());
   datagrams.push_back(
-      {.to = to, .from = from, .tos = tos, .peer = peer, .offset = offset, .size = message.size()});
+      {.to = to, .from = from, .tos = tos, .peer = peer, .data = data, .size = message.size()});
 }
 
 void Outbox::Clear() {

@@ -2,10 +2,13 @@
 // Outbox in which one call's effects lie.
 // Bounds: an Outbox holds what one call makes; a driver empties it before the next call. Its arena
 //         keeps its memory across Clear(), so a steady driver does not allocate per packet.
+// Memory: what an Outbox names lies in its arena, or where the driver's own packet or datagram lay
+//         (sealed and opened in place): that memory must stand until the Outbox is carried out.
 // Thread: values; one owner at a time.
 #ifndef AQMESH_TRANSPORT_WIREGUARD_OUTBOX_H_
 #define AQMESH_TRANSPORT_WIREGUARD_OUTBOX_H_
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <optional>
@@ -17,6 +20,7 @@
 #include "core/base/net.h"
 #include "core/base/secret.h"
 #include "core/base/time.h"
+#include "core/crypto/aead_batch.h"
 #include "core/crypto/hash.h"
 
 namespace aqmesh::wireguard {
@@ -64,66 +68,81 @@ struct Source {
 };
 
 struct InDatagram {
-  ByteView bytes;  // a whole UDP payload; a cut one must not be handed in
+  MutableBytes bytes;  // a whole UDP payload; a cut one must not be handed in. Opened in place
   Endpoint from;
   Source at;
   uint8_t tos = 0;  // outer TOS or traffic class, 0 if the driver does not know it
 };
 
-// Bytes of one Outbox, appended without zero filling. Offsets stay good until Clear().
+// One IP packet from the TUN.
+struct TunPacket {
+  MutableBytes bytes;
+  // Bytes of the caller's around it. With room for the headers of its peer's kind before, and for
+  // padding and tag behind, it is sealed where it lies; and packets that lie end to end at the
+  // wire's stride leave as one run.
+  uint16_t headroom = 0, tailroom = 0;
+  // A segment of the super-packet that the packet before is of: the same flow, and judged with it.
+  bool follows = false;
+};
+
+// Bytes of one Outbox, appended without zero filling, in blocks that stay where they are.
 class Arena {
  public:
-  size_t Take(size_t n);  // n fresh bytes, uninitialised; their offset
-  void Trim(size_t end) { used_ = end; }
-  MutableBytes At(size_t offset, size_t n) { return {data_.get() + offset, n}; }
-  ByteView At(size_t offset, size_t n) const { return {data_.get() + offset, n}; }
-  size_t used() const { return used_; }
-  void Clear() { used_ = 0; }
+  uint8_t* Take(size_t n);  // n fresh bytes, uninitialised, good until Clear()
+  void Clear();
 
  private:
-  std::unique_ptr<uint8_t[]> data_;
-  size_t used_ = 0;
-  size_t capacity_ = 0;
+  static constexpr size_t kBlock = 64 * 1024;
+  struct Block {
+    std::unique_ptr<uint8_t[]> bytes;
+    size_t size = 0;
+  };
+  std::vector<Block> blocks_;
+  size_t block_ = 0, used_ = 0;  // the block that is being filled, and how far
 };
+
+// What one UDP_SEGMENT message takes on every kernel.
+inline constexpr size_t kRunSegmentsMax = 64;
+inline constexpr size_t kRunBytesMax = 65'000;
 
 struct OutDatagram {
   Endpoint to;
   Source from;      // known: send from there; else let the kernel choose
   uint8_t tos = 0;  // 0x88 on handshakes; the inner packet's ECN bits on data
   PeerId peer = kNoPeer;
-  size_t offset = 0;  // in Outbox::arena
+  uint8_t* data = nullptr;
   size_t size = 0;
+  // Not 0: a run, datagrams of so many bytes end to end, the last one perhaps shorter.
+  size_t segment = 0;
 };
 
-// A data frame of a governed peer: `headroom` blank bytes, then the WireGuard message sealed on the
-// session local_index. The node fills the front, chooses the path and sends.
+// A data frame of a governed peer, or a run of them: `headroom` blank bytes, then the WireGuard
+// message sealed on the session local_index. The node fills the front, chooses the path and sends.
 struct OutFrame {
   PeerId peer = kNoPeer;
   uint32_t local_index = 0;
   std::optional<Endpoint> to;  // where the peer was last heard, if anywhere
   Source from;
   uint8_t tos = 0;
-  size_t offset = 0;
-  size_t size = 0;  // headroom included
+  uint8_t* data = nullptr;
+  size_t size = 0;     // headroom included
+  size_t segment = 0;  // as in OutDatagram
 };
 
-struct Keypair;
-// A message in the arena whose text still waits for its AEAD: Forwarder::SealPending, before
-// anybody reads it.
-struct PendingSeal {
-  Keypair* session = nullptr;
-  uint64_t counter = 0;
-  size_t offset = 0;  // of the text; room for the tag lies behind it
-  size_t size = 0;
-};
+// Calls f(bytes) for each datagram or frame of `run`.
+template <class Run, class F>
+void ForEachSegment(const Run& run, F f) {
+  const size_t stride = run.segment != 0 ? run.segment : run.size;
+  for (size_t at = 0; at < run.size; at += stride)
+    f(MutableBytes(run.data + at, std::min(stride, run.size - at)));
+}
 
 // A packet for the TUN. peer == kNoPeer: an ICMP error of ours to a sender whose packet had no way
 // out.
 struct OutPacket {
   PeerId peer = kNoPeer;
-  size_t offset = 0;  // in Outbox::arena, unless `opened`
+  uint8_t* data = nullptr;
   size_t size = 0;
-  uint8_t* opened = nullptr;  // not null: it lies where it was opened, in the caller's datagram
 };
 
 // A handshake message of a governed peer: the node wraps it and finds its way.
@@ -215,23 +234,19 @@ struct Outbox {
   Arena arena;
   std::vector<OutDatagram> datagrams;  // in sending order
   std::vector<OutFrame> frames;        // of governed peers; not to be sent as they are
-  std::vector<PendingSeal> pending;    // of either; empty once a call of Device or the node ends
-  std::vector<OutPacket> tun;          // in delivery order
+  // Of either, what still waits for its AEAD: Forwarder::SealPending, before anybody reads it.
+  // Empty once a call of Device or the node ends.
+  std::vector<crypto::AeadJob> pending;
+  std::vector<OutPacket> tun;  // in delivery order
   std::vector<GovernedHandshake> governed;
   std::vector<SessionEvent> sessions;
   std::vector<Order> orders;  // internal to Device; a node that splits the halves forwards them
   std::optional<uint16_t> listen_port;  // set: bind the UDP sockets to it now, 0 = any
   std::optional<uint32_t> fwmark;       // set: put it on the sockets now
 
-  ByteView bytes(const OutDatagram& d) const { return arena.At(d.offset, d.size); }
-  ByteView bytes(const OutPacket& p) const {
-    return p.opened != nullptr ? ByteView(p.opened, p.size) : arena.At(p.offset, p.size);
-  }
-  MutableBytes bytes(const OutFrame& f) { return arena.At(f.offset, f.size); }
-  MutableBytes bytes(const OutDatagram& d) { return arena.At(d.offset, d.size); }
-  MutableBytes bytes(const OutPacket& p) {
-    return p.opened != nullptr ? MutableBytes(p.opened, p.size) : arena.At(p.offset, p.size);
-  }
+  static MutableBytes bytes(const OutDatagram& d) { return {d.data, d.size}; }
+  static MutableBytes bytes(const OutFrame& f) { return {f.data, f.size}; }
+  static MutableBytes bytes(const OutPacket& p) { return {p.data, p.size}; }
   void AddDatagram(
       ByteView message, const Endpoint& to, const Source& from, uint8_t tos, PeerId peer);
   void Clear();

@@ -25,13 +25,13 @@ TEST(AllocationTest, SealingAndOpeningAllocateNothing) {
   b.SetUp(now, true, from_b);
   Bytes packet = *FromHex("4500057800000000401100000a0000010a000002");
   packet.resize(1400);
-  const ByteView views[] = {packet};
+  const TunPacket packets[] = {{.bytes = packet}};
 
   size_t delivered = 0, before = 0;
   for (int round = 0; round < 300; ++round) {
     if (round == 100) before = Allocations();  // the handshake is done, the outboxes have grown
     from_a.Clear();
-    a.OnTunPackets(now, views, from_a);
+    a.OnTunPackets(now, packets, from_a);
     for (size_t i = 0; i < from_a.datagrams.size(); ++i) {
       from_b.Clear();
       b.OnDatagram(

@@ -72,7 +72,7 @@ TEST_F(DeviceTest, WhatComesTogetherIsWorthWhatItIsAlone) {
     wire.insert(wire.end(), 2, s.bytes);
   }
   std::vector<InDatagram> in;
-  for (const Bytes& m : wire) in.push_back({.bytes = m, .from = a_.here, .at = {}});
+  for (Bytes& m : wire) in.push_back({.bytes = m, .from = a_.here, .at = {}});
   Outbox got;
   b_.device.OnDatagrams(now_, in, got);
   Keep(b_, got);

@@ -68,8 +68,9 @@ class DeviceTest : public ::testing::Test {
   }
   void Keep(Host& h, Outbox& out) {
     for (const OutDatagram& d : out.datagrams) {
-      const ByteView b = out.bytes(d);
-      h.sent.push_back({h.here, d.to, Bytes(b.begin(), b.end()), d.from, d.tos});
+      ForEachSegment(d, [&](ByteView b) {
+        h.sent.push_back({h.here, d.to, Bytes(b.begin(), b.end()), d.from, d.tos});
+      });
     }
     for (const OutPacket& p : out.tun) {
       const ByteView b = out.bytes(p);
@@ -82,15 +83,16 @@ class DeviceTest : public ::testing::Test {
     for (GovernedHandshake& g : out.governed) h.governed.push_back(std::move(g));
     h.events.insert(h.events.end(), out.sessions.begin(), out.sessions.end());
   }
-  void Tun(Host& h, const Bytes& packet) {
+  void Tun(Host& h, Bytes packet) {
     Outbox out;
-    const ByteView views[] = {packet};
-    h.device.OnTunPackets(now_, views, out);
+    const TunPacket packets[] = {{.bytes = packet}};
+    h.device.OnTunPackets(now_, packets, out);
     Keep(h, out);
   }
   Drop Feed(Host& h, ByteView bytes, const Endpoint& from, const Source& at = {}) {
     Outbox out;
-    const Drop why = h.device.OnDatagram(now_, {.bytes = bytes, .from = from, .at = at}, out);
+    Bytes datagram(bytes.begin(), bytes.end());
+    const Drop why = h.device.OnDatagram(now_, {.bytes = datagram, .from = from, .at = at}, out);
     Keep(h, out);
     return why;
   }
