@@ -315,14 +315,17 @@ void NodeLoop::WaitUdp(os::Family family) {
 
 void NodeLoop::OnUdp(os::Family family) {
   received_.clear();
-  udp_->Receive(family, received_);  // what is left makes the next wait return at once
+  // What is left makes the next wait return at once.
+  const bool emptied = !udp_->Receive(family, received_);
   if (received_.empty()) return;
+  os::StandingQueue& queue = udp_queues_[family == os::Family::kV4 ? 0 : 1];
   // One turn for all of them: what they deliver reaches the TUN together, and may be joined there.
-  Turn([this](Now now, node::Outbox& out) {
+  Turn([this, emptied, &queue](Now now, node::Outbox& out) {
     came_.clear();
     for (const os::Datagram& d : received_)
       came_.push_back({.bytes = d.bytes, .from = d.remote, .at = FromOs(d.local), .tos = d.tos});
     control_->OnDatagrams(now, came_, out);
+    if (queue.OnRead(now.mono, emptied)) wireguard::SignalCongestion(out.wg.tun);
   });
 }
 
@@ -336,7 +339,8 @@ void NodeLoop::WaitTun() {
 
 void NodeLoop::OnTun() {
   arena_.Clear();
-  if (tun_->ReadBatch(arena_, kTunReadsMax) == os::TunState::kGone) {
+  const os::TunState state = tun_->ReadBatch(arena_, kTunReadsMax);
+  if (state == os::TunState::kGone) {
     return Stop(
         Unavailable("interface ", interface_, ": somebody deleted it; start aqmeshd again"));
   }
@@ -348,7 +352,11 @@ void NodeLoop::OnTun() {
                         .follows = p.follows});
   }
   if (packets_.empty()) return;
-  Turn([this](Now now, node::Outbox& out) { control_->OnTunPackets(now, packets_, out); });
+  const bool emptied = state == os::TunState::kDrained;
+  Turn([this, emptied](Now now, node::Outbox& out) {
+    if (tun_queue_.OnRead(now.mono, emptied)) wireguard::SignalCongestion(packets_);
+    control_->OnTunPackets(now, packets_, out);
+  });
 }
 
 void NodeLoop::SendFromHere(ByteView packet) {

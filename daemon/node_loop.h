@@ -11,6 +11,7 @@
 #ifndef AQMESH_DAEMON_NODE_LOOP_H_
 #define AQMESH_DAEMON_NODE_LOOP_H_
 
+#include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -33,6 +34,7 @@
 #include "node/control.h"
 #include "transport/os/arena.h"
 #include "transport/os/clock.h"
+#include "transport/os/standing_queue.h"
 #include "transport/os/tun.h"
 #include "transport/os/udp.h"
 
@@ -159,6 +161,8 @@ class NodeLoop {
   os::PacketArena arena_;
   std::vector<wireguard::TunPacket> packets_;
   std::vector<os::Datagram> received_;
+  os::StandingQueue tun_queue_;
+  std::array<os::StandingQueue, 2> udp_queues_;  // v4, v6
   std::vector<node::InFrame> came_;
   std::vector<os::OutDatagram> outgoing_;
   std::vector<ByteView> to_tun_;

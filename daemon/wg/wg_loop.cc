@@ -266,19 +266,25 @@ void WgLoop::OnTunReadable() {
                         .tailroom = p.tailroom,
                         .follows = p.follows});
   }
-  device_.OnTunPackets(os::ReadNow(), packets_, out_);
+  const Now now = os::ReadNow();
+  if (tun_queue_.OnRead(now.mono, state == os::TunState::kDrained))
+    wireguard::SignalCongestion(packets_);
+  device_.OnTunPackets(now, packets_, out_);
   Flush(out_);
 }
 
 void WgLoop::OnUdpReadable(os::Family family) {
   if (udp_ == nullptr) return;  // closed earlier in this turn
   received_.clear();
-  udp_->Receive(family, received_);
+  const bool emptied = !udp_->Receive(family, received_);
   came_.clear();
   for (const os::Datagram& d : received_)
     came_.push_back({.bytes = d.bytes, .from = d.remote, .at = FromOs(d.local), .tos = d.tos});
   // What they were worth is counted in the device; outside, silence.
-  device_.OnDatagrams(os::ReadNow(), came_, out_);
+  const Now now = os::ReadNow();
+  device_.OnDatagrams(now, came_, out_);
+  if (udp_queues_[family == os::Family::kV4 ? 0 : 1].OnRead(now.mono, emptied))
+    wireguard::SignalCongestion(out_.tun);
   Flush(out_);
 }
 

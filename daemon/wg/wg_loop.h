@@ -9,6 +9,7 @@
 #ifndef AQMESH_DAEMON_WG_WG_LOOP_H_
 #define AQMESH_DAEMON_WG_WG_LOOP_H_
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <span>
@@ -19,6 +20,7 @@
 #include "transport/os/arena.h"
 #include "transport/os/fd.h"
 #include "transport/os/netlink.h"
+#include "transport/os/standing_queue.h"
 #include "transport/os/tun.h"
 #include "transport/os/udp.h"
 #include "transport/os/unix_socket.h"
@@ -107,6 +109,8 @@ class WgLoop {
   std::vector<wireguard::TunPacket> packets_;
   std::vector<ByteView> to_tun_;
   std::vector<os::Datagram> received_;
+  os::StandingQueue tun_queue_;
+  std::array<os::StandingQueue, 2> udp_queues_;  // v4, v6
   std::vector<wireguard::InDatagram> came_;
   std::vector<os::OutDatagram> outgoing_;
   wireguard::Outbox out_;

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "transport/wireguard/packet.h"
+
 namespace aqmesh::wireguard {
 
 uint8_t* Arena::Take(size_t n) {
@@ -38,6 +40,22 @@ void Outbox::Clear() {
   orders.clear();
   listen_port.reset();
   fwmark.reset();
+}
+
+void SignalCongestion(std::vector<TunPacket>& packets) {
+  if (packets.empty()) return;
+  const size_t middle = packets.size() / 2;
+  if (CombineEcn(kCongestionExperienced, packets[middle].bytes)) return;
+  // What followed it follows what it followed.
+  if (middle + 1 < packets.size() && packets[middle + 1].follows)
+    packets[middle + 1].follows = packets[middle].follows;
+  packets.erase(packets.begin() + static_cast<ptrdiff_t>(middle));
+}
+
+void SignalCongestion(std::vector<OutPacket>& packets) {
+  if (packets.empty()) return;
+  const auto middle = packets.begin() + static_cast<ptrdiff_t>(packets.size() / 2);
+  if (!CombineEcn(kCongestionExperienced, {middle->data, middle->size})) packets.erase(middle);
 }
 
 }  // namespace aqmesh::wireguard

@@ -252,6 +252,12 @@ struct Outbox {
   void Clear();
 };
 
+// A driver's congestion signal on what it read or is about to write: the packet in the middle of
+// the batch, which is most likely one of those that fill the queue, is marked, or dropped where its
+// sender cannot hear a mark (RFC 3168 §5).
+void SignalCongestion(std::vector<TunPacket>& packets);
+void SignalCongestion(std::vector<OutPacket>& packets);
+
 }  // namespace aqmesh::wireguard
 
 #endif  // AQMESH_TRANSPORT_WIREGUARD_OUTBOX_H_

@@ -11,7 +11,6 @@ constexpr size_t kV6Header = 40;
 constexpr uint8_t kIcmp = 1;
 constexpr uint8_t kIcmp6 = 58;
 constexpr uint8_t kEcnMask = 3;
-constexpr uint8_t kCongested = 3;
 
 uint32_t Sum(ByteView b, uint32_t sum = 0) {
   for (size_t i = 0; i + 1 < b.size(); i += 2) sum += LoadBe<uint16_t>(b.data() + i);
@@ -108,20 +107,21 @@ std::optional<InnerPacket> ReadInner(ByteView packet) {
 }
 
 bool CombineEcn(uint8_t outer_tos, MutableBytes packet) {
-  if ((outer_tos & kEcnMask) != kCongested || packet.size() < kV4Header) return true;
+  if ((outer_tos & kEcnMask) != kCongestionExperienced || packet.size() < kV4Header) return true;
   const bool v4 = packet[0] >> 4 == 4;
   const uint8_t inner = static_cast<uint8_t>((v4 ? packet[1] : packet[1] >> 4) & kEcnMask);
   if (inner == 0) return false;
   if (!v4) {
-    packet[1] |= kCongested << 4;
+    packet[1] |= kCongestionExperienced << 4;
     return true;
   }
   const size_t header = size_t{packet[0] & 0x0fu} * 4;
   if (header < kV4Header || header > packet.size()) return true;
-  packet[1] |= kCongested;
+  packet[1] |= kCongestionExperienced;
   // RFC 1624: the sum grows by what was added to the word at 0.
   const uint32_t old_sum = static_cast<uint16_t>(~LoadBe<uint16_t>(packet.data() + 10));
-  StoreBe(packet.data() + 10, Fold(old_sum + static_cast<uint32_t>(kCongested - inner)));
+  StoreBe(packet.data() + 10,
+          Fold(old_sum + static_cast<uint32_t>(kCongestionExperienced - inner)));
   return true;
 }
 

@@ -24,6 +24,7 @@ struct InnerPacket {
 // Of a whole packet that may be followed by padding.
 std::optional<InnerPacket> ReadInner(ByteView packet);
 
+inline constexpr uint8_t kCongestionExperienced = 3;  // of the two ECN bits (RFC 3168)
 // Carries a congestion mark of the outer header inward, mending the IPv4 checksum. False: the
 // packet must be dropped, because the mark came on one whose sender cannot hear it.
 [[nodiscard]] bool CombineEcn(uint8_t outer_tos, MutableBytes packet);

@@ -122,5 +122,66 @@ TEST_F(RunTest, RandomSizesArriveAsTheyWere) {
   }
 }
 
+// Five packets, the third of them with these ECN bits.
+class CongestionTest : public RunTest {
+ protected:
+  std::vector<Bytes> Five(uint8_t ecn) {
+    std::vector<Bytes> p;
+    for (uint8_t i = 0; i < 5; ++i) p.push_back(Packet(100, i));
+    p[2][1] = ecn;
+    return p;
+  }
+  std::vector<TunPacket> Views(std::vector<Bytes>& packets, std::vector<bool> follows) {
+    std::vector<TunPacket> out;
+    for (size_t i = 0; i < packets.size(); ++i)
+      out.push_back({.bytes = packets[i], .follows = follows[i]});
+    return out;
+  }
+};
+
+TEST_F(CongestionTest, WhoCanHearItIsMarkedAndWhoCannotLosesAPacket) {
+  for (uint8_t ecn = 1; ecn <= 3; ++ecn) {
+    std::vector<Bytes> packets = Five(ecn);
+    auto views = Views(packets, {false, false, false, false, false});
+    SignalCongestion(views);
+    EXPECT_EQ(views.size(), 5u);
+    EXPECT_EQ(packets[2][1], 3) << "from " << int{ecn};
+  }
+  std::vector<Bytes> packets = Five(0);
+  auto views = Views(packets, {false, false, false, false, false});
+  SignalCongestion(views);
+  ASSERT_EQ(views.size(), 4u);
+  EXPECT_TRUE(Equal(views[1].bytes, packets[1]));
+  EXPECT_TRUE(Equal(views[2].bytes, packets[3]));
+  std::vector<TunPacket> none;
+  SignalCongestion(none);
+  EXPECT_TRUE(none.empty());
+}
+
+// A segment must never seem to follow the packet of another flow.
+TEST_F(CongestionTest, WhatFollowedTheLostPacketDoesNotFollowAStranger) {
+  std::vector<Bytes> packets = Five(0);
+  auto first = Views(packets, {false, true, false, true, true});
+  SignalCongestion(first);
+  EXPECT_FALSE(first[2].follows) << "it was second behind the lost one";
+  EXPECT_TRUE(first[3].follows);
+  auto middle = Views(packets, {false, true, true, true, false});
+  SignalCongestion(middle);
+  EXPECT_TRUE(middle[2].follows) << "its first one is still there";
+}
+
+TEST_F(CongestionTest, PacketsForTheTunAreTreatedAlike) {
+  std::vector<Bytes> packets = Five(0);
+  std::vector<OutPacket> out;
+  for (Bytes& p : packets) out.push_back({.peer = 1, .data = p.data(), .size = p.size()});
+  SignalCongestion(out);
+  ASSERT_EQ(out.size(), 4u);
+  EXPECT_EQ(out[2].data, packets[3].data());
+  out[2].data[1] = 2;
+  SignalCongestion(out);
+  ASSERT_EQ(out.size(), 4u);
+  EXPECT_EQ(packets[3][1], 3);
+}
+
 }  // namespace
 }  // namespace aqmesh::wireguard
