@@ -142,4 +142,15 @@ absl::StatusOr<bool> StartDaemon(const std::string& state, const std::string& so
   return true;
 }
 
+absl::Status AwaitDaemonEnd(const std::string& store) {
+  const Instant deadline = After(os::ReadNow().mono, kStopMax);
+  while (lineage::RocksStore::IsOpenElsewhere(store)) {
+    if (os::ReadNow().mono >= deadline)
+      return Unavailable(
+          "aqmeshd was told to stop and still has ", store, " open; its log says why");
+    usleep(20'000);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace aqmesh::cli

@@ -9,6 +9,7 @@
 #include "core/authority/charter.h"
 #include "core/wire/json.h"
 #include "daemon/cli/commands.h"
+#include "daemon/cli/daemon_start.h"
 #include "daemon/cli/json_read.h"
 #include "daemon/cli/local_policy_file.h"
 #include "daemon/cli/text.h"
@@ -420,6 +421,8 @@ absl::StatusOr<int> Up(Session& s) {
 
 absl::StatusOr<int> Down(Session& s, bool stop) {
   AQ_RETURN_IF_ERROR(s.Live()->Call({.verb = stop ? "stop" : "down"}).status());
+  if (const auto state = s.State(); stop && state.ok())
+    AQ_RETURN_IF_ERROR(AwaitDaemonEnd(state->store_path()));
   s.Say(stop ? "Stopped. Undo: aqmesh up"
              : "Down; the daemon stays, to answer questions. Undo: aqmesh up");
   return 0;

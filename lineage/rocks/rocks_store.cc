@@ -460,6 +460,17 @@ absl::Status RocksStore::CheckHead(const RocksOptions& options) {
   return impl_->writable && *here != told ? impl_->head_file->Write(*here) : absl::OkStatus();
 }
 
+bool RocksStore::IsOpenElsewhere(const std::string& dir) {
+  const int fd = ::open((dir + "/db/LOCK").c_str(), O_RDWR | O_CLOEXEC);
+  if (fd < 0) return false;
+  struct flock lock{};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  const bool held = ::fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+  ::close(fd);
+  return held;
+}
+
 absl::Status RocksStore::CommitAll(std::span<const Batch> batches) {
   if (!impl_->writable) return FailedPrecondition(impl_->dir, " is open for reading only");
   {

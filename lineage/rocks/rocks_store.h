@@ -38,6 +38,9 @@ class RocksStore final : public Store {
   // Opens DIR as it is now, beside a live writer or without one. Commits are refused.
   static absl::StatusOr<std::unique_ptr<RocksStore>> OpenReadOnly(const std::string& dir,
                                                                   RocksOptions options = {});
+  // Whether another process has DIR open for writing at this moment. Not for one that has it open
+  // itself: asking would let go of its lock (fcntl(2)).
+  static bool IsOpenElsewhere(const std::string& dir);
   ~RocksStore() override;
   RocksStore(const RocksStore&) = delete;
   RocksStore& operator=(const RocksStore&) = delete;

@@ -93,6 +93,17 @@ TEST_F(RocksTest, OneWriterAtATimeAndReadersBesideIt) {
   EXPECT_FALSE(fs::exists(temp_.Path("none")));
 }
 
+TEST_F(RocksTest, AnotherProcessSeesWhoHasItOpen) {
+  const auto seen = [this] { return RocksStore::IsOpenElsewhere(dir_) ? 1 : 0; };
+  EXPECT_EQ(InChild(seen), 0) << "there is none yet";
+  auto writer = RocksStore::Open(dir_);
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  EXPECT_EQ(InChild(seen), 1);
+  EXPECT_EQ(InChild(seen), 1) << "asking took nothing from it";
+  writer->reset();
+  EXPECT_EQ(InChild(seen), 0);
+}
+
 TEST_F(RocksTest, AKillAtAnyMomentLosesNothingThatWasAcknowledged) {
   Rng rng = SeededRng();
   for (int round = 0; round < 30; ++round) {
