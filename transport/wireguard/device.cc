@@ -1,21 +1,27 @@
 #include "transport/wireguard/device.h"
 
+#include "core/base/check.h"
 #include "core/base/status.h"
 
 namespace aqmesh::wireguard {
 
 namespace {
 
-bool IsData(ByteView message) {
-  const Classified c = Classify(message);
-  return c.why == Drop::kNone && c.type == MessageType::kTransport;
+// Nobody but the first shard sends keepalives; what others have staged goes all the same.
+Order ForOthers(Order order) {
+  if (const auto* keepalive = std::get_if<KeepaliveOrder>(&order))
+    return FlushOrder{keepalive->peer};
+  return order;
 }
 
 }  // namespace
 
 Device::Device(const Options& options, Rng rng)
-    : handshaker_(options.peers_max, std::move(rng)),
-      forwarder_(options.mtu, options.governed_headroom) {}
+    : shards_(options.shards),
+      handshaker_(options.peers_max, options.shards, std::move(rng)),
+      forwarder_(options.mtu, options.governed_headroom),
+      mtu_(options.mtu),
+      shard_stats_(options.shards - 1) {}
 
 Drop Device::Count(Drop why) {
   if (why != Drop::kNone) ++drops_[static_cast<size_t>(why)];
@@ -27,12 +33,18 @@ Drop Device::Count(Drop why) {
 void Device::Settle(Now now, Outbox& out) {
   for (;;) {
     // By index: applying an order appends to other parts of the outbox, never to the orders.
-    for (size_t i = 0; i < out.orders.size(); ++i) forwarder_.Apply(now, out.orders[i], out);
+    for (size_t i = 0; i < out.orders.size(); ++i) {
+      forwarder_.Apply(now, out.orders[i], out);
+      Tell(std::move(out.orders[i]));
+    }
     out.orders.clear();
     if (!forwarder_.has_facts()) return;
     facts_.clear();
     forwarder_.TakeFacts(facts_);
-    for (const PeerFacts& f : facts_) handshaker_.OnFacts(now, f, out);
+    for (const PeerFacts& f : facts_) {
+      if (f.flags & PeerFacts::kRoamed) Tell(EndpointOrder{f.peer, f.endpoint, f.source});
+      handshaker_.OnFacts(now, f, out);
+    }
   }
 }
 
@@ -81,11 +93,17 @@ Instant Device::NextWake() const { return handshaker_.NextWake(); }
 
 void Device::SetUp(Now now, bool up, Outbox& out) {
   up_ = up;
+  told_ = false;
   handshaker_.SetUp(now, up, out);
   Finish(now, out);
 }
 
-void Device::SetMtu(uint16_t mtu_bytes) { forwarder_.SetMtu(mtu_bytes); }
+void Device::SetMtu(uint16_t mtu_bytes) {
+  if (mtu_bytes == mtu_) return;
+  mtu_ = mtu_bytes;
+  told_ = false;
+  forwarder_.SetMtu(mtu_bytes);
+}
 
 void Device::OnSourceRefused(PeerId peer, Outbox& out) {
   handshaker_.ForgetSource(peer, out);
@@ -115,8 +133,57 @@ void Device::SetFwmark(uint32_t mark, Outbox& out) {
 
 // For settings that make nothing be sent, and so need no time.
 void Device::ApplyQuietly(Outbox& out) {
-  for (const Order& order : out.orders) forwarder_.Apply(Now{}, order, out);
+  for (Order& order : out.orders) {
+    forwarder_.Apply(Now{}, order, out);
+    Tell(std::move(order));
+  }
   out.orders.clear();
+}
+
+// ---- the other shards ----
+
+void Device::Tell(Order order) {
+  if (shards_ == 1) return;
+  if (const auto* added = std::get_if<AddPeerOrder>(&order)) {
+    if (peer_since_.size() <= added->peer) peer_since_.resize(added->peer + 1);
+    peer_since_[added->peer] = next_orders_.number + 1;
+    for (auto& stats : shard_stats_) {
+      if (stats.size() <= added->peer) stats.resize(added->peer + 1);
+      stats[added->peer] = {};
+    }
+  }
+  next_orders_.orders.push_back(ForOthers(std::move(order)));
+}
+
+std::shared_ptr<const ShardOrders> Device::TakeOrders() {
+  if (shards_ == 1 || (told_ && next_orders_.orders.empty())) return nullptr;
+  told_ = true;
+  next_orders_.up = up_;
+  next_orders_.mtu = mtu_;
+  const uint64_t number = ++next_orders_.number;
+  auto taken = std::make_shared<const ShardOrders>(std::exchange(next_orders_, {}));
+  next_orders_.number = number;
+  return taken;
+}
+
+bool Device::IsStale(const ShardReport& report, PeerId peer) const {
+  return !handshaker_.Live(peer) || report.applied < peer_since_[peer];
+}
+
+void Device::OnReport(Now now, const ShardReport& report, Outbox& out) {
+  AQ_CHECK(report.shard != 0 && report.shard < shards_);
+  for (const PeerFacts& f : report.facts) {
+    if (IsStale(report, f.peer)) continue;
+    shard_stats_[report.shard - 1][f.peer] = {.rx_bytes = f.rx_bytes, .tx_bytes = f.tx_bytes};
+    if (f.flags & PeerFacts::kRoamed) {
+      const EndpointOrder moved{f.peer, f.endpoint, f.source};
+      forwarder_.Apply(now, moved, out);
+      next_orders_.except.push_back({.index = next_orders_.orders.size(), .shard = report.shard});
+      Tell(moved);
+    }
+    handshaker_.OnFacts(now, f, out);
+  }
+  Finish(now, out);
 }
 
 void Device::RemoveAllPeers(Now now, Outbox& out) {
@@ -155,10 +222,16 @@ void Device::SetPersistentKeepalive(Now now, PeerId peer, uint16_t seconds, Outb
   Finish(now, out);
 }
 
-void Device::ClearAllowedIps(PeerId peer) { forwarder_.allowed_ips().RemovePeer(peer); }
+void Device::ClearAllowedIps(PeerId peer) {
+  forwarder_.allowed_ips().RemovePeer(peer);
+  Tell(DisallowAllOrder{peer});
+}
 
 absl::Status Device::AddAllowedIp(PeerId peer, const Prefix& prefix) {
-  if (forwarder_.allowed_ips().Insert(prefix, peer)) return absl::OkStatus();
+  if (forwarder_.allowed_ips().Insert(prefix, peer)) {
+    Tell(AllowOrder{peer, prefix});
+    return absl::OkStatus();
+  }
   return ResourceExhausted("allowed ip ",
                            prefix.ToString(),
                            ": the device holds ",
@@ -168,6 +241,7 @@ absl::Status Device::AddAllowedIp(PeerId peer, const Prefix& prefix) {
 
 void Device::RemoveAllowedIp(PeerId peer, const Prefix& prefix) {
   forwarder_.allowed_ips().Remove(prefix, peer);
+  Tell(DisallowOrder{peer, prefix});
 }
 
 void Device::FlushStaged(Now now, PeerId peer, Outbox& out) {
@@ -182,7 +256,11 @@ DeviceConfig Device::GetConfig() const {
                       .fwmark = fwmark_,
                       .peers = {}};
   for (PeerId peer : handshaker_.peers()) {
-    const Forwarder::Stats data = forwarder_.stats(peer);
+    Forwarder::Stats data = forwarder_.stats(peer);
+    for (const auto& stats : shard_stats_) {
+      data.rx_bytes += stats[peer].rx_bytes;
+      data.tx_bytes += stats[peer].tx_bytes;
+    }
     const Forwarder::Stats handshakes = handshaker_.stats(peer);
     config.peers.push_back({.public_key = handshaker_.public_key(peer),
                             .preshared_key = handshaker_.psk(peer).Clone(),

@@ -1,8 +1,11 @@
 // One WireGuard device for one thread: what aqmesh-wg runs, and what a node drives for its peers.
 // Glues the control half (Handshaker) to the data half (Forwarder); decides nothing itself.
 // Spec:   WireGuard paper; spec/wire.md §1 (protocol), §2 (the meaning of each setting).
-// Bounds: Options::peers_max peers, kAllowedIpsMax prefixes, 128 staged packets a peer.
-// Thread: one owner. No I/O, clock, lock or entropy of its own.
+// Bounds: Options::peers_max peers, kAllowedIpsMax prefixes, 128 staged packets a peer and shard.
+// Thread: one owner. No I/O, clock, lock or entropy of its own. On several threads it is the first
+//         shard and the control half of all (shard.h): after each call its driver carries
+//         TakeOrders() to every Shard, before it sends what the call made: what answers a
+//         handshake may come to any of them. Their reports go to OnReport.
 // Errors: packets: a counted Drop, silence outside. Settings: absl::Status where they can fail.
 // Cost:   no allocation per packet once the Outbox has grown; a handshake is about four X25519.
 //
@@ -26,6 +29,7 @@
 #include "transport/wireguard/forwarder.h"
 #include "transport/wireguard/handshaker.h"
 #include "transport/wireguard/outbox.h"
+#include "transport/wireguard/shard.h"
 
 namespace aqmesh::wireguard {
 
@@ -53,6 +57,7 @@ class Device {
     size_t peers_max = 1 << 16;
     uint16_t mtu = 1420;            // of the TUN; clamps padding; 0: no clamp
     size_t governed_headroom = 16;  // blank bytes before each message in out.frames
+    uint32_t shards = 1;            // data threads, this one among them: 1, 2, 4, 8 or 16
   };
   Device(const Options& options, Rng rng);
 
@@ -75,6 +80,11 @@ class Device {
   // The driver could not send to `peer` from the address that its packets came to: the kernel is to
   // choose until the peer is heard again.
   void OnSourceRefused(PeerId peer, Outbox& out);
+
+  // ---- the other shards ----
+  // What they must do since the last call; nullptr: nothing.
+  std::shared_ptr<const ShardOrders> TakeOrders();
+  void OnReport(Now now, const ShardReport& report, Outbox& out);
 
   // ---- settings, in the order of their effect; meaning as UAPI keys have it ----
   // Clamped here; zero removes the identity. A peer with the new public key is removed.
@@ -122,13 +132,21 @@ class Device {
   Drop Count(Drop why);
   void Finish(Now now, Outbox& out);
   void ApplyQuietly(Outbox& out);
+  void Tell(Order order);  // to the other shards, if there are any
+  bool IsStale(const ShardReport& report, PeerId peer) const;
 
+  const uint32_t shards_;
   Handshaker handshaker_;
   Forwarder forwarder_;
   uint16_t listen_port_ = 0;
   uint32_t fwmark_ = 0;
+  uint16_t mtu_;
   bool up_ = false;
-  std::vector<PeerFacts> facts_;  // kept for their memory
+  ShardOrders next_orders_{};         // until they are taken
+  bool told_ = false;                 // up_ and mtu_ are in orders that were taken
+  std::vector<uint64_t> peer_since_;  // by PeerId: the orders that add it
+  std::vector<std::vector<Forwarder::Stats>> shard_stats_;  // by shard - 1 and PeerId
+  std::vector<PeerFacts> facts_;                            // kept for their memory
   std::vector<Drop> worth_;
   std::array<uint64_t, static_cast<size_t>(Drop::kCount)> drops_{};
 };

@@ -71,6 +71,9 @@ void Forwarder::Apply(Now now, const Order& order, Outbox& out) {
           },
           [this, now, &out](const FlushOrder& o) { Flush(now, o.peer, out); },
           [this](const DropStagedOrder& o) { At(o.peer).staged.clear(); },
+          [this](const AllowOrder& o) { allowed_ips_.Insert(o.prefix, o.peer); },
+          [this](const DisallowOrder& o) { allowed_ips_.Remove(o.prefix, o.peer); },
+          [this](const DisallowAllOrder& o) { allowed_ips_.RemovePeer(o.peer); },
       },
       order);
 }
@@ -93,9 +96,12 @@ void Forwarder::RemoveSession(uint32_t local_index) {
 void Forwarder::TakeFacts(std::vector<PeerFacts>& facts) {
   for (PeerId peer : dirty_) {
     facts.push_back(At(peer).facts);
+    facts.back().rx_bytes = At(peer).stats.rx_bytes;
+    facts.back().tx_bytes = At(peer).stats.tx_bytes;
     At(peer).facts = {};
   }
   dirty_.clear();
+  urgent_ = false;
 }
 
 PeerFacts& Forwarder::Note(PeerId peer, uint32_t flags) {
@@ -104,6 +110,9 @@ PeerFacts& Forwarder::Note(PeerId peer, uint32_t flags) {
     facts.peer = peer;
     dirty_.push_back(peer);
   }
+  if (flags & PeerFacts::kPacketSent) facts.flags |= PeerFacts::kSentLast;
+  if (flags & PeerFacts::kPacketReceived) facts.flags &= ~uint32_t{PeerFacts::kSentLast};
+  urgent_ |= (flags & (PeerFacts::kConfirmed | PeerFacts::kRekeyWanted | PeerFacts::kRoamed)) != 0;
   facts.flags |= flags;
   return facts;
 }
@@ -165,8 +174,6 @@ Forwarder::Laid Forwarder::LayOut(
   if (buffer.size() < headroom || buffer.size() - headroom < total) return refused(Drop::kTooLong);
   uint8_t* const message = buffer.data() + headroom;
   uint8_t* const text = message + kTransportHeader;
-  const uint64_t counter = k.send_counter++;
-  WriteTransportHeader({.receiver_index = k.remote_index, .counter = counter}, message);
   std::memset(text + size, 0, padding);
 
   At(k.peer).stats.tx_bytes += total;
@@ -176,24 +183,37 @@ Forwarder::Laid Forwarder::LayOut(
   Note(k.peer, flags);
   return {.sealed = {.size = total, .local_index = k.local_index, .remote_index = k.remote_index},
           .session = &k,
-          .counter = counter,
           .text = {text, size + padding}};
 }
 
 Forwarder::Sealed Forwarder::SealLaid(const Laid& laid) {
   if (laid.sealed.why != Drop::kNone) return laid.sealed;
-  crypto::AeadJob job{.key = &laid.session->send,
-                      .counter = laid.counter,
-                      .data = laid.text.data(),
-                      .size = laid.text.size()};
+  crypto::AeadJob job{
+      .key = &laid.session->send, .data = laid.text.data(), .size = laid.text.size()};
+  Number(*laid.session, laid.session->sync->Reserve(1), job);
   batch_.Seal({&job, 1});
   return laid.sealed;
 }
 
+void Forwarder::Number(const Keypair& k, uint64_t counter, crypto::AeadJob& job) {
+  job.counter = counter;
+  WriteTransportHeader({.receiver_index = k.remote_index, .counter = counter},
+                       job.data - kTransportHeader);
+}
+
 void Forwarder::SealPending(Outbox& out) {
   if (out.pending.empty()) return;
+  // A run of one session takes its counters at once: other shards want theirs.
+  for (size_t i = 0; i < out.pending.size();) {
+    Keypair& k = *out.pending_sessions[i];
+    size_t end = i + 1;
+    while (end < out.pending.size() && out.pending_sessions[end] == &k) ++end;
+    uint64_t counter = k.sync->Reserve(end - i);
+    for (; i < end; ++i) Number(k, counter++, out.pending[i]);
+  }
   batch_.Seal(out.pending);
   out.pending.clear();
+  out.pending_sessions.clear();
 }
 
 // Where the packet's message is laid out: around it, or in the arena.
@@ -219,10 +239,9 @@ Drop Forwarder::Emit(Now now, PeerId peer, const TunPacket& packet, uint8_t ecn,
   const MutableBytes room = Room(packet, headroom, out);
   const Laid laid = LayOut(now, *k, room, headroom, packet.bytes.size());
   if (laid.sealed.why != Drop::kNone) return laid.sealed.why;
-  out.pending.push_back({.key = &k->send,
-                         .counter = laid.counter,
-                         .data = laid.text.data(),
-                         .size = laid.text.size()});
+  if (out.pending.size() == SessionSync::kReserveMax) SealPending(out);
+  out.pending.push_back({.key = &k->send, .data = laid.text.data(), .size = laid.text.size()});
+  out.pending_sessions.push_back(k);
   if (p.governed) {
     if (packet.headroom != 0 && !out.frames.empty() &&
         out.frames.back().local_index == k->local_index && Extend(out.frames.back(), room, ecn))
@@ -308,7 +327,7 @@ Forwarder::Looked Forwarder::Look(Now now, MutableBytes message, Framing framing
   if (!k->MayReceive(now.mono) || header.counter >= kRejectAfterMessages)
     return {.why = Drop::kSessionExpired};
   // A look before the AEAD spares it for plain replays; what decides stands after it.
-  if (k->replay.Seen(header.counter)) return {.why = Drop::kReplayed};
+  if (k->sync->Seen(header.counter)) return {.why = Drop::kReplayed};
   return {.local_index = k->local_index,
           .session = k,
           .counter = header.counter,
@@ -340,7 +359,7 @@ Forwarder::Opened Forwarder::Take(Now now,
   if (looked.why != Drop::kNone) return {.why = looked.why};
   Keypair* const k = FindSession(looked.local_index);
   if (k == nullptr) return {.why = Drop::kUnknownIndex};
-  if (!k->replay.Accept(looked.counter)) return {.why = Drop::kReplayed};
+  if (!k->sync->Accept(looked.counter)) return {.why = Drop::kReplayed};
 
   const MutableBytes text = looked.box.first(looked.box.size() - kTag);
   Heard(now, *k, text.size() + kOverhead, !text.empty(), from, at);

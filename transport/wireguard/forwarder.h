@@ -32,12 +32,14 @@ struct PeerFacts {
     kConfirmed = 1 << 4,    // first packet under session `confirmed_index`
     kRekeyWanted = 1 << 5,  // no session, or one that is getting old
     kRoamed = 1 << 6,       // heard from `endpoint`
+    kSentLast = 1 << 7,     // of what was sent and received, the last was sent
   };
   PeerId peer = kNoPeer;
   uint32_t flags = 0;
   uint32_t confirmed_index = 0;
   Endpoint endpoint;
   Source source;
+  uint64_t rx_bytes = 0, tx_bytes = 0;  // of messages, since this forwarder knows the peer
 };
 
 class Forwarder {
@@ -51,12 +53,15 @@ class Forwarder {
   AllowedIps& allowed_ips() { return allowed_ips_; }
   const AllowedIps& allowed_ips() const { return allowed_ips_; }
   void SetMtu(uint16_t mtu_bytes) { mtu_bytes_ = mtu_bytes; }
+  crypto::AeadBackend aead() const { return batch_.backend(); }
 
   // ---- from the control half; what it makes us send goes to `out` ----
   void Apply(Now now, const Order& order, Outbox& out);
   // Moves the facts since the last call to `facts`, one entry a peer.
   void TakeFacts(std::vector<PeerFacts>& facts);
   bool has_facts() const { return !dirty_.empty(); }
+  // Among them some that a handshake or another shard waits for.
+  bool has_urgent_facts() const { return urgent_; }
 
   // ---- the whole way, into an Outbox ----
   // Route, seal and aim one IP packet from the TUN, or stage it (kStaged).
@@ -142,15 +147,15 @@ class Forwarder {
   bool Live(PeerId peer) const { return peer < peers_.size() && peers_[peer].live; }
   Keypair* FindSession(uint32_t local_index) const;
   PeerFacts& Note(PeerId peer, uint32_t flags);
-  // All but the AEAD: header, padding, counter. `text` is what the AEAD is to seal.
+  // Padding and counts. Counter, header and AEAD come later. `text` is what the AEAD is to seal.
   struct Laid {
     Sealed sealed;
     Keypair* session = nullptr;
-    uint64_t counter = 0;
     MutableBytes text{};
   };
   Laid LayOut(Now now, Keypair& k, MutableBytes buffer, size_t headroom, size_t size);
   Sealed SealLaid(const Laid& laid);
+  static void Number(const Keypair& k, uint64_t counter, crypto::AeadJob& job);
   MutableBytes Room(const TunPacket& packet, size_t headroom, Outbox& out) const;
   Drop Emit(Now now, PeerId peer, const TunPacket& packet, uint8_t ecn, Outbox& out);
   void Flush(Now now, PeerId peer, Outbox& out);
@@ -166,6 +171,7 @@ class Forwarder {
   // The session that was asked for last: packets come in runs.
   mutable Keypair* found_ = nullptr;
   std::vector<PeerId> dirty_;  // peers with facts
+  bool urgent_ = false;
   crypto::AeadBatch batch_;
   std::vector<crypto::AeadJob> jobs_;  // kept for their memory, as the next is
   std::vector<Looked> looked_;

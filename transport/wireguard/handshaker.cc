@@ -289,7 +289,8 @@ void Handshaker::Install(
                                     .initiator = e.initiator,
                                     .birth = now.mono,
                                     .send_key = std::move(keys.send),
-                                    .receive_key = std::move(keys.receive)});
+                                    .receive_key = std::move(keys.receive),
+                                    .sync = std::make_shared<SessionSync>(shards_ > 1)});
   out.sessions.push_back({.kind = SessionEvent::Kind::kInstalled,
                           .peer = peer,
                           .local_index = e.local_index,

@@ -32,8 +32,10 @@ namespace aqmesh::wireguard {
 class Handshaker {
  public:
   static constexpr uint8_t kHandshakeTos = 0x88;  // AF41
+  static constexpr uint32_t kShardsMax = 16;
 
-  Handshaker(size_t peers_max, Rng rng);
+  // shards: how many forwarders will apply its orders, a power of two.
+  Handshaker(size_t peers_max, uint32_t shards, Rng rng);
 
   // ---- settings; ids below must be live ----
   void SetPrivateKey(const crypto::X25519Private& key, Outbox& out);
@@ -164,6 +166,7 @@ class Handshaker {
   void Schedule(PeerId peer);
 
   size_t peers_max_;
+  uint32_t shards_;
   Rng rng_;
   Identity us_;
   CookieChecker checker_;

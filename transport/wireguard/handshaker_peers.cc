@@ -1,11 +1,20 @@
 // The control half's peers: settings, facts from the data half, and timers.
+#include <bit>
+
+#include "core/base/check.h"
 #include "core/base/status.h"
 #include "transport/wireguard/handshaker.h"
 
 namespace aqmesh::wireguard {
 
-Handshaker::Handshaker(size_t peers_max, Rng rng)
-    : peers_max_(peers_max), rng_(std::move(rng)), checker_(kPlainLabels, rng_.Child("cookie")) {}
+Handshaker::Handshaker(size_t peers_max, uint32_t shards, Rng rng)
+    : peers_max_(peers_max),
+      shards_(shards),
+      rng_(std::move(rng)),
+      checker_(kPlainLabels, rng_.Child("cookie")),
+      indices_(shards) {
+  AQ_CHECK(std::has_single_bit(shards) && shards <= kShardsMax);
+}
 
 void Handshaker::SetPrivateKey(const crypto::X25519Private& key, Outbox& out) {
   Identity fresh = MakeIdentity(key);
@@ -142,10 +151,15 @@ void Handshaker::OnFacts(Now now, const PeerFacts& facts, Outbox& out) {
       p.next->local_index == facts.confirmed_index) {
     Promote(now, facts.peer, out);
   }
-  if (facts.flags & PeerFacts::kPacketReceived) p.timers.OnAuthenticatedReceived(now.mono);
-  if (facts.flags & PeerFacts::kDataReceived) p.timers.OnDataReceived(now.mono);
+  const auto received = [&] {
+    if (facts.flags & PeerFacts::kPacketReceived) p.timers.OnAuthenticatedReceived(now.mono);
+    if (facts.flags & PeerFacts::kDataReceived) p.timers.OnDataReceived(now.mono);
+  };
+  // The last one decides what a timer waits for.
+  if (facts.flags & PeerFacts::kSentLast) received();
   if (facts.flags & PeerFacts::kPacketSent) p.timers.OnAuthenticatedSent(now.mono);
   if (facts.flags & PeerFacts::kDataSent) p.timers.OnDataSent(now.mono, rng_);
+  if (!(facts.flags & PeerFacts::kSentLast)) received();
   if (facts.flags & PeerFacts::kRekeyWanted)
     WantInitiation(now, facts.peer, false, kRekeyTimeout, out);
   Schedule(facts.peer);

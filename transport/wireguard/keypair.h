@@ -1,14 +1,15 @@
 // One session's transport keys and all that their use changes.
 // Spec:   spec/wire.md §1.5, §1.7. Which of a peer's three slots a session is in is the control half's
 //         business; the data half knows only whether it was confirmed.
-// Bounds: about 1.5 KiB. Thread: one owner. Wiped when it goes.
+// Bounds: about 0.5 KiB, and 1 KiB of SessionSync. Thread: one owner; each shard of a device has a
+//         Keypair of its own for the same session. Wiped when it goes.
 #ifndef AQMESH_TRANSPORT_WIREGUARD_KEYPAIR_H_
 #define AQMESH_TRANSPORT_WIREGUARD_KEYPAIR_H_
 
 #include "core/base/time.h"
 #include "core/crypto/aead.h"
 #include "transport/wireguard/outbox.h"
-#include "transport/wireguard/replay.h"
+#include "transport/wireguard/session_sync.h"
 #include "transport/wireguard/timers.h"
 
 namespace aqmesh::wireguard {
@@ -21,15 +22,16 @@ struct Keypair {
         initiator(o.initiator),
         confirmed(o.initiator),
         birth(o.birth),
+        sync(o.sync),
         send(o.send_key.view(), crypto::AeadKey::Direction::kSeal),
         receive(o.receive_key.view(), crypto::AeadKey::Direction::kOpen) {}
 
   bool MaySend(Instant now) const {
-    return sendable && now - birth < kRejectAfterTime && send_counter < kRejectAfterMessages;
+    return sendable && now - birth < kRejectAfterTime && sync->next() < kRejectAfterMessages;
   }
   bool MayReceive(Instant now) const { return now - birth <= kRejectAfterTime; }
   bool RekeyDueOnSend(Instant now) const {
-    return send_counter > kRekeyAfterMessages || (initiator && now - birth > kRekeyAfterTime);
+    return sync->next() >= kRekeyAfterMessages || (initiator && now - birth > kRekeyAfterTime);
   }
   bool RekeyDueOnReceive(Instant now) const {
     return initiator && !rekey_asked && now - birth > kReceiveRekeyTime;
@@ -43,10 +45,9 @@ struct Keypair {
   bool sendable = true;      // false once our private key changed
   bool rekey_asked = false;  // the receive-side rekey, once per session
   const Instant birth;
-  uint64_t send_counter = 0;
+  const std::shared_ptr<SessionSync> sync;
   crypto::AeadKey send;
   crypto::AeadKey receive;
-  ReplayWindow replay;
 };
 
 }  // namespace aqmesh::wireguard

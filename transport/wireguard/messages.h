@@ -76,6 +76,10 @@ struct Classified {
   MessageType type = MessageType::kTransport;
 };
 Classified Classify(ByteView message);
+inline bool IsData(ByteView message) {
+  const Classified c = Classify(message);
+  return c.why == Drop::kNone && c.type == MessageType::kTransport;
+}
 
 Drop Parse(ByteView message, Initiation& out);
 Drop Parse(ByteView message, Response& out);

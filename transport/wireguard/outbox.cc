@@ -34,6 +34,7 @@ void Outbox::Clear() {
   datagrams.clear();
   frames.clear();
   pending.clear();
+  pending_sessions.clear();
   tun.clear();
   governed.clear();
   sessions.clear();

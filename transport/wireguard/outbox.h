@@ -22,6 +22,7 @@
 #include "core/base/time.h"
 #include "core/crypto/aead_batch.h"
 #include "core/crypto/hash.h"
+#include "transport/wireguard/session_sync.h"
 
 namespace aqmesh::wireguard {
 
@@ -191,6 +192,7 @@ struct InstallOrder {
   Instant birth;
   Secret<32> send_key;
   Secret<32> receive_key;
+  std::shared_ptr<SessionSync> sync;  // never null
 };
 struct MakeCurrentOrder {
   PeerId peer;
@@ -218,6 +220,19 @@ struct FlushOrder {
 struct DropStagedOrder {
   PeerId peer;
 };
+// Cryptokey routing, for shards: whoever gives these orders has done the same to a table of its
+// own.
+struct AllowOrder {
+  PeerId peer;
+  Prefix prefix;
+};
+struct DisallowOrder {
+  PeerId peer;
+  Prefix prefix;
+};
+struct DisallowAllOrder {
+  PeerId peer;
+};
 using Order = std::variant<AddPeerOrder,
                            RemovePeerOrder,
                            InstallOrder,
@@ -228,16 +243,22 @@ using Order = std::variant<AddPeerOrder,
                            ForgetSourceOrder,
                            KeepaliveOrder,
                            FlushOrder,
-                           DropStagedOrder>;
+                           DropStagedOrder,
+                           AllowOrder,
+                           DisallowOrder,
+                           DisallowAllOrder>;
+
+struct Keypair;
 
 struct Outbox {
   Arena arena;
   std::vector<OutDatagram> datagrams;  // in sending order
   std::vector<OutFrame> frames;        // of governed peers; not to be sent as they are
-  // Of either, what still waits for its AEAD: Forwarder::SealPending, before anybody reads it.
-  // Empty once a call of Device or the node ends.
+  // Of either, what still waits for its counter and its AEAD, and on whose session:
+  // Forwarder::SealPending, before anybody reads it. Empty once a call of Device or the node ends.
   std::vector<crypto::AeadJob> pending;
-  std::vector<OutPacket> tun;  // in delivery order
+  std::vector<Keypair*> pending_sessions;  // of each
+  std::vector<OutPacket> tun;              // in delivery order
   std::vector<GovernedHandshake> governed;
   std::vector<SessionEvent> sessions;
   std::vector<Order> orders;  // internal to Device; a node that splits the halves forwards them

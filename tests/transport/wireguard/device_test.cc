@@ -314,13 +314,13 @@ TEST_F(DeviceTest, ReceivingAfter165SecondsRekeysOnce) {
 TEST_F(DeviceTest, CounterLimitsRekeyAndRefuse) {
   Handshake();
   Keypair* const k = a_.device.forwarder().SessionForTest(a_.events[0].local_index);
-  k->send_counter = kRekeyAfterMessages;
+  k->sync->SetNextForTest(kRekeyAfterMessages);
   Pass(6s);
   Tun(a_, to_b_);
   ASSERT_EQ(a_.sent.size(), 2u);
   EXPECT_EQ(a_.type(1), 1);
   a_.sent.clear();
-  k->send_counter = kRejectAfterMessages - 1;
+  k->sync->SetNextForTest(kRejectAfterMessages - 1);
   Tun(a_, to_b_);
   EXPECT_EQ(Feed(b_, a_.sent[0].bytes, a_.here), Drop::kNone);
   a_.sent.clear();
