@@ -29,7 +29,15 @@ bool IsUnicast(const IpAddress& a) {
   return std::any_of(a.bytes().begin(), a.bytes().end(), [](uint8_t b) { return b != 0; });
 }
 
-size_t WriteUnreachable4(ByteView packet, std::span<uint8_t, kUnreachableMax> out) {
+struct IcmpError {
+  uint8_t type;
+  uint8_t code;
+  uint32_t word;  // the second one of the ICMP header
+};
+
+size_t WriteError4(const IcmpError& error,
+                   ByteView packet,
+                   std::span<uint8_t, kUnreachableMax> out) {
   const size_t header = size_t{packet[0] & 0x0fu} * 4;
   if (header < kV4Header || packet.size() < header) return 0;
   if ((LoadBe<uint16_t>(packet.data() + 6) & 0x1fff) != 0) return 0;
@@ -47,14 +55,17 @@ size_t WriteUnreachable4(ByteView packet, std::span<uint8_t, kUnreachableMax> ou
   std::copy_n(packet.begin() + 16, 4, out.begin() + 12);
   std::copy_n(packet.begin() + 12, 4, out.begin() + 16);
   StoreBe(out.data() + 10, Fold(Sum(ByteView(out).first(kV4Header))));
-  out[kV4Header] = 3;      // destination unreachable
-  out[kV4Header + 1] = 1;  // host
+  out[kV4Header] = error.type;
+  out[kV4Header + 1] = error.code;
+  StoreBe(out.data() + kV4Header + 4, error.word);
   std::copy_n(packet.begin(), quoted, out.begin() + kV4Header + 8);
   StoreBe(out.data() + kV4Header + 2, Fold(Sum(ByteView(out).subspan(kV4Header, 8 + quoted))));
   return size;
 }
 
-size_t WriteUnreachable6(ByteView packet, std::span<uint8_t, kUnreachableMax> out) {
+size_t WriteError6(const IcmpError& error,
+                   ByteView packet,
+                   std::span<uint8_t, kUnreachableMax> out) {
   if (packet[6] == kIcmp6 && (packet.size() <= kV6Header || packet[kV6Header] < 128)) return 0;
   const size_t quoted = std::min(packet.size(), kUnreachableMax - kV6Header - 8);
   std::fill_n(out.begin(), kV6Header + 8, uint8_t{0});
@@ -64,13 +75,24 @@ size_t WriteUnreachable6(ByteView packet, std::span<uint8_t, kUnreachableMax> ou
   out[7] = 64;
   std::copy_n(packet.begin() + 24, 16, out.begin() + 8);
   std::copy_n(packet.begin() + 8, 16, out.begin() + 24);
-  out[kV6Header] = 1;      // destination unreachable
-  out[kV6Header + 1] = 3;  // address
+  out[kV6Header] = error.type;
+  out[kV6Header + 1] = error.code;
+  StoreBe(out.data() + kV6Header + 4, error.word);
   std::copy_n(packet.begin(), quoted, out.begin() + kV6Header + 8);
   const ByteView written(out);
   const uint32_t pseudo = Sum(written.subspan(8, 32), static_cast<uint32_t>(8 + quoted) + kIcmp6);
   StoreBe(out.data() + kV6Header + 2, Fold(Sum(written.subspan(kV6Header, 8 + quoted), pseudo)));
   return kV6Header + 8 + quoted;
+}
+
+size_t WriteError(const IcmpError& v4,
+                  const IcmpError& v6,
+                  ByteView packet,
+                  std::span<uint8_t, kUnreachableMax> out) {
+  const std::optional<InnerPacket> inner = ReadInner(packet);
+  if (!inner || !IsUnicast(inner->source) || !IsUnicast(inner->destination)) return 0;
+  packet = packet.first(inner->size);
+  return packet[0] >> 4 == 4 ? WriteError4(v4, packet, out) : WriteError6(v6, packet, out);
 }
 
 }  // namespace
@@ -126,10 +148,19 @@ bool CombineEcn(uint8_t outer_tos, MutableBytes packet) {
 }
 
 size_t WriteUnreachable(ByteView packet, std::span<uint8_t, kUnreachableMax> out) {
-  const std::optional<InnerPacket> inner = ReadInner(packet);
-  if (!inner || !IsUnicast(inner->source) || !IsUnicast(inner->destination)) return 0;
-  packet = packet.first(inner->size);
-  return packet[0] >> 4 == 4 ? WriteUnreachable4(packet, out) : WriteUnreachable6(packet, out);
+  constexpr IcmpError kHost{.type = 3, .code = 1, .word = 0};
+  constexpr IcmpError kAddress{.type = 1, .code = 3, .word = 0};
+  return WriteError(kHost, kAddress, packet, out);
+}
+
+size_t WriteTooBig(ByteView packet, uint16_t fits_bytes, std::span<uint8_t, kUnreachableMax> out) {
+  constexpr uint8_t kDontFragment = 0x40;
+  if (packet.size() < kV4Header || (packet[0] >> 4 == 4 && (packet[6] & kDontFragment) == 0))
+    return 0;
+  return WriteError({.type = 3, .code = 4, .word = fits_bytes},
+                    {.type = 2, .code = 0, .word = fits_bytes},
+                    packet,
+                    out);
 }
 
 }  // namespace aqmesh::wireguard

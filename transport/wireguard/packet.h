@@ -1,6 +1,7 @@
 // What the data path must know of the IP packets inside: addresses, true length, padding, ECN, and
-// the ICMP error for a packet that has no way out.
-// Spec:   spec/wire.md §1.9; RFC 6040 (ECN in tunnels); RFC 792, RFC 4443 (unreachable).
+// the ICMP errors for a packet that has no way out or is too long for it.
+// Spec:   spec/wire.md §1.9; RFC 6040 (ECN in tunnels); RFC 792, RFC 4443 (unreachable);
+//         RFC 1191, RFC 4443 §3.2 (too big).
 // Errors: nullopt for what is not one whole IPv4 or IPv6 packet. Thread: pure.
 #ifndef AQMESH_TRANSPORT_WIREGUARD_PACKET_H_
 #define AQMESH_TRANSPORT_WIREGUARD_PACKET_H_
@@ -35,6 +36,9 @@ inline constexpr size_t kUnreachableMax =
 // destination to its source. 0: none may be sent (an ICMP error itself, a multicast or unspecified
 // address, a later fragment).
 size_t WriteUnreachable(ByteView packet, std::span<uint8_t, kUnreachableMax> out);
+// The same for a packet that is longer than the way out allows: "fragmentation needed" (v4) or
+// "packet too big" (v6), with what would fit. 0 also for an IPv4 packet that may be fragmented.
+size_t WriteTooBig(ByteView packet, uint16_t fits_bytes, std::span<uint8_t, kUnreachableMax> out);
 
 }  // namespace aqmesh::wireguard
 

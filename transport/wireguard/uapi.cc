@@ -2,6 +2,8 @@
 
 #include <sodium.h>
 
+#include "core/base/check.h"
+
 namespace aqmesh::wireguard {
 
 namespace {
@@ -100,17 +102,36 @@ bool UapiSession::OnLine(Now now, std::string_view line, std::string& reply) {
         if (error_ != 0) state_ = State::kSkip;
         return true;
       }
-      error_ = ApplyLines(now);
-      break;
+      state_ = State::kApply;
+      applied_ = 0;
+      in_section_ = false;
+      GoOn(now, reply);
+      return true;
     case State::kSkip:
-      if (!line.empty()) return true;
-      break;
+      if (line.empty()) EndSet(reply);
+      return true;
+    case State::kApply: break;
   }
+  AQ_CHECK(!applying());
+  return false;
+}
+
+// The lines that were understood, in order, up to the first failure.
+void UapiSession::GoOn(Now now, std::string& reply) {
+  for (size_t left = slice_; left > 0 && applied_ < lines_.size() && error_ == 0; --left) {
+    error_ = std::visit([this, now](const auto& line) { return Do(now, line); }, lines_[applied_]);
+    ++applied_;
+  }
+  if (error_ == 0 && applied_ < lines_.size()) return;
+  if (error_ == 0) error_ = EndPeer(now);
+  EndSet(reply);
+}
+
+void UapiSession::EndSet(std::string& reply) {
   lines_.clear();
   lines_.shrink_to_fit();
   AppendErrno(reply, -error_);  // negative: `wg` negates it on set
   state_ = State::kOperation;
-  return true;
 }
 
 int UapiSession::OnSetLine(std::string_view line) {
@@ -120,15 +141,6 @@ int UapiSession::OnSetLine(std::string_view line) {
   in_peer_ |= std::holds_alternative<uapi::PublicKeyIs>(*understood);
   lines_.push_back(*std::move(understood));
   return 0;
-}
-
-int UapiSession::ApplyLines(Now now) {
-  in_section_ = false;
-  for (const uapi::Line& line : lines_) {
-    const int error = std::visit([this, now](const auto& l) { return Do(now, l); }, line);
-    if (error != 0) return error;
-  }
-  return EndPeer(now);
 }
 
 int UapiSession::Do(Now now, const uapi::PrivateKeyIs& line) {
@@ -147,7 +159,11 @@ int UapiSession::Do(Now, const uapi::FwmarkIs& line) {
 }
 
 int UapiSession::Do(Now now, const uapi::ReplacePeers&) {
-  device_.RemoveAllPeers(now, out_);
+  // From the last: their places are taken again from the first, so that the same peers, set again,
+  // are told in the same order.
+  const std::vector<PeerId> peers = device_.handshaker().peers();
+  for (auto peer = peers.rbegin(); peer != peers.rend(); ++peer)
+    device_.RemovePeer(now, *peer, out_);
   return Settle();
 }
 

@@ -44,20 +44,29 @@ class UapiSession {
   ~UapiSession();
 
   // Takes what has arrived, in pieces of any size; appends replies to `reply`. False: close the
-  // connection once `reply` is sent (no such operation, or a line without end).
+  // connection once `reply` is sent (no such operation, or a line without end). Not while
+  // applying().
   bool OnBytes(Now now, ByteView bytes, std::string& reply);
+
+  // A set of ten thousand peers is a quarter of a second of handshake arithmetic, in which no
+  // packet would flow. So a driver may have it applied in slices, and call GoOn until it is no
+  // longer applying(); nobody else may be let to the device between them.
+  void ApplyInSlicesOf(size_t lines) { slice_ = lines; }
+  bool applying() const { return state_ == State::kApply; }
+  void GoOn(Now now, std::string& reply);
 
  private:
   enum class State : uint8_t {
     kOperation,
     kGet,
     kSet,
+    kApply,
     kSkip
   };  // kSkip: an error was met, its reply waits
 
   bool OnLine(Now now, std::string_view line, std::string& reply);
   int OnSetLine(std::string_view line);
-  int ApplyLines(Now now);  // all that were understood, in order, up to the first failure
+  void EndSet(std::string& reply);
   int Do(Now now, const uapi::PrivateKeyIs& line);
   int Do(Now now, const uapi::ListenPortIs& line);
   int Do(Now now, const uapi::FwmarkIs& line);
@@ -84,6 +93,8 @@ class UapiSession {
   int error_ = 0;
   std::vector<uapi::Line> lines_;  // of the request that is coming in
   bool in_peer_ = false;           // a public_key line was seen in it
+  size_t slice_ = SIZE_MAX;
+  size_t applied_ = 0;
   // While they are applied: the current peer's section.
   bool in_section_ = false;
   X25519Key key_;

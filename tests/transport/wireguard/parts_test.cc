@@ -245,6 +245,45 @@ TEST(PacketTest, EcnMarksTravelInwardAndKeepTheChecksum) {
   EXPECT_FALSE(CombineEcn(3, p)) << "its sender cannot hear the mark";
 }
 
+// 16-bit words of an ICMP error add up to all ones, over the pseudo header too.
+uint32_t Folded(ByteView b, uint32_t sum = 0) {
+  for (size_t i = 0; i < b.size(); ++i) sum += i % 2 == 0 ? uint32_t{b[i]} << 8 : b[i];
+  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
+  return sum;
+}
+
+TEST(PacketTest, TooBigSaysWhatFits) {  // spec: wire#2; RFC 1191 §4, RFC 4443 §3.2
+  Bytes v4(2000, 7);
+  v4[0] = 0x45;
+  StoreBe<uint16_t>(v4.data() + 2, 2000);
+  StoreBe<uint16_t>(v4.data() + 6, 0x4000);  // may not be fragmented
+  v4[9] = 6;
+  std::array<uint8_t, kUnreachableMax> out;
+  ASSERT_EQ(WriteTooBig(v4, 1400, out), size_t{20 + 8 + 548});
+  EXPECT_EQ(out[20], 3);
+  EXPECT_EQ(out[21], 4);
+  EXPECT_EQ(LoadBe<uint32_t>(out.data() + 24), 1400u);
+  EXPECT_TRUE(std::equal(out.begin() + 12, out.begin() + 16, v4.begin() + 16));
+  EXPECT_EQ(Folded(ByteView(out).first(20)), 0xffffu);
+  EXPECT_EQ(Folded(ByteView(out).subspan(20, 8 + 548)), 0xffffu);
+  v4[6] = 0;  // may be: no error is sent
+  EXPECT_EQ(WriteTooBig(v4, 1400, out), 0u);
+
+  Bytes v6(2000, 7);
+  v6[0] = 0x60;
+  StoreBe<uint16_t>(v6.data() + 4, 1960);
+  v6[6] = 6;
+  ASSERT_EQ(WriteTooBig(v6, 1400, out), size_t{kUnreachableMax});
+  EXPECT_EQ(out[40], 2);
+  EXPECT_EQ(out[41], 0);
+  EXPECT_EQ(LoadBe<uint32_t>(out.data() + 44), 1400u);
+  const size_t body = kUnreachableMax - 40;
+  const uint32_t pseudo = Folded(ByteView(out).subspan(8, 32)) + static_cast<uint32_t>(body) + 58;
+  EXPECT_EQ(Folded(ByteView(out).subspan(40, body), pseudo), 0xffffu);
+  for (size_t size = 0; size < 40; ++size)
+    EXPECT_EQ(WriteTooBig(ByteView(v6).first(size), 1400, out), 0u);
+}
+
 TEST(AllowedIpsTest, LongestPrefixWinsAndAPrefixHasOneOwner) {  // spec: wire#1.9
   AllowedIps table;
   struct Entry {

@@ -150,6 +150,45 @@ TEST_F(UapiTest, AnswersOnlyAfterTheBlankLineHoweverTheBytesCome) {
   EXPECT_NE(reply.find("allowed_ip=10.0.0.0/8\nerrno=0\n\n"), std::string::npos);
 }
 
+TEST_F(UapiTest, AppliedInSlicesItIsTheSame) {
+  std::string peers;
+  for (const char c : std::string_view("cbefd"))
+    peers += Join("public_key=", Hex(c), "\nallowed_ip=10.0.0.", int{c}, "/32\n");
+  ASSERT_EQ(Set("private_key=" + Hex('a') + "\n" + peers), kOk);
+  const std::string whole = Get();
+  ASSERT_EQ(Set("replace_peers=true\n"), kOk);
+  session_.ApplyInSlicesOf(3);
+  std::string reply = Set(peers);
+  size_t turns = 0;
+  for (; session_.applying(); ++turns) {
+    EXPECT_EQ(reply, "");
+    session_.GoOn(now_, reply);
+  }
+  EXPECT_EQ(turns, 3u);  // of ten lines, three were applied at once
+  EXPECT_EQ(reply, kOk);
+  EXPECT_EQ(Get(), whole);
+  // A failure in a later slice ends it there.
+  apply_answer_ = 0;
+  reply = Set(Join("replace_peers=true\nfwmark=1\nfwmark=2\n", "listen_port=1000\nfwmark=3\n"));
+  ASSERT_TRUE(session_.applying());
+  apply_answer_ = kUapiAddressInUse;
+  session_.GoOn(now_, reply);
+  EXPECT_FALSE(session_.applying());
+  EXPECT_EQ(reply, "errno=-98\n\n");
+  EXPECT_EQ(marks_.back(), 2u);
+}
+
+TEST_F(UapiTest, TheSamePeersSetAgainAreToldInTheSameOrder) {
+  std::string peers = "replace_peers=true\n";
+  for (const char c : std::string_view("fbdce")) peers += Join("public_key=", Hex(c), "\n");
+  ASSERT_EQ(Set(peers), kOk);
+  const std::string once = Get();
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_EQ(Set(peers), kOk);
+    EXPECT_EQ(Get(), once);
+  }
+}
+
 TEST_F(UapiTest, ClosesOnAnUnknownOperationAndOnALineWithoutEnd) {
   EXPECT_EQ(Ask("gett=1\n"), "");
   EXPECT_FALSE(open_);
