@@ -34,9 +34,14 @@ constexpr const char* kHelp =
     "      --version      print the version\n"
     "  -h, --help         print this\n"
     "\n"
-    "Environment: LOG_LEVEL=silent|error|verbose, WG_PROCESS_FOREGROUND=1, WG_TUN_FD and "
-    "WG_UAPI_FD (descriptors\n"
-    "of an open TUN and of a listening socket).\n"
+    "Environment: LOG_LEVEL=silent|error|verbose (set to one of the last two, the log goes to "
+    "standard error from\n"
+    "the background, too), WG_PROCESS_FOREGROUND=1, WG_TUN_FD and WG_UAPI_FD (descriptors of an "
+    "open TUN and of\n"
+    "a listening socket),\n"
+    "AQMESH_WG_OFFLOADS=all|none|a list of tun-csum, tun-tso4, tun-tso6, tun-uso, udp-gso and "
+    "udp-gro, or such as\n"
+    "no-tun-uso (the offloads that may be used).\n"
     "Exit status: 0 done, 1 it failed, 2 wrong usage.\n";
 
 int Usage(std::string_view why) {
@@ -64,6 +69,19 @@ bool ReadFdVariable(const char* name, std::optional<int>& out) {
   return true;
 }
 
+// False: it has said what is wrong.
+bool ReadOffloads(aqmesh::os::OffloadSet& out) {
+  const char* words = std::getenv("AQMESH_WG_OFFLOADS");  // NOLINT(concurrency-mt-unsafe)
+  if (words == nullptr || *words == '\0') return true;
+  const auto offloads = aqmesh::os::ParseOffloads(words);
+  if (!offloads.ok()) {
+    Usage(aqmesh::Join("AQMESH_WG_OFFLOADS: ", aqmesh::Text(offloads.status())));
+    return false;
+  }
+  out = *offloads;
+  return true;
+}
+
 LogLevel ReadLogLevel() {
   const char* text = std::getenv("LOG_LEVEL");  // NOLINT(concurrency-mt-unsafe)
   const std::string_view level = text == nullptr ? "error" : text;
@@ -72,7 +90,8 @@ LogLevel ReadLogLevel() {
 }
 
 // True in the child. The parent ends here: interface and socket exist, so a script may go on.
-bool GoToBackground(WgLoop& loop) {
+// `keeps_log`: the child goes on writing to the standard error that it was given.
+bool GoToBackground(WgLoop& loop, bool keeps_log) {
   const pid_t pid = ::fork();
   if (pid < 0) {
     std::perror("aqmesh-wg: going to the background (use --foreground)");
@@ -85,7 +104,7 @@ bool GoToBackground(WgLoop& loop) {
   ::setsid();
   if (::chdir("/") != 0) std::perror("aqmesh-wg: chdir /");
   const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-  for (int fd = 0; null >= 0 && fd <= 2; ++fd) ::dup2(null, fd);
+  for (int fd = 0; null >= 0 && fd <= (keeps_log ? 1 : 2); ++fd) ::dup2(null, fd);
   if (null > 2) ::close(null);
   return true;
 }
@@ -121,13 +140,17 @@ int main(int argc, char** argv) {
     return Usage("WG_TUN_FD must be a descriptor number");
   if (!ReadFdVariable("WG_UAPI_FD", options.uapi_fd))
     return Usage("WG_UAPI_FD must be a descriptor number");
+  if (!ReadOffloads(options.offloads)) return 2;
   options.log = ReadLogLevel();
 
   if (sodium_init() < 0) return Fail(aqmesh::Internal("libsodium did not start"));
   ::prctl(PR_SET_DUMPABLE, 0);  // private keys live here: no core file, no ptrace by the same user
   auto loop = WgLoop::Create(options);
   if (!loop.ok()) return Fail(loop.status());
-  if (!foreground && !GoToBackground(**loop)) return 1;
+  // As wireguard-go: who asks for a log by name gets it from the background, too.
+  const char* level = std::getenv("LOG_LEVEL");  // NOLINT(concurrency-mt-unsafe)
+  const bool keeps_log = level != nullptr && *level != '\0' && options.log != LogLevel::kSilent;
+  if (!foreground && !GoToBackground(**loop, keeps_log)) return 1;
   const absl::Status status = (*loop)->Run();
   return status.ok() ? 0 : Fail(status);
 }

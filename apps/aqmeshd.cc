@@ -11,6 +11,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <string>
@@ -48,6 +49,9 @@ constexpr const char* kHelp =
     "  --version      print the version\n"
     "  -h, --help     print this\n"
     "\n"
+    "Environment: AQMESH_OFFLOADS, the offloads that may be used, instead of the configuration's: "
+    "all, none, a list\n"
+    "of tun-csum, tun-tso4, tun-tso6, tun-uso, udp-gso and udp-gro, or such as no-tun-uso.\n"
     "Example: aqmeshd --state /var/lib/aqmesh\n"
     "Exit status: 0 done, 1 it failed, 2 wrong usage.\n";
 
@@ -59,6 +63,7 @@ struct Flags {
   bool down = false;
   bool verbose = false;
   bool selfcheck = false;
+  std::optional<aqmesh::os::OffloadSet> offloads;
   aqmesh::daemon::Refused refused = aqmesh::daemon::Refused::kFail;  // --kill-on-refusal: sandbox.h
 };
 
@@ -102,6 +107,15 @@ std::optional<int> ReadFlags(int argc, char** argv, Flags& flags) {
     }
   }
   return std::nullopt;
+}
+
+absl::Status ReadEnvironment(Flags& flags) {
+  const char* words = std::getenv("AQMESH_OFFLOADS");  // NOLINT(concurrency-mt-unsafe): one thread
+  if (words == nullptr || *words == '\0') return absl::OkStatus();
+  auto offloads = aqmesh::os::ParseOffloads(words);
+  if (!offloads.ok()) return aqmesh::Annotate(offloads.status(), "AQMESH_OFFLOADS");
+  flags.offloads = *offloads;
+  return absl::OkStatus();
 }
 
 // The program beside this one, so that a build tree and an installation both find their own.
@@ -195,6 +209,7 @@ absl::Status Serve(const Flags& flags, aqmesh::os::Fd net) {
       NodeLoop::Create({.socket_path = flags.socket,
                         .version = AQMESH_VERSION,
                         .up = !flags.down,
+                        .offloads = flags.offloads,
                         .log_least = flags.verbose ? Severity::kDebug : Severity::kInfo},
                        std::move(setup),
                        std::move(client)));
@@ -208,6 +223,10 @@ absl::Status Serve(const Flags& flags, aqmesh::os::Fd net) {
 int main(int argc, char** argv) {
   Flags flags;
   if (const auto exit = ReadFlags(argc, argv, flags)) return *exit;
+  if (const absl::Status s = ReadEnvironment(flags); !s.ok()) {
+    Fail(s);
+    return 2;
+  }
   if (sodium_init() < 0) return Fail(aqmesh::Internal("libsodium did not start"));
   ::signal(SIGPIPE, SIG_IGN);
   google::protobuf::SetLogHandler(nullptr);  // a client's bad request is answered, not logged

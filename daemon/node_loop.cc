@@ -136,14 +136,18 @@ absl::Status NodeLoop::OpenInterface() {
   AQ_ASSIGN_OR_RETURN(NetClient::Interface opened,
                       net_->OpenTun(setup_.file.interface, setup_.file.mtu));
   interface_ = std::move(opened.name);
-  AQ_ASSIGN_OR_RETURN(tun_, os::Tun::Adopt(std::move(opened.tun)));
+  AQ_ASSIGN_OR_RETURN(tun_, os::Tun::Adopt(std::move(opened.tun), offloads_allowed().tun));
   tun_wait_.assign(Duplicate(tun_->fd()));
   net_wait_.assign(Duplicate(net_->fd()));
   return absl::OkStatus();
 }
 
 absl::Status NodeLoop::OpenUdp() {
-  AQ_ASSIGN_OR_RETURN(udp_, os::UdpPair::Open({.port = setup_.file.listen_port}));
+  const os::OffloadSet offloads = offloads_allowed();
+  AQ_ASSIGN_OR_RETURN(
+      udp_,
+      os::UdpPair::Open(
+          {.port = setup_.file.listen_port, .gso = offloads.udp_gso, .gro = offloads.udp_gro}));
   if (udp_->fd(os::Family::kV4) >= 0) udp4_.assign(Duplicate(udp_->fd(os::Family::kV4)));
   if (udp_->fd(os::Family::kV6) >= 0) udp6_.assign(Duplicate(udp_->fd(os::Family::kV6)));
   return absl::OkStatus();
@@ -325,7 +329,9 @@ void NodeLoop::OnUdp(os::Family family) {
     for (const os::Datagram& d : received_)
       came_.push_back({.bytes = d.bytes, .from = d.remote, .at = FromOs(d.local), .tos = d.tos});
     control_->OnDatagrams(now, came_, out);
-    if (queue.OnRead(now.mono, emptied)) wireguard::SignalCongestion(out.wg.tun);
+    if (!queue.OnRead(now.mono, emptied) || out.wg.tun.empty()) return;
+    wireguard::SignalCongestion(out.wg.tun);
+    ++congestion_.udp;
   });
 }
 
@@ -354,7 +360,10 @@ void NodeLoop::OnTun() {
   if (packets_.empty()) return;
   const bool emptied = state == os::TunState::kDrained;
   Turn([this, emptied](Now now, node::Outbox& out) {
-    if (tun_queue_.OnRead(now.mono, emptied)) wireguard::SignalCongestion(packets_);
+    if (tun_queue_.OnRead(now.mono, emptied)) {
+      wireguard::SignalCongestion(packets_);
+      ++congestion_.tun;
+    }
     control_->OnTunPackets(now, packets_, out);
   });
 }
@@ -494,6 +503,10 @@ void NodeLoop::WaitWatchdog() {
 
 uint64_t NodeLoop::records() const { return setup_.store->size(); }
 
+os::OffloadSet NodeLoop::offloads_on() const {
+  return {.tun = tun_->offload_flags(), .udp_gso = udp_->gso(), .udp_gro = udp_->gro()};
+}
+
 void NodeLoop::SetUp(bool up) {
   wanted_up_ = up;
   Turn([&](Now now, node::Outbox& out) { control_->SetUp(now, up, out); });
@@ -531,12 +544,13 @@ absl::Status NodeLoop::Reload() {
       [&](Now now, node::Outbox& out) { control_->SetPolicy(now, std::move(loaded.policy), out); });
   const bool restart = file.listen_port != setup_.file.listen_port ||
                        file.interface != setup_.file.interface || file.mtu != setup_.file.mtu ||
-                       file.name != setup_.file.name;
+                       file.name != setup_.file.name ||
+                       (!options_.offloads && file.offloads != setup_.file.offloads);
   setup_.file.endpoints = std::move(file.endpoints);
   RefreshEndpoints();
   if (restart)
     return FailedPrecondition(setup_.config_path,
-                              ": name, port, interface and MTU change at a restart only");
+                              ": name, port, interface, MTU and offloads change at a restart only");
   return absl::OkStatus();
 }
 

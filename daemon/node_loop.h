@@ -47,7 +47,8 @@ class NodeLoop {
   struct Options {
     std::string socket_path;
     std::string version = {};
-    bool up = true;  // addresses and routes at once
+    bool up = true;                                         // addresses and routes at once
+    std::optional<os::OffloadSet> offloads = std::nullopt;  // instead of the configuration's
     Severity log_least = Severity::kInfo;
   };
   // Opens the interface and the sockets; the control socket last, when all else is there.
@@ -86,6 +87,17 @@ class NodeLoop {
   Instant started() const { return started_; }
   bool up() const { return up_; }
   uint64_t records() const;
+  const os::Tun& tun() const { return *tun_; }
+  const os::UdpPair& udp() const { return *udp_; }
+  os::OffloadSet offloads_allowed() const {
+    return options_.offloads.value_or(setup_.file.offloads);
+  }
+  os::OffloadSet offloads_on() const;
+  // Congestion signals that were given, for queues that stood: the TUN's and the sockets'.
+  struct Congestion {
+    uint64_t tun = 0, udp = 0;
+  };
+  const Congestion& congestion() const { return congestion_; }
   Rng& rng() { return rng_; }
   void SendFromHere(ByteView packet);  // as if it came from the TUN
   void SetUp(bool up);
@@ -163,6 +175,7 @@ class NodeLoop {
   std::vector<os::Datagram> received_;
   os::StandingQueue tun_queue_;
   std::array<os::StandingQueue, 2> udp_queues_;  // v4, v6
+  Congestion congestion_;
   std::vector<node::InFrame> came_;
   std::vector<os::OutDatagram> outgoing_;
   std::vector<ByteView> to_tun_;

@@ -30,6 +30,29 @@ JsonWriter Opened(std::string_view verb) {
   return w;
 }
 
+// What packets go through, and what it could not carry.
+void PutDataPath(JsonWriter& w, NodeLoop& loop) {
+  w.Field("aead", crypto::BackendName(loop.control().datapath().aead()));
+  const os::OffloadSet allowed = loop.offloads_allowed(), on = loop.offloads_on();
+  w.Key("offloads").Object();
+  for (const os::OffloadName& n : os::OffloadNames()) {
+    const std::string_view state = !os::Holds(allowed, n.alone) ? "off"
+                                   : os::Holds(on, n.alone)     ? "on"
+                                                                : "lacking";
+    w.Field(n.name, state);
+  }
+  const os::Tun::Counters& tun = loop.tun().counters();
+  const os::UdpPair::Counters& udp = loop.udp().counters();
+  w.End().Key("counters").Object();
+  w.Field("tun_read_malformed", tun.read_malformed).Field("tun_read_no_room", tun.read_no_room);
+  w.Field("tun_write_refused", tun.write_refused).Field("tun_joined_refused", tun.joined_refused);
+  w.Field("udp_truncated", udp.truncated).Field("udp_send_refused", udp.send_refused);
+  w.Field("udp_source_refused", udp.source_refused).Field("udp_gso_turned_off", udp.gso_turned_off);
+  w.Field("tun_congestion_signals", loop.congestion().tun)
+      .Field("udp_congestion_signals", loop.congestion().udp);
+  w.End();
+}
+
 std::string Done(JsonWriter& w) {
   w.End();
   return w.Take();
@@ -156,6 +179,7 @@ std::string Verbs::Status() {
       .Field("joined", mesh.leaf() != nullptr)
       .Field("up", loop_.up())
       .Field("confined", std::string_view(loop_.walls()));
+  PutDataPath(w, loop_);
   const std::vector<node::PeerView> peers = loop_.control().Peers();
   w.Key("peers").Array();
   for (const node::PeerView& p : peers) PutPeer(w, p);

@@ -86,6 +86,7 @@ class Datapath {
   std::shared_ptr<const admission::Verdict> VerdictOf(PeerId peer) const;
   bool HasSession(uint32_t local_index) const { return by_index_.contains(local_index); }
   std::optional<PeerId> PeerOfHandle(uint32_t rx_handle) const;
+  crypto::AeadBackend aead() const { return forwarder_.aead(); }
 
   // ---- packets ----
   // Judges IP packets from the TUN; a passed one is sealed, or staged, into `out`.

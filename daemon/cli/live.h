@@ -9,7 +9,10 @@
 // answer, => event of a stream.
 //   status    -> mesh name kid addresses[] version uptime_s interface listen_port records(n)
 //   joined(bool)
-//                peers[PEER] warnings[text] up(bool)
+//                peers[PEER] warnings[text] up(bool) confined(text) aead(text)
+//                offloads{NAME: "on" | "off" (by a setting) | "lacking" (kernel or device)}
+//                counters{NAME: n}            (tun_... udp_...: what was not carried, and why, and
+//                                              the congestion signals for a queue that stood)
 //   peers     -> peers[PEER]
 //                PEER: name kid addresses[] endpoint? rung reason? gate? ladm committed
 //                last_handshake?

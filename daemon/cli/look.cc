@@ -76,6 +76,29 @@ std::string Warnings(const json::object& o) {
   return out;
 }
 
+// What seals the packets, and which of the kernel's offloads carry them.
+std::string DataPathText(const json::object& o) {
+  const std::string aead = TextIn(o, "aead");
+  if (aead.empty()) return "";  // a daemon of another version
+  std::vector<std::string> on, off, lacking;
+  const json::object offloads = ObjectIn(o, "offloads");
+  for (const auto& entry : offloads) {
+    const std::string name(entry.key()), state = TextIn(offloads, name);
+    (state == "on" ? on : state == "off" ? off : lacking).push_back(name);
+  }
+  const auto part = [](std::string_view label, const std::vector<std::string>& names) {
+    return names.empty() ? std::string() : Join("; ", label, " ", Listed(names));
+  };
+  return Join("sealed by ",
+              aead,
+              off.empty() && lacking.empty() ? "; all offloads on"
+              : on.empty()                   ? "; no offload on"
+                                             : part("offloads on", on),
+              part("off", off),
+              part("kernel or device lacks", lacking),
+              "\n");
+}
+
 std::string StatusText(Session& s, const json::object& o) {
   const std::string mesh = TextIn(o, "mesh");
   if (mesh.empty()) return Join(TextIn(o, "name"), "  not in a mesh yet\n", Warnings(o));
@@ -91,6 +114,7 @@ std::string StatusText(Session& s, const json::object& o) {
                           " records\n");
   const std::string peers = PeerTable(s, o);
   return Join(head,
+              DataPathText(o),
               peers.empty() ? "No peers yet. For another machine: aqmesh invite\n" : peers,
               Warnings(o));
 }

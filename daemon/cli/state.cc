@@ -50,8 +50,25 @@ std::string PrintConfig(const Config& config) {
               "]  # where others may find this machine, as \"IP:PORT\"\n",
               "mtu = ",
               config.mtu,
-              "\n");
+              "\n",
+              "offloads = \"",
+              os::PrintOffloads(config.offloads),
+              "\"  # all, none, a list, or such as no-tun-uso; `aqmesh status` shows them\n");
 }
+
+namespace {
+
+void ReadOffloads(TomlReader& reader, os::OffloadSet& out) {
+  const auto words = reader.Words("offloads", os::kOffloadWordsMax);
+  if (!words) return;
+  if (words->empty()) out = os::kNoOffloads;
+  for (const TomlReader::Word& w : *words) {
+    const absl::Status taken = os::TakeOffloadWord(w.text, &w == words->data(), out);
+    if (!taken.ok()) return reader.Fail("offloads", w, Text(taken));
+  }
+}
+
+}  // namespace
 
 absl::StatusOr<Config> ParseConfig(std::string_view text, std::string_view file_name) {
   AQ_ASSIGN_OR_RETURN(const toml::table table, ParseToml(text, file_name));
@@ -84,6 +101,7 @@ absl::StatusOr<Config> ParseConfig(std::string_view text, std::string_view file_
                   Join("`", e, "` is no endpoint; write 192.0.2.1:41641 or [2001:db8::1]:41641"));
     }
   }
+  ReadOffloads(reader, out.offloads);
   AQ_RETURN_IF_ERROR(reader.Done());
   return out;
 }

@@ -23,6 +23,7 @@
 #include "core/base/net.h"
 #include "issuing/custody/keystore.h"
 #include "lineage/rocks/rocks_store.h"
+#include "transport/os/offload_set.h"
 
 namespace aqmesh::cli {
 
@@ -42,6 +43,7 @@ struct Config {
   std::string interface = "aq0";
   std::vector<Endpoint> endpoints{};  // where others may find us; empty: the daemon finds out
   uint16_t mtu = 1'380;
+  os::OffloadSet offloads{};  // that may be used, of those the kernel has
   bool operator==(const Config&) const = default;
 };
 std::string PrintConfig(const Config& config);

@@ -1,5 +1,7 @@
 #include "daemon/cli/toml_reader.h"
 
+#include "transport/os/offload_set.h"
+
 namespace aqmesh::cli {
 
 namespace {
@@ -30,6 +32,10 @@ void TomlReader::FailAt(const toml::source_region& where, std::string_view what)
 void TomlReader::Fail(std::string_view key, std::string_view what) {
   const toml::node* node = Get(key);
   FailAt(node ? node->source() : table_.source(), Join(key, ": ", what));
+}
+
+void TomlReader::Fail(std::string_view key, const Word& word, std::string_view what) {
+  FailAt(word.where, Join(key, ": ", what));
 }
 
 std::optional<std::string> TomlReader::String(std::string_view key) {
@@ -66,6 +72,32 @@ std::vector<std::string> TomlReader::Strings(std::string_view key, size_t max) {
     }
     out.push_back(text->get());
   }
+  return out;
+}
+
+std::optional<std::vector<TomlReader::Word>> TomlReader::Words(std::string_view key, size_t max) {
+  const toml::node* node = Get(key);
+  if (!node) return std::nullopt;
+  std::vector<Word> out;
+  const auto take = [&out](const toml::value<std::string>& text) {
+    for (std::string& word : os::SplitWords(text.get()))
+      out.push_back({std::move(word), text.source()});
+  };
+  if (const auto* text = node->as_string()) {
+    take(*text);
+  } else if (const toml::array* array = node->as_array()) {
+    for (const toml::node& element : *array) {
+      const auto* each = element.as_string();
+      if (!each) {
+        FailAt(element.source(), Join(key, ": each element is text in quotes"));
+        return out;
+      }
+      take(*each);
+    }
+  } else {
+    Fail(key, "wants a text or a list of texts");
+  }
+  if (out.size() > max) Fail(key, Join("wants at most ", max, " words"));
   return out;
 }
 

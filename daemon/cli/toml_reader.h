@@ -26,10 +26,17 @@ class TomlReader {
   std::optional<std::string> String(std::string_view key);
   std::optional<int64_t> Number(std::string_view key, int64_t lo, int64_t hi);
   std::vector<std::string> Strings(std::string_view key, size_t max);
+  // Of one text, parted by commas or blanks, or of a list of texts. nullopt: the key is not there.
+  struct Word {
+    std::string text;
+    toml::source_region where;
+  };
+  std::optional<std::vector<Word>> Words(std::string_view key, size_t max);
   std::vector<const toml::table*> Tables(std::string_view key, size_t max);
 
-  // Blames the value of `key`.
+  // Blames the value of `key`, or a word of it.
   void Fail(std::string_view key, std::string_view what);
+  void Fail(std::string_view key, const Word& word, std::string_view what);
   // The first error, or the first key that was never asked for.
   absl::Status Done();
 

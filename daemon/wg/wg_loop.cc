@@ -1,7 +1,6 @@
 #include "daemon/wg/wg_loop.h"
 
 #include <signal.h>
-#include <sodium.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
@@ -13,17 +12,23 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "daemon/wg/wg_client.h"
 #include "transport/os/clock.h"
+#include "transport/wireguard/packet.h"
 
 namespace aqmesh::daemon {
 
 namespace {
 
 constexpr uint32_t kDefaultMtu = 1420;
-constexpr int kMovedPollMs = 1000;  // how soon changes in another network namespace are noticed
+// How soon changes in another network namespace are noticed, and that a taken port is free.
+constexpr int kLookMs = 1000;
+// The longest packet that fits a datagram of IPv4 (65,507 bytes) with WireGuard's 32 around it,
+// padded. An MTU of up to 65,535 may be set, and above this nothing can be carried.
+constexpr uint16_t kInnerMax = (65507 - wireguard::Forwarder::kOverhead) & ~15u;
 constexpr int kEventsMax = 16;
 
-// What epoll gives back. Clients are found by descriptor, above kTagClient.
+// What epoll gives back. Clients are found by descriptor, from Client::kFirstTag on.
 enum Tag : uint32_t {
   kTagTun,
   kTagUdp4,
@@ -32,7 +37,6 @@ enum Tag : uint32_t {
   kTagLinks,
   kTagSignals,
   kTagSocketFile,
-  kTagClient
 };
 
 os::LocalSource ToOs(const wireguard::Source& s) {
@@ -59,24 +63,7 @@ std::string_view KindOf(const wireguard::SessionEvent& e) {
   return "ended";
 }
 
-void Wipe(std::string& text) {
-  sodium_memzero(text.data(), text.size());
-  text.clear();
-}
-
 }  // namespace
-
-struct WgLoop::Client {
-  Client(os::Fd f, wireguard::Device& device, wireguard::UapiSession::Apply apply)
-      : fd(std::move(f)), session(device, std::move(apply)) {}
-  ~Client() { Wipe(reply); }
-  os::Fd fd;
-  wireguard::UapiSession session;
-  std::string reply;    // may hold keys, so it is wiped whole once it is written
-  size_t reply_at = 0;  // what was written of it
-  bool closing = false;
-  bool closed = false;
-};
 
 WgLoop::WgLoop(LogLevel log,
                std::unique_ptr<os::Tun> tun,
@@ -99,16 +86,14 @@ absl::StatusOr<std::unique_ptr<WgLoop>> WgLoop::Create(const Options& options) {
   ::sigprocmask(SIG_BLOCK, &stops, nullptr);
   std::unique_ptr<os::Tun> tun;
   if (options.tun_fd) {
-    AQ_ASSIGN_OR_RETURN(tun, os::Tun::Adopt(os::Fd(*options.tun_fd)));
+    AQ_ASSIGN_OR_RETURN(tun, os::Tun::Adopt(os::Fd(*options.tun_fd), options.offloads.tun));
   } else {
-    AQ_ASSIGN_OR_RETURN(tun, os::Tun::Open({.name = options.interface}));
+    AQ_ASSIGN_OR_RETURN(
+        tun, os::Tun::Open({.name = options.interface, .offloads = options.offloads.tun}));
     AQ_ASSIGN_OR_RETURN(const auto netlink, os::Netlink::Open());
     AQ_ASSIGN_OR_RETURN(const std::string made, tun->Name());
     AQ_ASSIGN_OR_RETURN(const os::Link link, netlink->LinkByName(made));
     AQ_RETURN_IF_ERROR(netlink->SetMtu(link.index, kDefaultMtu));
-    // A kernel that does not know it sends a little slower.
-    (void)netlink->SetGsoMax(link.index,
-                             os::GsoMaxFor(kDefaultMtu, wireguard::Forwarder::kOverhead));
   }
   AQ_ASSIGN_OR_RETURN(std::string name, tun->Name());
   const std::string path = Join(options.socket_directory, "/", name, ".sock");
@@ -123,8 +108,10 @@ absl::StatusOr<std::unique_ptr<WgLoop>> WgLoop::Create(const Options& options) {
                                   .directory_mode = 0755,
                                   .stale_advice = "stop the program that serves this interface"}));
   }
-  return std::unique_ptr<WgLoop>(
+  std::unique_ptr<WgLoop> loop(
       new WgLoop(options.log, std::move(tun), std::move(listener), std::move(name)));
+  loop->offloads_ = options.offloads;
+  return loop;
 }
 
 void WgLoop::Log(LogLevel level, std::string_view text) const {
@@ -190,19 +177,21 @@ absl::Status WgLoop::OpenEvents() {
 bool WgLoop::IsMoved(Instant now) {
   if (now >= moved_until_) {
     moved_ = tun_->InOtherNamespace();
-    moved_until_ = After(now, std::chrono::milliseconds(kMovedPollMs));
+    moved_until_ = After(now, std::chrono::milliseconds(kLookMs));
   }
   return moved_;
 }
 
 int WgLoop::WaitMs() {
-  if (tun_has_more_) return 0;
+  if (tun_has_more_ || applying_ != nullptr) return 0;
   const Instant now = os::ReadNow().mono;
   const int timer = os::PollTimeoutMs(now, device_.NextWake());
-  // Only the down of a moved interface must be polled for; its up wakes EPOLLOUT.
-  if (!device_.up() || !IsMoved(now)) return timer;
-  return timer < 0 ? kMovedPollMs : std::min(timer, kMovedPollMs);
+  if (!MustLook(now)) return timer;
+  return timer < 0 ? kLookMs : std::min(timer, kLookMs);
 }
+
+// Of a moved interface, only the down and the MTU must be polled for; its up wakes EPOLLOUT.
+bool WgLoop::MustLook(Instant now) { return port_missing_ || (device_.up() && IsMoved(now)); }
 
 absl::Status WgLoop::Run() {
   AQ_RETURN_IF_ERROR(OpenEvents());
@@ -217,6 +206,7 @@ absl::Status WgLoop::Run() {
         OnEvent(events[static_cast<size_t>(i)].data.u32, events[static_cast<size_t>(i)].events);
       }
     }
+    if (applying_ != nullptr) Serve(*applying_);
     bool tun_event = tun_has_more_;
     for (int i = 0; i < n; ++i) {
       const epoll_event& e = events[static_cast<size_t>(i)];
@@ -225,9 +215,11 @@ absl::Status WgLoop::Run() {
       tun_event = true;
     }
     if (tun_event) OnTunReadable();
-    if (n == 0 && device_.up() && IsMoved(os::ReadNow().mono)) FollowInterface();
+    const Instant now = os::ReadNow().mono;
+    if (now >= After(looked_at_, std::chrono::milliseconds(kLookMs)) && MustLook(now))
+      FollowInterface();
     DropClosedClients();
-    if (device_.NextWake() <= os::ReadNow().mono) {
+    if (device_.NextWake() <= now) {
       device_.OnWake(os::ReadNow(), out_);
       Flush(out_);
     }
@@ -245,8 +237,7 @@ void WgLoop::OnEvent(uint32_t tag, uint32_t events) {
     case kTagSocketFile: return OnSocketFileEvent();
     default:
       for (const auto& client : clients_) {
-        if (kTagClient + static_cast<uint32_t>(client->fd.get()) == tag)
-          return OnClient(*client, events);
+        if (client->tag() == tag) return OnClient(*client, events);
       }
   }
 }
@@ -260,17 +251,34 @@ void WgLoop::OnTunReadable() {
   if (state == os::TunState::kGone) return Stop("the interface was deleted");
   if (arena_.packets().empty()) return;
   packets_.clear();
+  bool fits = false;
   for (const os::PacketSlot& p : arena_.packets()) {
+    const bool follows = fits && p.follows;
+    fits = p.size <= kInnerMax;
+    if (!fits) {
+      AnswerTooLong(p.bytes());
+      continue;
+    }
     packets_.push_back({.bytes = p.bytes(),
                         .headroom = static_cast<uint16_t>(arena_.headroom()),
                         .tailroom = p.tailroom,
-                        .follows = p.follows});
+                        .follows = follows});
   }
   const Now now = os::ReadNow();
   if (tun_queue_.OnRead(now.mono, state == os::TunState::kDrained))
     wireguard::SignalCongestion(packets_);
   device_.OnTunPackets(now, packets_, out_);
   Flush(out_);
+}
+
+// Else TCP would send it again until it gives up.
+void WgLoop::AnswerTooLong(ByteView packet) {
+  std::array<uint8_t, wireguard::kUnreachableMax> icmp;
+  const size_t size = wireguard::WriteTooBig(packet, kInnerMax, icmp);
+  if (size == 0) return;
+  uint8_t* const data = out_.arena.Take(size);
+  std::memcpy(data, icmp.data(), size);
+  out_.tun.push_back({.peer = wireguard::kNoPeer, .data = data, .size = size});
 }
 
 void WgLoop::OnUdpReadable(os::Family family) {
@@ -327,12 +335,26 @@ void WgLoop::OnLinkEvents() {
   FollowInterface();
 }
 
+void WgLoop::FollowMtu() {
+  const auto mtu = tun_->Mtu();
+  if (!mtu.ok() || *mtu == mtu_) return;
+  mtu_ = *mtu;
+  const auto clamped = static_cast<uint16_t>(std::min<uint32_t>(*mtu, 65535));
+  device_.SetMtu(clamped);
+  arena_.SetMtu(clamped);
+  const uint32_t gso_max = os::GsoMaxFor(*mtu, wireguard::Forwarder::kOverhead);
+  if (gso_max == 0 || IsMoved(os::ReadNow().mono)) return;
+  // Best effort: a kernel that does not know it sends a little slower.
+  const auto netlink = os::Netlink::Open();
+  const auto name = tun_->Name();
+  if (!netlink.ok() || !name.ok()) return;
+  if (const auto link = (*netlink)->LinkByName(*name); link.ok())
+    (void)(*netlink)->SetGsoMax(link->index, gso_max);
+}
+
 void WgLoop::FollowInterface() {
-  if (const auto mtu = tun_->Mtu(); mtu.ok()) {
-    const auto clamped = static_cast<uint16_t>(std::min<uint32_t>(*mtu, 65535));
-    device_.SetMtu(clamped);
-    arena_.SetMtu(clamped);
-  }
+  looked_at_ = os::ReadNow().mono;
+  FollowMtu();
   const bool up = tun_->IsUp();
   if (up && !device_.up() && BindUdp(wanted_port_) == 0) {
     Log(LogLevel::kVerbose, Join("interface up, listening on UDP port ", udp_->port()));
@@ -344,6 +366,7 @@ void WgLoop::FollowInterface() {
     Flush(out_);
     CloseUdp();
   }
+  port_missing_ = up && !device_.up();
   // While down, a writable TUN says that it came up; while up it always is writable.
   if (waits_for_up_ != !up) {
     waits_for_up_ = !up;
@@ -353,12 +376,17 @@ void WgLoop::FollowInterface() {
 
 int WgLoop::BindUdp(uint16_t port) {
   if (udp_ != nullptr && udp_->port() == port) return 0;
-  auto fresh = os::UdpPair::Open({.port = port, .mark = fwmark_});
+  auto fresh = os::UdpPair::Open(
+      {.port = port, .mark = fwmark_, .gso = offloads_.udp_gso, .gro = offloads_.udp_gro});
   if (!fresh.ok()) {
-    Log(LogLevel::kError, Text(fresh.status()));
+    if (const std::string why = Text(fresh.status()); why != port_error_) {
+      Log(LogLevel::kError, why);  // once, however often it is tried
+      port_error_ = why;
+    }
     return absl::IsAlreadyExists(fresh.status()) ? wireguard::kUapiAddressInUse
                                                  : wireguard::kUapiIo;
   }
+  port_error_.clear();
   CloseUdp();
   udp_ = *std::move(fresh);
   wanted_port_ = udp_->port();
@@ -374,87 +402,11 @@ int WgLoop::BindUdp(uint16_t port) {
 
 void WgLoop::CloseUdp() { udp_.reset(); }  // closing takes the sockets out of epoll
 
-// ---- configuration ----
-
-int WgLoop::ApplySettings(wireguard::Outbox& out) {
-  int error = 0;
-  if (out.fwmark) {
-    fwmark_ = *out.fwmark;
-    if (udp_ != nullptr) {
-      if (const absl::Status s = udp_->SetMark(fwmark_); !s.ok()) {
-        Log(LogLevel::kError, Text(s));
-        error = wireguard::kUapiIo;
-      }
-    }
-  }
-  if (out.listen_port) {
-    if (udp_ == nullptr) {
-      wanted_port_ = *out.listen_port;  // FollowInterface binds it once the interface is up
-    } else if (const int bound = BindUdp(*out.listen_port); bound != 0) {
-      device_.SetBoundPort(udp_->port());  // the old sockets go on
-      error = bound;
-    }
-  }
-  Flush(out);
-  return error;
-}
-
 void WgLoop::OnSocketFileEvent() {
   std::array<uint8_t, 4096> buffer;
   while (::read(inotify_.get(), buffer.data(), buffer.size()) > 0) {
   }
   if (!listener_->FileIsThere()) Stop("the socket file was deleted");
-}
-
-void WgLoop::OnNewClient() {
-  os::Fd fd = listener_->Accept();
-  if (!fd.valid() || clients_.size() >= kClientsMax) return;  // one too many is closed at once
-  const uint32_t tag = kTagClient + static_cast<uint32_t>(fd.get());
-  if (const absl::Status s = Watch(fd.get(), tag, EPOLLIN); !s.ok())
-    return Log(LogLevel::kError, Text(s));
-  clients_.push_back(std::make_unique<Client>(
-      std::move(fd), device_, [this](wireguard::Outbox& out) { return ApplySettings(out); }));
-}
-
-void WgLoop::OnClient(Client& client, uint32_t events) {
-  const uint32_t tag = kTagClient + static_cast<uint32_t>(client.fd.get());
-  if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && client.reply.empty()) {
-    std::array<uint8_t, 16 * 1024> buffer;
-    const ssize_t n = ::read(client.fd.get(), buffer.data(), buffer.size());
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
-      client.closed = true;
-      return;
-    }
-    if (n > 0) {
-      client.closing = !client.session.OnBytes(
-          os::ReadNow(), ByteView(buffer).first(static_cast<size_t>(n)), client.reply);
-      sodium_memzero(buffer.data(), static_cast<size_t>(n));
-      FollowInterface();  // a port that was taken may now be free, or another
-    }
-  }
-  while (client.reply_at < client.reply.size()) {
-    const ssize_t n = ::send(client.fd.get(),
-                             client.reply.data() + client.reply_at,
-                             client.reply.size() - client.reply_at,
-                             MSG_NOSIGNAL);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) {
-      client.closed = errno != EAGAIN;
-      break;
-    }
-    client.reply_at += static_cast<size_t>(n);
-  }
-  if (client.reply_at == client.reply.size()) {
-    Wipe(client.reply);
-    client.reply_at = 0;
-  }
-  if (client.reply.empty() && client.closing) client.closed = true;
-  // No reading while an answer waits: a client that does not read cannot make us hoard.
-  if (!client.closed) Rewatch(client.fd.get(), tag, client.reply.empty() ? EPOLLIN : EPOLLOUT);
-}
-
-void WgLoop::DropClosedClients() {
-  std::erase_if(clients_, [](const std::unique_ptr<Client>& c) { return c->closed; });
 }
 
 }  // namespace aqmesh::daemon

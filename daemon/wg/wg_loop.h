@@ -1,7 +1,8 @@
 // The shell of one plain WireGuard device: TUN, UDP sockets and configuration socket around
 // wireguard::Device.
 // Spec:   spec/wire.md §2 (program convention: when to exit, what to remove), §4 (offloads).
-// Bounds: kClientsMax configuration connections; per turn one recvmmsg a family and kTunReadsMax TUN reads.
+// Bounds: kClientsMax configuration connections, one request of one of them at a time, kLinesMax of
+//         its lines; per turn one recvmmsg a family and kTunReadsMax TUN reads.
 // Thread: one. Create, then fork if wanted (nothing is threaded, no event descriptor is open yet),
 // then Run.
 // Log:    one line an event to standard error: "aqmesh-wg INTERFACE: TEXT".
@@ -20,6 +21,7 @@
 #include "transport/os/arena.h"
 #include "transport/os/fd.h"
 #include "transport/os/netlink.h"
+#include "transport/os/offload_set.h"
 #include "transport/os/standing_queue.h"
 #include "transport/os/tun.h"
 #include "transport/os/udp.h"
@@ -39,6 +41,7 @@ class WgLoop {
     std::optional<int> uapi_fd = std::nullopt;  // inherited: WG_UAPI_FD
     std::string socket_directory = "/var/run/wireguard";
     LogLevel log = LogLevel::kError;  // to standard error
+    os::OffloadSet offloads = {};     // that may be used: AQMESH_WG_OFFLOADS
   };
   // Makes the interface (down, MTU 1420) and the listening socket.
   static absl::StatusOr<std::unique_ptr<WgLoop>> Create(const Options& options);
@@ -53,6 +56,7 @@ class WgLoop {
  private:
   struct Client;
   static constexpr size_t kClientsMax = 32;
+  static constexpr size_t kLinesMax = 256;  // a few milliseconds of new peers
   // As many as one round of UDP may cause ACKs: fewer, and the TUN's queue overflows. Super-packets
   // end a turn sooner, by the arena.
   static constexpr size_t kTunReadsMax = 256;
@@ -69,14 +73,21 @@ class WgLoop {
   void OnEvent(uint32_t tag, uint32_t events);
 
   void OnTunReadable();
+  void AnswerTooLong(ByteView packet);
   void OnUdpReadable(os::Family family);
   void OnLinkEvents();
   void OnSocketFileEvent();
   void OnNewClient();
   void OnClient(Client& client, uint32_t events);
+  void Serve(Client& client);
+  bool ReadAsked(Client& client);  // false: it is gone
+  void AnswerNext(Client& client);
+  void SendReply(Client& client);
   void DropClosedClients();
 
-  void FollowInterface();      // its up state and MTU
+  void FollowInterface();  // its up state and MTU
+  void FollowMtu();
+  bool MustLook(Instant now);  // at the interface, since nothing will tell
   int BindUdp(uint16_t port);  // 0 or the magnitude of an errno for the configuration protocol
   void CloseUdp();
   int ApplySettings(wireguard::Outbox& out);  // listen_port and fwmark, then Flush
@@ -98,9 +109,14 @@ class WgLoop {
   wireguard::Device device_;
   uint16_t wanted_port_ = 0;
   uint32_t fwmark_ = 0;
+  os::OffloadSet offloads_;
   bool tun_has_more_ = false;
-  bool moved_ = false;     // the interface lies in another namespace than ours, as known
-  Instant moved_until_{};  // until then
+  bool moved_ = false;         // the interface lies in another namespace than ours, as known
+  Instant moved_until_{};      // until then
+  Instant looked_at_{};        // when the interface's state was last read
+  uint32_t mtu_ = 0;           // as read then
+  bool port_missing_ = false;  // the interface is up, but its port is taken
+  std::string port_error_;     // as last logged
   bool waits_for_up_ = false;
   bool stopping_ = false;
 
@@ -115,6 +131,7 @@ class WgLoop {
   std::vector<os::OutDatagram> outgoing_;
   wireguard::Outbox out_;
   std::vector<std::unique_ptr<Client>> clients_;
+  Client* applying_ = nullptr;  // whose settings are being made: the others wait
 };
 
 }  // namespace aqmesh::daemon

@@ -8,6 +8,7 @@ HERE=$(dirname "$(readlink -f "$0")")
 e2e_begin demo "${1:-build/release}"
 kill_on_refusal
 machine atlas borealis cygnus draco mallory
+WG=wg$$  # mallory's: its socket's name is the machine's, whatever the namespace
 
 echo "aqmesh demo: five machines on one network, no coordinator anywhere"
 
@@ -44,9 +45,9 @@ later mallory tcpdump -i eth0 -n -U --immediate-mode -w "$T/mallory.pcap" 'udp a
 until_true 5 test -s "$T/mallory.pcap"
 # The worst case: mallory knows the public key too.
 ATLAS_KEY=$(python3 -c 'import base64, re, sys; print(base64.b64encode(bytes.fromhex(re.search("public (.*)", open(sys.argv[1]).read())[1])).decode())' "$T/atlas/keys/static.key")
-later mallory "$BIN/aqmesh-wg" -f wgm >/dev/null 2>&1
-until_true 5 on mallory wg show wgm
-on mallory sh -c "wg genkey > $T/mallory.key; wg set wgm private-key $T/mallory.key peer $ATLAS_KEY endpoint 192.168.77.10:41641 allowed-ips 100.64.0.0/10 persistent-keepalive 1; ip addr add 100.64.0.9/32 dev wgm; ip link set wgm up; ip route add 100.64.0.0/10 dev wgm" >/dev/null 2>&1
+later mallory "$BIN/aqmesh-wg" -f $WG >/dev/null 2>&1
+until_true 5 on mallory wg show $WG
+on mallory sh -c "wg genkey > $T/mallory.key; wg set $WG private-key $T/mallory.key peer $ATLAS_KEY endpoint 192.168.77.10:41641 allowed-ips 100.64.0.0/10 persistent-keepalive 1; ip addr add 100.64.0.9/32 dev $WG; ip link set $WG up; ip route add 100.64.0.0/10 dev $WG" >/dev/null 2>&1
 claim "a stock WireGuard that knows port and public key gets no ping through" not pings mallory "$A4"
 claim "and no answer at all" sh -c "sleep 1; [ \$(tcpdump -r $T/mallory.pcap 2>/dev/null | wc -l) = 0 ]"
 claim "a spent invitation lets nobody in" not timeout 12 ip netns exec "$TAG-mallory" env "PATH=$BIN:$PATH" "$BIN/aqmesh" --state "$T/mallory" --socket "$T/mallory.sock" join "$T/borealis.line" --name mallory --endpoint 192.168.77.14:41641

@@ -103,6 +103,35 @@ RECORD=$(aq atlas lineage query --subject borealis --kind approved --json | jq -
 claim "lineage show: that record" says "$RECORD" aq atlas lineage show "${RECORD:0:12}"
 claim "lineage verify" says 'each follows from the one before' aq atlas lineage verify
 
+title "What carries the packets"
+tells_data_path() { aq "$1" status --json | jq -e '(.aead | length > 0) and (.offloads | length == 6) and .counters.tun_joined_refused >= 0 and .counters.udp_truncated >= 0'; }
+# Each word of AQMESH_OFFLOADS, which ./dev test --nightly sets.
+offloads_obey() {  # offloads_obey HOST WORD...
+  local host=$1 word; shift
+  aq "$host" status --json >"$T/status" || return 1
+  jq -c .offloads "$T/status"
+  for word in "$@"; do
+    case $word in
+      all) jq -e 'all(.offloads[]; . != "off")' ;;
+      none) jq -e 'all(.offloads[]; . == "off")' ;;
+      no-*) jq -e --arg n "${word#no-}" '.offloads[$n] == "off"' ;;
+      *) jq -e --arg n "$word" '.offloads[$n] != "off"' ;;
+    esac <"$T/status" >/dev/null || return 1
+  done
+}
+WORDS=${AQMESH_OFFLOADS:-all}
+claim "status --json: the cipher, each offload, what could not be carried" tells_data_path atlas
+claim "status: the same in a line" says '^sealed by .*offload' aq atlas status
+# shellcheck disable=SC2086
+claim "the offloads are those that may be used ($WORDS)" offloads_obey atlas ${WORDS//,/ }
+aq borealis down --stop >/dev/null 2>&1
+sed -i 's/^offloads = .*/offloads = ["udp-gsoo"]/' "$T/borealis/aqmesh.toml"
+bad_input "an offload that is none" 1 'aqmesh.toml:[0-9]*:13: offloads: .udp-gsoo. is no offload; there are: tun-csum' aq borealis up
+sed -i 's/^offloads = .*/offloads = "no-udp-gso"/' "$T/borealis/aqmesh.toml"
+claim "borealis without one of them" env -u AQMESH_OFFLOADS ip netns exec "$TAG-borealis" "$BIN/aqmesh" --state "$T/borealis" --socket "$T/borealis.sock" up
+claim "status says so" offloads_obey borealis no-udp-gso udp-gro
+claim "and pages come through" until_true 15 fetches borealis "$A4" 80
+
 title "Walls: what a daemon that is taken over is left with"
 claim "aqmeshd and aqmesh-net: seccomp in each thread, no new privileges, no core file" is_confined atlas
 confined_by() { aq "$1" status --json | jq -e --arg wall "$2" '.confined | contains($wall)'; }

@@ -1,4 +1,4 @@
-# Shared by wg_interop_e2e.sh and wg_device_e2e.sh; sourced, not run. A pair is two WireGuard devices, A and B, each in
+# Shared by wg_interop_e2e.sh, wg_device_e2e.sh and wg_corners_e2e.sh; sourced, not run. A pair is two WireGuard devices, A and B, each in
 # a network namespace, over a veth pair (192.0.2.1 and .2, 2001:db8::1 and ::2).
 #   wg_begin STORY [--long] BUILD_DIR   checks that the story can run here; sets OURS, LONG, T
 #   in_background NAME COMMAND...       a suite in a job of its own; suites_end waits for all, prints what they said

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "core/base/check.h"
-
 namespace aqmesh::os {
 
 namespace {
@@ -36,17 +34,6 @@ uint8_t* PacketArena::Reserve(size_t size, bool follows) {
                     .follows = follows});
   used_ += Stride(size);
   return data;
-}
-
-void PacketArena::DropLast() {
-  AQ_CHECK(!slots_.empty());
-  const PacketSlot& last = slots_.back();
-  used_ -= options_.headroom + last.size + last.tailroom;
-  slots_.pop_back();
-}
-
-void PacketArena::DropTo(size_t count) {
-  while (slots_.size() > count) DropLast();
 }
 
 void PacketArena::Clear() {

@@ -42,8 +42,6 @@ class PacketArena {
   void SetMtu(size_t mtu) { options_.mtu = mtu; }  // of the slots from now on
   // A new slot of `size` bytes at the end; nullptr when it does not fit.
   uint8_t* Reserve(size_t size, bool follows = false);
-  void DropLast();            // undoes the last Reserve
-  void DropTo(size_t count);  // keeps the first `count` slots
   bool HasRoomFor(size_t count, size_t size_each) const;
   void Clear();
   std::span<PacketSlot> packets() { return slots_; }

@@ -74,7 +74,8 @@ absl::StatusOr<std::unique_ptr<Tun>> Tun::Open(const Options& options) {
   }
   ifreq r{};
   std::memcpy(r.ifr_name, options.name.data(), options.name.size());
-  const int flags = IFF_TUN | IFF_NO_PI | (options.offload ? IFF_VNET_HDR : 0);
+  const int flags = IFF_TUN | IFF_NO_PI | (options.offload ? IFF_VNET_HDR : 0) |
+                    (options.multi_queue ? IFF_MULTI_QUEUE : 0);
   r.ifr_flags = static_cast<short>(flags);
   if (::ioctl(fd.get(), TUNSETIFF, &r) < 0) {
     const int err = errno;
@@ -89,7 +90,7 @@ absl::StatusOr<std::unique_ptr<Tun>> Tun::Open(const Options& options) {
   return tun;
 }
 
-absl::StatusOr<std::unique_ptr<Tun>> Tun::Adopt(Fd fd) {
+absl::StatusOr<std::unique_ptr<Tun>> Tun::Adopt(Fd fd, uint32_t offloads) {
   AQ_ASSIGN_OR_RETURN(const ifreq r, QueryInterface(fd.get()));
   const unsigned flags = static_cast<unsigned short>(r.ifr_flags);
   if ((flags & IFF_TUN) == 0 || (flags & IFF_NO_PI) == 0) {
@@ -97,7 +98,7 @@ absl::StatusOr<std::unique_ptr<Tun>> Tun::Adopt(Fd fd) {
         "passed TUN descriptor of ", r.ifr_name, ": must be opened with IFF_TUN and IFF_NO_PI");
   }
   std::unique_ptr<Tun> tun(new Tun(std::move(fd), (flags & IFF_VNET_HDR) != 0));
-  AQ_RETURN_IF_ERROR(tun->Prepare(kTunOffloads));
+  AQ_RETURN_IF_ERROR(tun->Prepare(offloads));
   return tun;
 }
 

@@ -44,15 +44,17 @@ class Tun {
   struct Options {
     std::string name;     // "" or "aq%d" lets the kernel number it
     bool offload = true;  // false: no virtio header at all (one packet a read)
+    // More descriptors may be opened on the same name, a queue each. All of them, with this set.
+    bool multi_queue = false;
     // Which offloads may be asked for, kTunCsum … kTunUso6, in both directions.
     uint32_t offloads = kTunOffloads;
   };
   // Needs CAP_NET_ADMIN. The device goes when the last descriptor closes. It starts down.
   static absl::StatusOr<std::unique_ptr<Tun>> Open(const Options& options);
   // Takes a descriptor that another process opened (with or without IFF_VNET_HDR: asked by
-  // TUNGETIFF). Offloads are requested again; a process without CAP_NET_ADMIN may do so on an
-  // attached descriptor.
-  static absl::StatusOr<std::unique_ptr<Tun>> Adopt(Fd fd);
+  // TUNGETIFF). `offloads` are asked for anew, and those that the opener had beyond them end; a
+  // process without CAP_NET_ADMIN may do so on an attached descriptor.
+  static absl::StatusOr<std::unique_ptr<Tun>> Adopt(Fd fd, uint32_t offloads = kTunOffloads);
 
   int fd() const { return fd_.get(); }  // readable: packets; writable: interface is up; error: gone
   int Detach() {
@@ -71,9 +73,8 @@ class Tun {
   absl::StatusOr<uint32_t> Mtu()
       const;  // follows moves to another network namespace (needs CAP_SYS_ADMIN there)
   bool InOtherNamespace() const;  // no link event of ours will tell about it: poll
-  uint32_t offload_flags() const {
-    return offload_flags_;
-  }  // what TUNSETOFFLOAD accepted: 0x67, 0x07, 0x01 or 0
+  // What TUNSETOFFLOAD accepted of the offloads that were allowed.
+  uint32_t offload_flags() const { return offload_flags_; }
 
   struct Counters {
     uint64_t read_malformed = 0;  // virtio header contradicting its packet

@@ -162,6 +162,7 @@ int OpenFamily(Family f, uint16_t port, const UdpPair::Options& options, Fd& out
   SizeBuffers(s, options.buffer_bytes);
   if (options.mark != 0 && !SetOption(s, SOL_SOCKET, SO_MARK, static_cast<int>(options.mark)))
     return errno;
+  if (options.shared && !SetOption(s, SOL_SOCKET, SO_REUSEPORT, 1)) return errno;
   SockAddr a;
   Endpoint any;
   if (v6) any.address = *IpAddress::From(Bytes(16, 0));
@@ -238,18 +239,28 @@ absl::StatusOr<std::unique_ptr<UdpPair>> UdpPair::Open(const Options& options) {
                                       : "check that IPv4 or IPv6 is enabled");
   }
   pair->port_ = BoundPort(pair->v4_.fd.valid() ? pair->v4_.fd.get() : pair->v6_.fd.get());
-  pair->receive_arena_ = std::make_unique<uint8_t[]>(kReceiveMessages * kReceiveBytes);
+  constexpr size_t kArena = kReceiveMessages * kReceiveBytes;
+  pair->receive_arena_ = options.touch ? std::make_unique<uint8_t[]>(kArena)
+                                       : std::make_unique_for_overwrite<uint8_t[]>(kArena);
   for (Side* side : {&pair->v4_, &pair->v6_}) {
-    if (!side->fd.valid() || !options.offload) continue;
+    if (!side->fd.valid()) continue;
     int value = 0;
     socklen_t n = sizeof value;
-    side->gso = ::getsockopt(side->fd.get(), kSolUdp, kUdpSegment, &value, &n) == 0;
+    side->gso = options.gso && ::getsockopt(side->fd.get(), kSolUdp, kUdpSegment, &value, &n) == 0;
     // getsockopt of UDP_GRO came later (5.12) than GRO itself and stands for a version that works.
     n = sizeof value;
-    side->gro = ::getsockopt(side->fd.get(), kSolUdp, kUdpGro, &value, &n) == 0 &&
+    side->gro = options.gro && ::getsockopt(side->fd.get(), kSolUdp, kUdpGro, &value, &n) == 0 &&
                 SetOption(side->fd.get(), kSolUdp, kUdpGro, 1);
   }
   return pair;
+}
+
+absl::Status UdpPair::Share() {
+  for (const Side* side : {&v4_, &v6_}) {
+    if (side->fd.valid() && !SetOption(side->fd.get(), SOL_SOCKET, SO_REUSEPORT, 1))
+      return ErrnoStatus(errno, Join("UDP port ", port_, ": sharing it between threads"));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status UdpPair::SetMark(uint32_t mark) {

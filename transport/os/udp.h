@@ -1,6 +1,6 @@
 // The pair of UDP sockets, v4 and v6 on one port, that carries everything outside the overlay.
 // Spec:   spec/wire.md §4: UDP_SEGMENT out, UDP_GRO in, sticky source by IP_PKTINFO, SO_MARK.
-// Bounds: receive arena 8 x 64 KiB, touched at Open; at most 64 segments and 65,000 bytes in one send call.
+// Bounds: receive arena 8 x 64 KiB; at most 64 segments and 65,000 bytes in one send call.
 // Thread: one owner. Errors: absl::Status when opening; per datagram, counters (a send error is a
 // lost packet). Cost:   about 50 ns a datagram inside a GRO/GSO run, 600 (in) and 3,000 (out)
 // alone.
@@ -49,11 +49,14 @@ enum class Family : uint8_t { kV4, kV6 };
 class UdpPair {
  public:
   struct Options {
-    uint16_t port = 0;    // 0 = the kernel picks one that is free in both families
-    uint32_t mark = 0;    // SO_MARK, 0 = none
-    bool offload = true;  // false: never GSO or GRO (for tests and comparison)
+    uint16_t port = 0;  // 0 = the kernel picks one that is free in both families
+    uint32_t mark = 0;  // SO_MARK, 0 = none
+    bool gso = true;    // UDP_SEGMENT and
+    bool gro = true;    // UDP_GRO, where the kernel has them
     size_t buffer_bytes =
         7 * 1024 * 1024;  // asked by force (CAP_NET_ADMIN), else as the system allows
+    bool shared = false;  // the port with other pairs of this program: UdpGroup
+    bool touch = true;    // the receive arena at once, and not as it is used
   };
   // One family may be missing on the machine; both missing is an error. AlreadyExists = port taken.
   static absl::StatusOr<std::unique_ptr<UdpPair>> Open(const Options& options);
@@ -61,6 +64,7 @@ class UdpPair {
   int fd(Family f) const { return side(f).fd.get(); }  // -1 where the family is missing
   uint16_t port() const { return port_; }
   absl::Status SetMark(uint32_t mark);  // needs CAP_NET_ADMIN
+  absl::Status Share();                 // from now on others may be opened `shared` on its port
 
   // Appends what one recvmmsg gives (up to 8 buffers, each perhaps a GRO run, split here). Empties
   // nothing: clear `out` first. Returns false when the socket is drained. Truncated datagrams are

@@ -3,6 +3,7 @@
 
 #include <boost/json.hpp>
 
+#include "core/base/status.h"
 #include "daemon/cli/json_read.h"
 #include "issuing/line.h"
 #include "tests/daemon/cli/world.h"
@@ -186,6 +187,34 @@ TEST(CliLiveTest, StatusIsATableAndItsJsonIsTheDaemons) {
       "borealis  100.79.3.2  CONSTRAIN  direct 192.168.1.20:41641  0.6 ms  now   1.2 GiB  29 d\n"
       "Warnings: borealis is held at CONSTRAIN: stale  -> aqmesh explain borealis\n");
   EXPECT_EQ(w.Run({"status", "--json"}).out, answer + "\n");
+}
+
+TEST(CliLiveTest, StatusTellsTheDataPathInOneLine) {
+  World w;
+  const struct {
+    const char* offloads;
+    const char* want;
+  } cases[] = {
+      {R"({"tun-csum":"on","udp-gro":"on"})", "sealed by openssl; all offloads on"},
+      {R"({"tun-csum":"on","tun-uso":"lacking","udp-gso":"off","udp-gro":"on"})",
+       "sealed by openssl; offloads on tun-csum, udp-gro; off udp-gso; kernel or device lacks "
+       "tun-uso"},
+      {R"({"tun-csum":"off","udp-gro":"off"})",
+       "sealed by openssl; no offload on; off tun-csum, udp-gro"},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.offloads);
+    w.answers["status"] = {
+        {.json = Join(
+             R"({"schema":"aqmesh.status/1","mesh":"home","name":"atlas","addresses":["100.79.3.1"],)",
+             R"("uptime_s":60,"records":42,"peers":[],"aead":"openssl","offloads":)",
+             c.offloads,
+             "}")}};
+    EXPECT_EQ(w.Run({"status"}).out,
+              Join("atlas  100.79.3.1  mesh home  up 1 min  lineage 42 records\n",
+                   c.want,
+                   "\nNo peers yet. For another machine: aqmesh invite\n"));
+  }
 }
 
 TEST(CliLiveTest, WithoutADaemonTheMendIsNamed) {

@@ -199,6 +199,33 @@ TEST(ConfigTest, WhatIsPrintedIsReadBack) {
   EXPECT_FALSE(ParseConfig("mesh = \"12\"\n", "f").ok());
 }
 
+TEST(ConfigTest, OffloadsAreATextOrAListAndABadWordIsNamedWithItsPlace) {
+  EXPECT_EQ(ParseConfig("", "f")->offloads, os::OffloadSet{});
+  const struct {
+    const char* value;
+    const char* want;
+  } good[] = {{R"("all")", "all"},
+              {"[]", "none"},
+              {R"("none")", "none"},
+              {R"(["tun-tso4", "udp-gro"])", "tun-csum,tun-tso4,udp-gro"},
+              {R"("no-udp-gso, no-udp-gro")", "tun-csum,tun-tso4,tun-tso6,tun-uso"},
+              {R"(["no-tun-uso"])", "tun-csum,tun-tso4,tun-tso6,udp-gso,udp-gro"}};
+  for (const auto& c : good) {
+    SCOPED_TRACE(c.value);
+    const auto config = ParseConfig(Join("offloads = ", c.value, "\n"), "f");
+    ASSERT_TRUE(config.ok()) << config.status();
+    EXPECT_EQ(os::PrintOffloads(config->offloads), c.want);
+    EXPECT_EQ(*ParseConfig(PrintConfig(*config), "f"), *config);
+  }
+  const auto why = [](const char* text) { return Text(ParseConfig(text, "f.toml").status()); };
+  EXPECT_EQ(why("mtu = 1380\noffloads = [\"tun-csum\", \"tun-tso\"]\n"),
+            "f.toml:2:25: offloads: `tun-tso` is no offload; there are: tun-csum, tun-tso4, "
+            "tun-tso6, tun-uso, udp-gso, udp-gro, each also as no-NAME, and all, none");
+  EXPECT_EQ(why("offloads = 7\n"), "f.toml:1:12: offloads: wants a text or a list of texts");
+  EXPECT_EQ(why("offloads = [\"all\", 7]\n"),
+            "f.toml:1:20: offloads: each element is text in quotes");
+}
+
 TEST(ControlMessageTest, BothWaysAndInPieces) {
   const Bytes m = EncodeReply({.ok = true, .answer = {.json = "{}", .exit = 1}, .more = true});
   EXPECT_EQ(*MessageIn(m), m.size());

@@ -209,8 +209,8 @@ TEST_F(KernelTest, UdpRunsArriveInOrderWithTheirBoundaries) {
   for (const char* host : {"127.0.0.1", "[::1]"}) {
     for (const bool offload : {true, false}) {
       SCOPED_TRACE(Join(host, offload ? " with GSO" : " without"));
-      auto a = *UdpPair::Open({.offload = offload});
-      auto b = *UdpPair::Open({.offload = offload});
+      auto a = *UdpPair::Open({.gso = offload, .gro = offload});
+      auto b = *UdpPair::Open({.gso = offload, .gro = offload});
       const Endpoint to = *Endpoint::Parse(Join(host, ":", b->port()));
       const Family f = to.address.is_v6() ? Family::kV6 : Family::kV4;
       std::vector<Bytes> payloads;

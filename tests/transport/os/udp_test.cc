@@ -35,7 +35,7 @@ struct Datagrams {
 class UdpRunTest : public testing::TestWithParam<bool> {};
 
 TEST_P(UdpRunTest, ArrivesAsItsDatagramsInOrderAmongOthers) {
-  auto a = *UdpPair::Open({.offload = GetParam()});
+  auto a = *UdpPair::Open({.gso = GetParam(), .gro = GetParam()});
   auto b = *UdpPair::Open({});
   const Endpoint to = *Endpoint::Parse(Join("127.0.0.1:", b->port()));
   const Datagrams first(40, 1452), second(64, 96);
