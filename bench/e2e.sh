@@ -91,7 +91,7 @@ bring_up() {  # bring_up INSTANCE
   pin "$i"
   namespaces "$i"
   if ! "up_$name" "$i"; then
-    case $name in veth | aqmesh-wg | aqmesh-wg-1380 | aqmeshd) die "$name did not come up" ;; esac
+    case $name in veth | null | aqmesh-wg | aqmesh-wg-1380 | aqmeshd) die "$name did not come up" ;; esac
     say "missing: $name"
     if [ -s "$T/build.log" ]; then tail -3 "$T/build.log" >&2; fi
     note --arg v "$name" '{missing: $v}'
