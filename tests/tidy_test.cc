@@ -73,7 +73,7 @@ const std::vector<Ban>& Bans() {
       {"<boost/", {"transport/os", "daemon", "apps"}, "an engine without I/O"},
       {"<iostream>", {}, "fmt or the logger"},
       {"<regex>", {}, "a parser"},
-      {"std::mutex", {"lineage/rocks"}, "a bounded queue, or a snapshot"},
+      {"std::mutex", {"lineage/rocks", "transport/os"}, "a bounded queue, or a snapshot"},
       {"std::shared_mutex", {"lineage/rocks"}, "a snapshot"},
       {"absl/synchronization/", {}, "std's locks: the thread sanitizer sees those"},
       {"getenv", {"apps", "daemon"}, "a field of Config"},

@@ -248,6 +248,16 @@ bool FillsLanes(std::span<const AeadJob> jobs) {
 }  // namespace
 
 void AeadBatch::Run(std::span<AeadJob> jobs, bool seal) {
+  // OpenSSL works in a context that belongs to the key: two cores may not share one.
+  if (helpers_ != nullptr && backend_ != AeadBackend::kEvp) {
+    size_t bytes = 0;
+    for (const AeadJob& j : jobs) bytes += j.size;
+    if (bytes >= kHelpFromBytes && helpers_->Run(*this, jobs, seal)) return;
+  }
+  RunAlone(jobs, seal);
+}
+
+void AeadBatch::RunAlone(std::span<AeadJob> jobs, bool seal) {
   if (backend_ == AeadBackend::kEvp) return seal ? SealEach(jobs) : OpenEach(jobs);
   while (!jobs.empty()) {
     const std::span<AeadJob> run = jobs.first(std::min(kRun, jobs.size()));

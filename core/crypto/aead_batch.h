@@ -2,7 +2,7 @@
 // way.
 // Spec:   RFC 8439 §2.8 under WireGuard's nonce, no associated data; the backends are told apart by speed alone.
 // Bounds: any number of jobs a call; the working set is about 8 KiB whatever the number.
-// Thread: one owner; backends keep scratch memory.
+// Thread: one owner; backends keep scratch memory. Large batches may be shared with helpers.
 // Errors: Open sets ok a job, the tag compared in constant time. A job that did not open holds no
 //         plain text when Open returns: kLanes deciphers nothing before the tag is known to be
 //         right; kEvp and kIpsecMb decipher on the way, and its bytes are wiped.
@@ -39,16 +39,33 @@ struct AeadJob {
   bool ok = false;
 };
 
+class AeadBatch;
+
+// Other cores that take a part of a batch. They are a driver's, as all threads are
+// (transport/os/aead_pool.h).
+class AeadHelpers {
+ public:
+  virtual ~AeadHelpers() = default;
+  // Runs all jobs, some of them by `own` on the caller's thread, and returns when all are done.
+  // False: the helpers are busy; nothing was done.
+  virtual bool Run(AeadBatch& own, std::span<AeadJob> jobs, bool seal) = 0;
+};
+
 class AeadBatch {
  public:
+  // Below this a batch is done before another core has seen it.
+  static constexpr size_t kHelpFromBytes = 96 * 1024;
+
   explicit AeadBatch(AeadBackend backend = BestBackend());  // IsSupported(backend)
   ~AeadBatch();
   AeadBatch(AeadBatch&&) noexcept;
   AeadBatch& operator=(AeadBatch&&) noexcept;
 
   AeadBackend backend() const { return backend_; }
+  void SetHelpers(AeadHelpers* helpers) { helpers_ = helpers; }  // nullptr: none. Outlives this
   void Seal(std::span<AeadJob> jobs);
   void Open(std::span<AeadJob> jobs);
+  void RunAlone(std::span<AeadJob> jobs, bool seal);  // what a helper does
 
  private:
   struct Manager;      // ipsec-mb's
@@ -56,6 +73,7 @@ class AeadBatch {
   void Run(std::span<AeadJob> jobs, bool seal);
 
   AeadBackend backend_;
+  AeadHelpers* helpers_ = nullptr;
   std::unique_ptr<Manager> manager_;
   std::unique_ptr<LaneScratch> scratch_;
 };
