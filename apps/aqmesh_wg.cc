@@ -4,9 +4,11 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <bit>
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <thread>
 
 #include "daemon/wg/wg_loop.h"
 
@@ -41,7 +43,12 @@ constexpr const char* kHelp =
     "a listening socket),\n"
     "AQMESH_WG_OFFLOADS=all|none|a list of tun-csum, tun-tso4, tun-tso6, tun-uso, udp-gso and "
     "udp-gro, or such as\n"
-    "no-tun-uso (the offloads that may be used).\n"
+    "no-tun-uso (the offloads that may be used),\n"
+    "AQMESH_WG_THREADS=1|2|4|8|16 (threads that carry packets) and AQMESH_WG_HELPERS=0..16 "
+    "(threads that seal and\n"
+    "open for the one peer that is too much for a core); else as the number of cores says: one "
+    "thread up to three\n"
+    "cores, half as many as there are beyond that.\n"
     "Exit status: 0 done, 1 it failed, 2 wrong usage.\n";
 
 int Usage(std::string_view why) {
@@ -57,15 +64,33 @@ int Fail(const absl::Status& status) {
   return 1;
 }
 
-// A descriptor number from the environment. False: the variable is set to something else.
-bool ReadFdVariable(const char* name, std::optional<int>& out) {
+// A number from the environment. False: the variable is set to something else.
+bool ReadNumber(const char* name, std::optional<int>& out) {
   const char* text = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): single-threaded still
   if (text == nullptr || *text == '\0') return true;
   const std::string_view view(text);
-  int fd = -1;
-  const auto [end, error] = std::from_chars(view.data(), view.data() + view.size(), fd);
-  if (error != std::errc{} || end != view.data() + view.size() || fd < 0) return false;
-  out = fd;
+  int number = -1;
+  const auto [end, error] = std::from_chars(view.data(), view.data() + view.size(), number);
+  if (error != std::errc{} || end != view.data() + view.size() || number < 0) return false;
+  out = number;
+  return true;
+}
+
+// False: it has said what is wrong.
+bool ReadThreads(aqmesh::daemon::WgThreads& out) {
+  std::optional<int> threads, helpers;
+  if (!ReadNumber("AQMESH_WG_THREADS", threads) ||
+      (threads && (*threads > 16 || !std::has_single_bit(static_cast<unsigned>(*threads))))) {
+    Usage("AQMESH_WG_THREADS must be 1, 2, 4, 8 or 16");
+    return false;
+  }
+  if (!ReadNumber("AQMESH_WG_HELPERS", helpers) || (helpers && *helpers > 16)) {
+    Usage("AQMESH_WG_HELPERS must be 0 to 16");
+    return false;
+  }
+  out = aqmesh::daemon::ThreadsFor(std::thread::hardware_concurrency());
+  if (threads) out = {.data = static_cast<uint32_t>(*threads), .helpers = 0};
+  if (helpers) out.helpers = static_cast<uint32_t>(*helpers);
   return true;
 }
 
@@ -136,11 +161,11 @@ int main(int argc, char** argv) {
     }
   }
   if (options.interface.empty()) return Usage("which interface?");
-  if (!ReadFdVariable("WG_TUN_FD", options.tun_fd))
+  if (!ReadNumber("WG_TUN_FD", options.tun_fd))
     return Usage("WG_TUN_FD must be a descriptor number");
-  if (!ReadFdVariable("WG_UAPI_FD", options.uapi_fd))
+  if (!ReadNumber("WG_UAPI_FD", options.uapi_fd))
     return Usage("WG_UAPI_FD must be a descriptor number");
-  if (!ReadOffloads(options.offloads)) return 2;
+  if (!ReadOffloads(options.offloads) || !ReadThreads(options.threads)) return 2;
   options.log = ReadLogLevel();
 
   if (sodium_init() < 0) return Fail(aqmesh::Internal("libsodium did not start"));

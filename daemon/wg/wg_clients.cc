@@ -30,21 +30,19 @@ int WgLoop::ApplySettings(wireguard::Outbox& out) {
   int error = 0;
   if (out.fwmark) {
     fwmark_ = *out.fwmark;
-    if (udp_ != nullptr) {
-      if (const absl::Status s = udp_->SetMark(fwmark_); !s.ok()) {
-        Log(LogLevel::kError, Text(s));
-        error = wireguard::kUapiIo;
-      }
+    if (const absl::Status s = SetMark(); !s.ok()) {
+      Log(LogLevel::kError, Text(s));
+      error = wireguard::kUapiIo;
     }
   }
   if (out.listen_port) {
-    if (udp_ == nullptr) {
+    if (control_ == nullptr) {
       // FollowInterface binds it once the interface is up; if it is already, `wg` is to hear of it.
       wanted_port_ = *out.listen_port;
-      const int bound = tun_->IsUp() ? BindUdp(wanted_port_) : 0;
+      const int bound = lane_.tun().IsUp() ? BindUdp(wanted_port_) : 0;
       if (bound != 0) error = bound;
     } else if (const int bound = BindUdp(*out.listen_port); bound != 0) {
-      device_.SetBoundPort(udp_->port());  // the old sockets go on
+      device_.SetBoundPort(port());  // the old sockets go on
       error = bound;
     }
   }

@@ -9,12 +9,12 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <cstdio>
 
 #include "daemon/wg/wg_client.h"
 #include "transport/os/clock.h"
-#include "transport/wireguard/packet.h"
 
 namespace aqmesh::daemon {
 
@@ -23,9 +23,6 @@ namespace {
 constexpr uint32_t kDefaultMtu = 1420;
 // How soon changes in another network namespace are noticed, and that a taken port is free.
 constexpr int kLookMs = 1000;
-// The longest packet that fits a datagram of IPv4 (65,507 bytes) with WireGuard's 32 around it,
-// padded. An MTU of up to 65,535 may be set, and above this nothing can be carried.
-constexpr uint16_t kInnerMax = (65507 - wireguard::Forwarder::kOverhead) & ~15u;
 constexpr int kEventsMax = 16;
 
 // What epoll gives back. Clients are found by descriptor, from Client::kFirstTag on.
@@ -33,18 +30,14 @@ enum Tag : uint32_t {
   kTagTun,
   kTagUdp4,
   kTagUdp6,
+  kTagControl4,
+  kTagControl6,
+  kTagMail,
   kTagListener,
   kTagLinks,
   kTagSignals,
   kTagSocketFile,
 };
-
-os::LocalSource ToOs(const wireguard::Source& s) {
-  return s.known ? os::LocalSource{.address = s.address, .ifindex = s.ifindex} : os::LocalSource{};
-}
-wireguard::Source FromOs(const os::LocalSource& s) {
-  return {.address = s.address, .ifindex = s.ifindex, .known = s.is_set()};
-}
 
 sigset_t StopSignals() {
   sigset_t set;
@@ -65,21 +58,27 @@ std::string_view KindOf(const wireguard::SessionEvent& e) {
 
 }  // namespace
 
-WgLoop::WgLoop(LogLevel log,
+WgLoop::WgLoop(const Options& options,
                std::unique_ptr<os::Tun> tun,
                std::unique_ptr<os::UnixListener> listener,
                std::string name)
-    : log_(log),
+    : options_(options),
       name_(std::move(name)),
-      tun_(std::move(tun)),
+      lane_(std::move(tun)),
       listener_(std::move(listener)),
-      device_({}, Rng(os::KernelSeed())),
-      // Plain peers alone: their messages lie end to end without the frame's room.
-      arena_({.headroom = wireguard::kTransportHeader}) {}
+      device_({.shards = options.threads.data}, Rng(os::KernelSeed())) {}
 
 WgLoop::~WgLoop() = default;
 
-absl::StatusOr<std::unique_ptr<WgLoop>> WgLoop::Create(const Options& options) {
+WgThreads ThreadsFor(unsigned cores) {
+  if (cores < 4) return {};
+  const uint32_t data = std::min(std::bit_floor(cores / 2), 16u);
+  return {.data = data, .helpers = data / 2};
+}
+
+absl::StatusOr<std::unique_ptr<WgLoop>> WgLoop::Create(const Options& given) {
+  Options options = given;
+  if (options.tun_fd) options.threads.data = 1;  // whoever opened it has its other queues
   const sigset_t stops = StopSignals();
   // From here on there is something to clean up.
   // NOLINTNEXTLINE(concurrency-mt-unsafe): before any thread starts
@@ -88,8 +87,10 @@ absl::StatusOr<std::unique_ptr<WgLoop>> WgLoop::Create(const Options& options) {
   if (options.tun_fd) {
     AQ_ASSIGN_OR_RETURN(tun, os::Tun::Adopt(os::Fd(*options.tun_fd), options.offloads.tun));
   } else {
-    AQ_ASSIGN_OR_RETURN(
-        tun, os::Tun::Open({.name = options.interface, .offloads = options.offloads.tun}));
+    AQ_ASSIGN_OR_RETURN(tun,
+                        os::Tun::Open({.name = options.interface,
+                                       .multi_queue = options.threads.data > 1,
+                                       .offloads = options.offloads.tun}));
     AQ_ASSIGN_OR_RETURN(const auto netlink, os::Netlink::Open());
     AQ_ASSIGN_OR_RETURN(const std::string made, tun->Name());
     AQ_ASSIGN_OR_RETURN(const os::Link link, netlink->LinkByName(made));
@@ -109,13 +110,41 @@ absl::StatusOr<std::unique_ptr<WgLoop>> WgLoop::Create(const Options& options) {
                                   .stale_advice = "stop the program that serves this interface"}));
   }
   std::unique_ptr<WgLoop> loop(
-      new WgLoop(options.log, std::move(tun), std::move(listener), std::move(name)));
-  loop->offloads_ = options.offloads;
+      new WgLoop(options, std::move(tun), std::move(listener), std::move(name)));
+  AQ_RETURN_IF_ERROR(loop->OpenQueues());
   return loop;
 }
 
+absl::Status WgLoop::OpenQueues() {
+  for (uint32_t i = 1; i < options_.threads.data; ++i) {
+    AQ_ASSIGN_OR_RETURN(
+        auto queue,
+        os::Tun::Open({.name = name_, .multi_queue = true, .offloads = options_.offloads.tun}));
+    queues_.push_back(std::move(queue));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WgLoop::StartWorkers() {
+  if (options_.threads.helpers != 0) {
+    pool_ = std::make_unique<os::AeadPool>(options_.threads.helpers);
+    device_.SetHelpers(pool_.get());
+  }
+  if (queues_.empty()) return absl::OkStatus();
+  AQ_ASSIGN_OR_RETURN(mail_, MainMailbox::Open(WgWorker::kMailMax));
+  AQ_RETURN_IF_ERROR(Watch(mail_->fd(), kTagMail, EPOLLIN));
+  for (auto& queue : queues_) {
+    const auto number = static_cast<uint32_t>(workers_.size() + 1);
+    AQ_ASSIGN_OR_RETURN(auto worker,
+                        WgWorker::Start(number, std::move(queue), *mail_, pool_.get()));
+    workers_.push_back(std::move(worker));
+  }
+  queues_.clear();
+  return absl::OkStatus();
+}
+
 void WgLoop::Log(LogLevel level, std::string_view text) const {
-  if (level <= log_) {
+  if (level <= options_.log) {
     std::fprintf(
         stderr, "aqmesh-wg %s: %.*s\n", name_.c_str(), static_cast<int>(text.size()), text.data());
   }
@@ -165,7 +194,7 @@ absl::Status WgLoop::OpenEvents() {
     return os::ErrnoStatus(errno, Join("watching the socket file ", listener_->path()));
   }
   AQ_ASSIGN_OR_RETURN(link_watch_, os::LinkWatch::Open());
-  AQ_RETURN_IF_ERROR(Watch(tun_->fd(), kTagTun, EPOLLIN));
+  AQ_RETURN_IF_ERROR(Watch(lane_.tun().fd(), kTagTun, EPOLLIN));
   AQ_RETURN_IF_ERROR(Watch(listener_->fd(), kTagListener, EPOLLIN));
   AQ_RETURN_IF_ERROR(Watch(link_watch_->fd(), kTagLinks, EPOLLIN));
   AQ_RETURN_IF_ERROR(Watch(signals_.get(), kTagSignals, EPOLLIN));
@@ -176,7 +205,7 @@ absl::Status WgLoop::OpenEvents() {
 // second.
 bool WgLoop::IsMoved(Instant now) {
   if (now >= moved_until_) {
-    moved_ = tun_->InOtherNamespace();
+    moved_ = lane_.tun().InOtherNamespace();
     moved_until_ = After(now, std::chrono::milliseconds(kLookMs));
   }
   return moved_;
@@ -195,6 +224,7 @@ bool WgLoop::MustLook(Instant now) { return port_missing_ || (device_.up() && Is
 
 absl::Status WgLoop::Run() {
   AQ_RETURN_IF_ERROR(OpenEvents());
+  AQ_RETURN_IF_ERROR(StartWorkers());
   FollowInterface();
   std::array<epoll_event, kEventsMax> events;
   while (!stopping_) {
@@ -231,6 +261,14 @@ void WgLoop::OnEvent(uint32_t tag, uint32_t events) {
   switch (tag) {
     case kTagUdp4: return OnUdpReadable(os::Family::kV4);
     case kTagUdp6: return OnUdpReadable(os::Family::kV6);
+    case kTagControl4: return OnControlReadable(os::Family::kV4);
+    case kTagControl6: return OnControlReadable(os::Family::kV6);
+    case kTagMail:
+      if (const absl::Status s = OnMail(); !s.ok()) {
+        Log(LogLevel::kError, Text(s));
+        Stop("a data thread ended");
+      }
+      return;
     case kTagListener: return OnNewClient();
     case kTagLinks: return OnLinkEvents();
     case kTagSignals: return Stop("told by a signal");
@@ -245,85 +283,53 @@ void WgLoop::OnEvent(uint32_t tag, uint32_t events) {
 // ---- packets ----
 
 void WgLoop::OnTunReadable() {
-  arena_.Clear();
-  const os::TunState state = tun_->ReadBatch(arena_, kTunReadsMax);
-  tun_has_more_ = state == os::TunState::kOk;
-  if (state == os::TunState::kGone) return Stop("the interface was deleted");
-  if (arena_.packets().empty()) return;
-  packets_.clear();
-  bool fits = false;
-  for (const os::PacketSlot& p : arena_.packets()) {
-    const bool follows = fits && p.follows;
-    fits = p.size <= kInnerMax;
-    if (!fits) {
-      AnswerTooLong(p.bytes());
-      continue;
-    }
-    packets_.push_back({.bytes = p.bytes(),
-                        .headroom = static_cast<uint16_t>(arena_.headroom()),
-                        .tailroom = p.tailroom,
-                        .follows = follows});
-  }
-  const Now now = os::ReadNow();
-  if (tun_queue_.OnRead(now.mono, state == os::TunState::kDrained))
-    wireguard::SignalCongestion(packets_);
-  device_.OnTunPackets(now, packets_, out_);
+  const WgPackets in = lane_.ReadTun(out_);
+  tun_has_more_ = in.has_more;
+  if (in.gone) return Stop("the interface was deleted");
+  if (!in.packets.empty()) device_.OnTunPackets(in.now, in.packets, out_);
   Flush(out_);
-}
-
-// Else TCP would send it again until it gives up.
-void WgLoop::AnswerTooLong(ByteView packet) {
-  std::array<uint8_t, wireguard::kUnreachableMax> icmp;
-  const size_t size = wireguard::WriteTooBig(packet, kInnerMax, icmp);
-  if (size == 0) return;
-  uint8_t* const data = out_.arena.Take(size);
-  std::memcpy(data, icmp.data(), size);
-  out_.tun.push_back({.peer = wireguard::kNoPeer, .data = data, .size = size});
 }
 
 void WgLoop::OnUdpReadable(os::Family family) {
-  if (udp_ == nullptr) return;  // closed earlier in this turn
-  received_.clear();
-  const bool emptied = !udp_->Receive(family, received_);
-  came_.clear();
-  for (const os::Datagram& d : received_)
-    came_.push_back({.bytes = d.bytes, .from = d.remote, .at = FromOs(d.local), .tos = d.tos});
+  const WgDatagrams in = lane_.ReadUdp(family);
+  if (in.datagrams.empty()) return;
   // What they were worth is counted in the device; outside, silence.
-  const Now now = os::ReadNow();
-  device_.OnDatagrams(now, came_, out_);
-  if (udp_queues_[family == os::Family::kV4 ? 0 : 1].OnRead(now.mono, emptied))
-    wireguard::SignalCongestion(out_.tun);
+  device_.OnDatagrams(in.now, in.datagrams, out_);
   Flush(out_);
 }
 
-void WgLoop::SendAll(wireguard::Outbox& out) {
-  outgoing_.clear();
-  for (const wireguard::OutDatagram& d : out.datagrams) {
-    outgoing_.push_back({.bytes = out.bytes(d),
-                         .remote = d.to,
-                         .local = ToOs(d.from),
-                         .tos = d.tos,
-                         .segment = d.segment});
+void WgLoop::OnControlReadable(os::Family family) {
+  if (control_ == nullptr) return;  // closed earlier in this turn
+  const WgDatagrams in = lane_.ReadFrom(*control_, family);
+  device_.OnHandshakes(in.now, in.datagrams, out_);
+  Flush(out_);
+}
+
+absl::Status WgLoop::OnMail() {
+  mail_->Take(letters_);
+  for (FromWorker& letter : letters_) {
+    AQ_RETURN_IF_ERROR(letter.end);
+    if (letter.report) device_.OnReport(os::ReadNow(), *letter.report, out_);
+    if (letter.stray) {
+      const wireguard::InDatagram stray{.bytes = letter.stray->bytes,
+                                        .from = letter.stray->from,
+                                        .at = letter.stray->at,
+                                        .tos = letter.stray->tos};
+      device_.OnHandshakes(os::ReadNow(), {&stray, 1}, out_);
+    }
+    Flush(out_);
   }
-  const uint64_t refused = udp_->counters().source_refused;
-  udp_->Send(outgoing_);
-  if (udp_->counters().source_refused == refused) return;
-  // An address went with its interface. Whose packet it was is not known; asking the kernel anew
-  // costs the other peers of this batch nothing.
-  for (const wireguard::OutDatagram& d : out.datagrams) {
-    if (d.from.known && d.peer != wireguard::kNoPeer) device_.OnSourceRefused(d.peer, out);
-  }
+  return absl::OkStatus();
 }
 
 void WgLoop::Flush(wireguard::Outbox& out) {
-  if (udp_ != nullptr && !out.datagrams.empty()) SendAll(out);
-  if (log_ == LogLevel::kVerbose) LogSessions(out.sessions);
-  if (!out.tun.empty()) {
-    to_tun_.clear();
-    for (const wireguard::OutPacket& p : out.tun) to_tun_.emplace_back(out.bytes(p));
-    if (tun_->WritePackets(to_tun_) == os::TunState::kGone) Stop("the interface was deleted");
+  // Before anything leaves: what answers it may come to any of them.
+  if (const auto orders = device_.TakeOrders(); orders != nullptr) {
+    for (const auto& worker : workers_) worker->Tell({.orders = orders});
   }
-  out.Clear();
+  if (options_.log == LogLevel::kVerbose) LogSessions(out.sessions);
+  if (!lane_.Flush(out, refused_)) Stop("the interface was deleted");
+  for (const wireguard::PeerId peer : refused_) device_.OnSourceRefused(peer, out);
 }
 
 // ---- the interface and the sockets ----
@@ -336,17 +342,17 @@ void WgLoop::OnLinkEvents() {
 }
 
 void WgLoop::FollowMtu() {
-  const auto mtu = tun_->Mtu();
+  const auto mtu = lane_.tun().Mtu();
   if (!mtu.ok() || *mtu == mtu_) return;
   mtu_ = *mtu;
   const auto clamped = static_cast<uint16_t>(std::min<uint32_t>(*mtu, 65535));
   device_.SetMtu(clamped);
-  arena_.SetMtu(clamped);
+  lane_.SetMtu(clamped);
   const uint32_t gso_max = os::GsoMaxFor(*mtu, wireguard::Forwarder::kOverhead);
   if (gso_max == 0 || IsMoved(os::ReadNow().mono)) return;
   // Best effort: a kernel that does not know it sends a little slower.
   const auto netlink = os::Netlink::Open();
-  const auto name = tun_->Name();
+  const auto name = lane_.tun().Name();
   if (!netlink.ok() || !name.ok()) return;
   if (const auto link = (*netlink)->LinkByName(*name); link.ok())
     (void)(*netlink)->SetGsoMax(link->index, gso_max);
@@ -355,9 +361,9 @@ void WgLoop::FollowMtu() {
 void WgLoop::FollowInterface() {
   looked_at_ = os::ReadNow().mono;
   FollowMtu();
-  const bool up = tun_->IsUp();
+  const bool up = lane_.tun().IsUp();
   if (up && !device_.up() && BindUdp(wanted_port_) == 0) {
-    Log(LogLevel::kVerbose, Join("interface up, listening on UDP port ", udp_->port()));
+    Log(LogLevel::kVerbose, Join("interface up, listening on UDP port ", port()));
     device_.SetUp(os::ReadNow(), true, out_);
     Flush(out_);
   } else if (!up && device_.up()) {
@@ -370,37 +376,69 @@ void WgLoop::FollowInterface() {
   // While down, a writable TUN says that it came up; while up it always is writable.
   if (waits_for_up_ != !up) {
     waits_for_up_ = !up;
-    Rewatch(tun_->fd(), kTagTun, waits_for_up_ ? EPOLLIN | EPOLLOUT : EPOLLIN);
+    Rewatch(lane_.tun().fd(), kTagTun, waits_for_up_ ? EPOLLIN | EPOLLOUT : EPOLLIN);
   }
 }
 
-int WgLoop::BindUdp(uint16_t port) {
-  if (udp_ != nullptr && udp_->port() == port) return 0;
-  auto fresh = os::UdpPair::Open(
-      {.port = port, .mark = fwmark_, .gso = offloads_.udp_gso, .gro = offloads_.udp_gro});
-  if (!fresh.ok()) {
-    if (const std::string why = Text(fresh.status()); why != port_error_) {
+int WgLoop::BindUdp(uint16_t wanted) {
+  if (control_ != nullptr && port() == wanted) return 0;
+  // Message type 4, and the receiver index behind it, its low byte first.
+  constexpr os::SteerRule kData{.first = 4, .at = 4};
+  auto group = os::UdpGroup::Open({.port = wanted,
+                                   .mark = fwmark_,
+                                   .gso = options_.offloads.udp_gso,
+                                   .gro = options_.offloads.udp_gro},
+                                  options_.threads.data,
+                                  {&kData, 1});
+  if (!group.ok()) {
+    if (const std::string why = Text(group.status()); why != port_error_) {
       Log(LogLevel::kError, why);  // once, however often it is tried
       port_error_ = why;
     }
-    return absl::IsAlreadyExists(fresh.status()) ? wireguard::kUapiAddressInUse
+    return absl::IsAlreadyExists(group.status()) ? wireguard::kUapiAddressInUse
                                                  : wireguard::kUapiIo;
   }
   port_error_.clear();
-  CloseUdp();
-  udp_ = *std::move(fresh);
-  wanted_port_ = udp_->port();
-  device_.SetBoundPort(udp_->port());
-  for (const auto& [family, tag] :
-       {std::pair{os::Family::kV4, kTagUdp4}, std::pair{os::Family::kV6, kTagUdp6}}) {
-    if (udp_->fd(family) < 0) continue;
-    if (const absl::Status s = Watch(udp_->fd(family), tag, EPOLLIN); !s.ok())
-      Log(LogLevel::kError, Text(s));
-  }
+  if (const absl::Status s = TakeSockets(*std::move(group)); !s.ok())
+    Log(LogLevel::kError, Text(s));
+  wanted_port_ = port();
+  device_.SetBoundPort(port());
   return 0;
 }
 
-void WgLoop::CloseUdp() { udp_.reset(); }  // closing takes the sockets out of epoll
+// Closing those before takes them out of epoll.
+absl::Status WgLoop::TakeSockets(os::UdpGroup group) {
+  control_ = std::move(group.control);
+  lane_.SetUdp(std::move(group.data[0]));
+  for (size_t i = 0; i < workers_.size(); ++i)
+    workers_[i]->Tell({.udp = std::move(group.data[i + 1])});
+  const struct {
+    os::UdpPair* pair;
+    os::Family family;
+    Tag tag;
+  } watched[] = {{lane_.udp(), os::Family::kV4, kTagUdp4},
+                 {lane_.udp(), os::Family::kV6, kTagUdp6},
+                 {control_.get(), os::Family::kV4, kTagControl4},
+                 {control_.get(), os::Family::kV6, kTagControl6}};
+  for (const auto& [pair, family, tag] : watched) {
+    if (pair->fd(family) >= 0) AQ_RETURN_IF_ERROR(Watch(pair->fd(family), tag, EPOLLIN));
+  }
+  return absl::OkStatus();
+}
+
+void WgLoop::CloseUdp() {
+  control_.reset();
+  lane_.SetUdp(nullptr);
+  for (const auto& worker : workers_) worker->Tell({.udp = nullptr});
+}
+
+absl::Status WgLoop::SetMark() {
+  if (control_ == nullptr) return absl::OkStatus();
+  AQ_RETURN_IF_ERROR(control_->SetMark(fwmark_));
+  AQ_RETURN_IF_ERROR(lane_.udp()->SetMark(fwmark_));
+  for (const auto& worker : workers_) worker->Tell({.mark = fwmark_});
+  return absl::OkStatus();
+}
 
 void WgLoop::OnSocketFileEvent() {
   std::array<uint8_t, 4096> buffer;

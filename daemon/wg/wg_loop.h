@@ -1,11 +1,11 @@
 // The shell of one plain WireGuard device: TUN, UDP sockets and configuration socket around
-// wireguard::Device.
+// wireguard::Device, on as many data threads as asked for: this one, and workers beside it.
 // Spec:   spec/wire.md §2 (program convention: when to exit, what to remove), §4 (offloads).
 // Bounds: kClientsMax configuration connections, one request of one of them at a time, kLinesMax of
 //         its lines; per turn one recvmmsg a family and kTunReadsMax TUN reads.
-// Thread: one. Create, then fork if wanted (nothing is threaded, no event descriptor is open yet),
-// then Run.
-// Log:    one line an event to standard error: "aqmesh-wg INTERFACE: TEXT".
+// Thread: one, which starts the others. Create, then fork if wanted (nothing is threaded, no event
+// descriptor is open yet), then Run. Log:    one line an event to standard error: "aqmesh-wg
+// INTERFACE: TEXT".
 // Errors: Create: what, where, mend. Run: OK when told to stop (signal, interface or socket file deleted).
 #ifndef AQMESH_DAEMON_WG_WG_LOOP_H_
 #define AQMESH_DAEMON_WG_WG_LOOP_H_
@@ -18,13 +18,13 @@
 #include <vector>
 
 #include "core/base/status.h"
-#include "transport/os/arena.h"
+#include "daemon/wg/wg_lane.h"
+#include "daemon/wg/wg_worker.h"
+#include "transport/os/aead_pool.h"
 #include "transport/os/fd.h"
 #include "transport/os/netlink.h"
 #include "transport/os/offload_set.h"
-#include "transport/os/standing_queue.h"
-#include "transport/os/tun.h"
-#include "transport/os/udp.h"
+#include "transport/os/udp_group.h"
 #include "transport/os/unix_socket.h"
 #include "transport/wireguard/device.h"
 #include "transport/wireguard/uapi.h"
@@ -32,6 +32,13 @@
 namespace aqmesh::daemon {
 
 enum class LogLevel : uint8_t { kSilent, kError, kVerbose };
+
+struct WgThreads {
+  uint32_t data = 1;     // 1, 2, 4, 8 or 16; 1 where the TUN is inherited
+  uint32_t helpers = 0;  // that only seal and open, up to 16
+};
+// Below four cores one thread does better than two that wake each other.
+WgThreads ThreadsFor(unsigned cores);
 
 class WgLoop {
  public:
@@ -42,6 +49,7 @@ class WgLoop {
     std::string socket_directory = "/var/run/wireguard";
     LogLevel log = LogLevel::kError;  // to standard error
     os::OffloadSet offloads = {};     // that may be used: AQMESH_WG_OFFLOADS
+    WgThreads threads = {};
   };
   // Makes the interface (down, MTU 1420) and the listening socket.
   static absl::StatusOr<std::unique_ptr<WgLoop>> Create(const Options& options);
@@ -57,14 +65,13 @@ class WgLoop {
   struct Client;
   static constexpr size_t kClientsMax = 32;
   static constexpr size_t kLinesMax = 256;  // a few milliseconds of new peers
-  // As many as one round of UDP may cause ACKs: fewer, and the TUN's queue overflows. Super-packets
-  // end a turn sooner, by the arena.
-  static constexpr size_t kTunReadsMax = 256;
 
-  WgLoop(LogLevel log,
+  WgLoop(const Options& options,
          std::unique_ptr<os::Tun> tun,
          std::unique_ptr<os::UnixListener> listener,
          std::string name);
+  absl::Status OpenQueues();  // of the TUN, for the workers
+  absl::Status StartWorkers();
   absl::Status OpenEvents();
   absl::Status Watch(int fd, uint32_t tag, uint32_t events);
   void Rewatch(int fd, uint32_t tag, uint32_t events);
@@ -73,8 +80,9 @@ class WgLoop {
   void OnEvent(uint32_t tag, uint32_t events);
 
   void OnTunReadable();
-  void AnswerTooLong(ByteView packet);
   void OnUdpReadable(os::Family family);
+  void OnControlReadable(os::Family family);
+  absl::Status OnMail();
   void OnLinkEvents();
   void OnSocketFileEvent();
   void OnNewClient();
@@ -89,19 +97,22 @@ class WgLoop {
   void FollowMtu();
   bool MustLook(Instant now);  // at the interface, since nothing will tell
   int BindUdp(uint16_t port);  // 0 or the magnitude of an errno for the configuration protocol
+  absl::Status TakeSockets(os::UdpGroup group);
   void CloseUdp();
+  uint16_t port() const { return control_->port(); }  // control_ is there
+  absl::Status SetMark();
   int ApplySettings(wireguard::Outbox& out);  // listen_port and fwmark, then Flush
-  void Flush(wireguard::Outbox& out);         // datagrams and TUN packets; clears it
-  void SendAll(wireguard::Outbox& out);
+  // Tells the workers, then datagrams and TUN packets; clears it.
+  void Flush(wireguard::Outbox& out);
   void LogSessions(std::span<const wireguard::SessionEvent> events) const;
   void Stop(std::string_view why);
   void Log(LogLevel level, std::string_view text) const;
 
-  LogLevel log_;
+  const Options options_;
   std::string name_;
-  std::unique_ptr<os::Tun> tun_;
+  WgLane lane_;
   std::unique_ptr<os::UnixListener> listener_;
-  std::unique_ptr<os::UdpPair> udp_;  // while the interface is up
+  std::unique_ptr<os::UdpPair> control_;  // beside the lanes' sockets, while the interface is up
   std::unique_ptr<os::LinkWatch> link_watch_;
   os::Fd epoll_;
   os::Fd signals_;
@@ -109,7 +120,6 @@ class WgLoop {
   wireguard::Device device_;
   uint16_t wanted_port_ = 0;
   uint32_t fwmark_ = 0;
-  os::OffloadSet offloads_;
   bool tun_has_more_ = false;
   bool moved_ = false;         // the interface lies in another namespace than ours, as known
   Instant moved_until_{};      // until then
@@ -120,18 +130,16 @@ class WgLoop {
   bool waits_for_up_ = false;
   bool stopping_ = false;
 
-  // Kept for their memory.
-  os::PacketArena arena_;
-  std::vector<wireguard::TunPacket> packets_;
-  std::vector<ByteView> to_tun_;
-  std::vector<os::Datagram> received_;
-  os::StandingQueue tun_queue_;
-  std::array<os::StandingQueue, 2> udp_queues_;  // v4, v6
-  std::vector<wireguard::InDatagram> came_;
-  std::vector<os::OutDatagram> outgoing_;
-  wireguard::Outbox out_;
+  wireguard::Outbox out_;  // kept for its memory, as the next are
+  std::vector<wireguard::PeerId> refused_;
+  std::vector<FromWorker> letters_;
   std::vector<std::unique_ptr<Client>> clients_;
   Client* applying_ = nullptr;  // whose settings are being made: the others wait
+
+  std::vector<std::unique_ptr<os::Tun>> queues_;  // of workers that have not started
+  std::unique_ptr<MainMailbox> mail_;
+  std::unique_ptr<os::AeadPool> pool_;
+  std::vector<std::unique_ptr<WgWorker>> workers_;  // last: they use the two above
 };
 
 }  // namespace aqmesh::daemon

@@ -1,7 +1,7 @@
 // Threads that seal and open parts of large batches: for the one peer that is too much for a core.
 // A batch is cut into super-batches of kUnit packets, which whoever is awake takes one by one; in
 // place, so that the order of packets is the batch's, however they were shared.
-// Spec:   spec/performance.md §4.
+// Spec:   spec/performance.md §5.
 // Bounds: as many threads as asked for, kHelpersMax. Thread: Run from any; one batch at a time.
 // Cost:   54 ns to hand over to a helper that looks for work. One that sleeps is woken for the next
 //         batch and not waited for (25 us): helpers sleep after kSpin without work.

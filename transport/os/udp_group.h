@@ -1,7 +1,7 @@
 // Several pairs of sockets on one port: one for handshakes and whatever else is no data, and one
 // for each data thread. So neither a flood of handshakes nor one of data fills the other's queue,
 // and a datagram comes to the thread that its receiver index names, without a thread in between.
-// Spec:   SO_REUSEPORT with a classic BPF program (Linux 4.5); spec/performance.md §4.
+// Spec:   SO_REUSEPORT with a classic BPF program (Linux 4.5); spec/performance.md §5.
 // Bounds: kDataLanesMax data lanes. Thread: opening from one; each pair then has an owner.
 // Errors: as UdpPair::Open. Another program's claim to the port is found out (AlreadyExists), also
 //         one that shares its port.

@@ -84,6 +84,22 @@ void Device::OnDatagrams(Now now, std::span<const InDatagram> in, Outbox& out) {
   forwarder_.SealPending(out);
 }
 
+void Device::OnHandshakes(Now now, std::span<const InDatagram> in, Outbox& out) {
+  known_.clear();
+  strangers_.clear();
+  for (const InDatagram& d : in) {
+    if (handshaker_.IsAPeers(d.from)) {
+      known_.push_back(d);
+    } else if (strangers_.size() < kStrangersMax) {
+      strangers_.push_back(d);
+    } else {
+      Count(Drop::kRateLimited);
+    }
+  }
+  OnDatagrams(now, known_, out);
+  OnDatagrams(now, strangers_, out);
+}
+
 void Device::OnWake(Now now, Outbox& out) {
   handshaker_.OnWake(now, out);
   Finish(now, out);
@@ -175,6 +191,7 @@ void Device::OnReport(Now now, const ShardReport& report, Outbox& out) {
   for (const PeerFacts& f : report.facts) {
     if (IsStale(report, f.peer)) continue;
     shard_stats_[report.shard - 1][f.peer] = {.rx_bytes = f.rx_bytes, .tx_bytes = f.tx_bytes};
+    if (f.flags & PeerFacts::kSourceLost) handshaker_.ForgetSource(f.peer, out);
     if (f.flags & PeerFacts::kRoamed) {
       const EndpointOrder moved{f.peer, f.endpoint, f.source};
       forwarder_.Apply(now, moved, out);

@@ -70,6 +70,11 @@ class Device {
   // The same for what came together, in order: data messages that follow one another are opened
   // together.
   void OnDatagrams(Now now, std::span<const InDatagram> in, Outbox& out);
+  // The same for what came by a queue of its own that holds no data but by mistake. Peers'
+  // endpoints have a lane of their own: they are heard first, and all of them. Of strangers
+  // kStrangersMax are heard a call, the others are kRateLimited.
+  static constexpr size_t kStrangersMax = 64;
+  void OnHandshakes(Now now, std::span<const InDatagram> in, Outbox& out);
   void OnWake(Now now, Outbox& out);
   Instant NextWake() const;  // kNever: nothing is due
   // Up: peers with a persistent keepalive speak at once. Down: sessions and handshakes are wiped,
@@ -84,6 +89,7 @@ class Device {
   // ---- the other shards ----
   // What they must do since the last call; nullptr: nothing.
   std::shared_ptr<const ShardOrders> TakeOrders();
+  void SetHelpers(crypto::AeadHelpers* helpers) { forwarder_.SetHelpers(helpers); }
   void OnReport(Now now, const ShardReport& report, Outbox& out);
 
   // ---- settings, in the order of their effect; meaning as UAPI keys have it ----
@@ -148,6 +154,7 @@ class Device {
   std::vector<std::vector<Forwarder::Stats>> shard_stats_;  // by shard - 1 and PeerId
   std::vector<PeerFacts> facts_;                            // kept for their memory
   std::vector<Drop> worth_;
+  std::vector<InDatagram> known_, strangers_;
   std::array<uint64_t, static_cast<size_t>(Drop::kCount)> drops_{};
 };
 

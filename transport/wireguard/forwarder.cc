@@ -63,14 +63,14 @@ void Forwarder::Apply(Now now, const Order& order, Outbox& out) {
           },
           [this](const ForgetSourceOrder& o) { At(o.peer).source = {}; },
           [this, now, &out](const KeepaliveOrder& o) {
-            if (At(o.peer).staged.empty()) {
+            if (At(o.peer).staged == nullptr) {
               Emit(now, o.peer, TunPacket{}, 0, out);
             } else {
               Flush(now, o.peer, out);
             }
           },
           [this, now, &out](const FlushOrder& o) { Flush(now, o.peer, out); },
-          [this](const DropStagedOrder& o) { At(o.peer).staged.clear(); },
+          [this](const DropStagedOrder& o) { At(o.peer).staged.reset(); },
           [this](const AllowOrder& o) { allowed_ips_.Insert(o.prefix, o.peer); },
           [this](const DisallowOrder& o) { allowed_ips_.Remove(o.prefix, o.peer); },
           [this](const DisallowAllOrder& o) { allowed_ips_.RemovePeer(o.peer); },
@@ -112,7 +112,8 @@ PeerFacts& Forwarder::Note(PeerId peer, uint32_t flags) {
   }
   if (flags & PeerFacts::kPacketSent) facts.flags |= PeerFacts::kSentLast;
   if (flags & PeerFacts::kPacketReceived) facts.flags &= ~uint32_t{PeerFacts::kSentLast};
-  urgent_ |= (flags & (PeerFacts::kConfirmed | PeerFacts::kRekeyWanted | PeerFacts::kRoamed)) != 0;
+  urgent_ |= (flags & (PeerFacts::kConfirmed | PeerFacts::kRekeyWanted | PeerFacts::kRoamed |
+                       PeerFacts::kSourceLost)) != 0;
   facts.flags |= flags;
   return facts;
 }
@@ -127,7 +128,9 @@ const Keypair* Forwarder::Session(uint32_t local_index) const { return FindSessi
 const Keypair* Forwarder::Current(PeerId peer) const {
   return Live(peer) ? peers_[peer].current : nullptr;
 }
-size_t Forwarder::staged(PeerId peer) const { return Live(peer) ? peers_[peer].staged.size() : 0; }
+size_t Forwarder::staged(PeerId peer) const {
+  return Live(peer) && peers_[peer].staged != nullptr ? peers_[peer].staged->size() : 0;
+}
 Forwarder::Stats Forwarder::stats(PeerId peer) const {
   return Live(peer) ? peers_[peer].stats : Stats{};
 }
@@ -140,9 +143,10 @@ size_t Forwarder::SealedSize(size_t packet_size) const {
 
 void Forwarder::Stage(PeerId peer, ByteView packet) {
   if (!Live(peer)) return;
-  std::deque<Bytes>& staged = At(peer).staged;
-  if (staged.size() >= kStagedMax) staged.pop_front();
-  staged.emplace_back(packet.begin(), packet.end());
+  std::unique_ptr<std::deque<Bytes>>& staged = At(peer).staged;
+  if (staged == nullptr) staged = std::make_unique<std::deque<Bytes>>();
+  if (staged->size() >= kStagedMax) staged->pop_front();
+  staged->emplace_back(packet.begin(), packet.end());
 }
 
 Forwarder::Sealed Forwarder::Seal(
@@ -199,6 +203,12 @@ void Forwarder::Number(const Keypair& k, uint64_t counter, crypto::AeadJob& job)
   job.counter = counter;
   WriteTransportHeader({.receiver_index = k.remote_index, .counter = counter},
                        job.data - kTransportHeader);
+}
+
+void Forwarder::LoseSource(PeerId peer) {
+  if (!Live(peer)) return;
+  At(peer).source = {};
+  Note(peer, PeerFacts::kSourceLost);
 }
 
 void Forwarder::SealPending(Outbox& out) {
@@ -287,7 +297,7 @@ Drop Forwarder::SendTo(Now now, PeerId peer, const TunPacket& packet, Outbox& ou
 Drop Forwarder::SendRead(Now now, PeerId peer, const TunPacket& packet, uint8_t ecn, Outbox& out) {
   if (!Live(peer)) return Drop::kUnknownPeer;
   if (packet.bytes.size() > kPacketMax) return Drop::kTooLong;
-  const Drop why = At(peer).staged.empty() ? Emit(now, peer, packet, ecn, out) : Drop::kStaged;
+  const Drop why = At(peer).staged == nullptr ? Emit(now, peer, packet, ecn, out) : Drop::kStaged;
   if (why == Drop::kStaged) {
     Stage(peer, packet.bytes);
     Note(peer, PeerFacts::kRekeyWanted);
@@ -298,12 +308,13 @@ Drop Forwarder::SendRead(Now now, PeerId peer, const TunPacket& packet, uint8_t 
 }
 
 void Forwarder::Flush(Now now, PeerId peer, Outbox& out) {
-  std::deque<Bytes>& staged = At(peer).staged;
-  while (!staged.empty()) {
-    const std::optional<InnerPacket> inner = ReadInner(staged.front());
+  std::unique_ptr<std::deque<Bytes>>& staged = At(peer).staged;
+  while (staged != nullptr) {
+    const std::optional<InnerPacket> inner = ReadInner(staged->front());
     const uint8_t ecn = inner ? inner->ecn : uint8_t{0};
-    if (Emit(now, peer, {.bytes = staged.front()}, ecn, out) == Drop::kStaged) return;
-    staged.pop_front();
+    if (Emit(now, peer, {.bytes = staged->front()}, ecn, out) == Drop::kStaged) return;
+    staged->pop_front();
+    if (staged->empty()) staged.reset();
   }
 }
 

@@ -33,6 +33,7 @@ struct PeerFacts {
     kRekeyWanted = 1 << 5,  // no session, or one that is getting old
     kRoamed = 1 << 6,       // heard from `endpoint`
     kSentLast = 1 << 7,     // of what was sent and received, the last was sent
+    kSourceLost = 1 << 8,   // LoseSource
   };
   PeerId peer = kNoPeer;
   uint32_t flags = 0;
@@ -76,6 +77,10 @@ class Forwarder {
   void Receive(Now now, std::span<const InDatagram> in, Outbox& out, std::vector<Drop>& drops);
   // Seals what waits in out.pending. Whoever reads or sends datagrams or frames calls it first.
   void SealPending(Outbox& out);
+
+  // The driver could not send to `peer` from its source: the kernel is to choose until it is heard.
+  void LoseSource(PeerId peer);
+  void SetHelpers(crypto::AeadHelpers* helpers) { batch_.SetHelpers(helpers); }  // or nullptr
 
   // ---- the bare steps, in the caller's buffers ----
   struct Sealed {
@@ -140,7 +145,8 @@ class Forwarder {
     std::optional<Endpoint> endpoint;
     Source source;
     Stats stats;
-    std::deque<Bytes> staged;
+    // None, or a packet at least: an empty deque is half a KiB, and most peers wait for nothing.
+    std::unique_ptr<std::deque<Bytes>> staged;
     PeerFacts facts;
   };
   Peer& At(PeerId peer) { return peers_[peer]; }

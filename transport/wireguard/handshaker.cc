@@ -273,7 +273,7 @@ void Handshaker::NoteReceived(
   p.stats.rx_bytes += size;
   p.timers.OnAuthenticatedReceived(now.mono);
   if (in == nullptr || (p.endpoint == in->from && p.source == in->at)) return;
-  p.endpoint = in->from;
+  MoveTo(p, in->from);
   p.source = in->at;
   out.orders.push_back(EndpointOrder{peer, in->from, in->at});
 }

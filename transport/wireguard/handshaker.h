@@ -58,6 +58,7 @@ class Handshaker {
   const X25519Key& public_key(PeerId peer) const { return At(peer).public_key; }
   const Secret<32>& psk(PeerId peer) const { return At(peer).psk; }
   std::optional<Endpoint> endpoint(PeerId peer) const { return At(peer).endpoint; }
+  bool IsAPeers(const Endpoint& e) const { return endpoints_.contains(e); }
   WallTime last_handshake(PeerId peer) const { return At(peer).last_handshake; }
   uint16_t persistent_keepalive(PeerId peer) const {
     return At(peer).timers.persistent_keepalive();
@@ -162,6 +163,7 @@ class Handshaker {
   void Wipe(PeerId peer, Outbox& out);  // handshake and all sessions
   void Complete(Now now, Peer& p);
 
+  void MoveTo(Peer& p, const std::optional<Endpoint>& endpoint);  // keeps endpoints_ true
   void Act(Now now, PeerId peer, TimerAction action, Outbox& out);
   void Schedule(PeerId peer);
 
@@ -177,6 +179,7 @@ class Handshaker {
   std::vector<std::unique_ptr<Peer>> peers_;  // by PeerId
   std::vector<PeerId> free_;                  // empty places in it
   absl::flat_hash_map<X25519Key, PeerId> by_key_;
+  absl::flat_hash_map<Endpoint, uint32_t> endpoints_;  // how many peers are at each
   using WakeEntry = std::pair<Instant, PeerId>;
   std::priority_queue<WakeEntry, std::vector<WakeEntry>, std::greater<>>
       wakes_;  // may be early, never late

@@ -64,6 +64,7 @@ absl::StatusOr<PeerId> Handshaker::AddPeer(const X25519Key& key, bool governed, 
 void Handshaker::RemovePeer(PeerId peer, Outbox& out) {
   Wipe(peer, out);
   out.orders.push_back(RemovePeerOrder{peer});
+  MoveTo(At(peer), std::nullopt);
   by_key_.erase(At(peer).public_key);
   peers_[peer].reset();
   free_.push_back(peer);
@@ -80,8 +81,18 @@ void Handshaker::SetGoverned(PeerId peer, bool governed, Outbox& out) {
 
 void Handshaker::SetPresharedKey(PeerId peer, const Secret<32>& psk) { At(peer).psk = psk.Clone(); }
 
+void Handshaker::MoveTo(Peer& p, const std::optional<Endpoint>& endpoint) {
+  if (p.endpoint == endpoint) return;
+  if (p.endpoint) {
+    const auto it = endpoints_.find(*p.endpoint);
+    if (--it->second == 0) endpoints_.erase(it);
+  }
+  p.endpoint = endpoint;
+  if (endpoint) ++endpoints_[*endpoint];
+}
+
 void Handshaker::SetEndpoint(PeerId peer, const Endpoint& endpoint, Outbox& out) {
-  At(peer).endpoint = endpoint;
+  MoveTo(At(peer), endpoint);
   At(peer).source = {};
   out.orders.push_back(EndpointOrder{peer, endpoint, {}});
 }
@@ -143,7 +154,7 @@ void Handshaker::OnFacts(Now now, const PeerFacts& facts, Outbox& out) {
   if (!Live(facts.peer) || !up_) return;
   Peer& p = At(facts.peer);
   if (facts.flags & PeerFacts::kRoamed) {
-    p.endpoint = facts.endpoint;
+    MoveTo(p, facts.endpoint);
     p.source = facts.source;
   }
   // Receive order of spec/wire.md §1.7: promotion, rekey, timers.

@@ -1,6 +1,6 @@
 // What every shard that uses one session shares of it: the counter to send next, and the window of
 // those that came.
-// Spec:   spec/wire.md §1.7, §1.8; spec/performance.md §4 (shards).
+// Spec:   spec/wire.md §1.7, §1.8; spec/performance.md §5 (shards).
 // Bounds: about 1.1 KiB. Thread: any, if it was made `shared`; else one, and nothing is locked.
 // Cost:   a session's receiver is one shard, so the lock is free: about 5 ns a packet; a
 // reservation

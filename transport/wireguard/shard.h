@@ -1,7 +1,7 @@
 // One data thread's part of a device that runs on several: packets and sessions, no handshakes.
 // Device is the first shard itself and the control half of all; the others follow its orders and
 // report what they saw.
-// Spec:   spec/performance.md §4. Each shard knows every session and every prefix, so that whatever
+// Spec:   spec/performance.md §5. Each shard knows every session and every prefix, so that whatever
 //         the kernel hands it is served; the kernel hands one flow, and one peer's messages, to
 //         one.
 // Bounds: a report at most each kReportUrgent; what it says of a peer is one entry.
@@ -56,6 +56,9 @@ class Shard {
                    std::span<const InDatagram> in,
                    Outbox& out,
                    std::vector<const InDatagram*>& others);
+
+  void OnSourceRefused(PeerId peer) { forwarder_.LoseSource(peer); }  // as Device has it
+  void SetHelpers(crypto::AeadHelpers* helpers) { forwarder_.SetHelpers(helpers); }
 
   Instant ReportDue(Instant now) const;  // kNever: nothing to say
   ShardReport TakeReport(Instant now);

@@ -1,0 +1,82 @@
+// One data thread's ends of a plain device: a queue of the TUN, a pair of sockets, and the memory
+// between them. Reads batches, and puts an Outbox into effect.
+// Spec:   spec/life-of-a-packet.md; spec/wire.md §4 (offloads).
+// Bounds: a read is one recvmmsg of a family, or kTunReadsMax TUN reads and the arena.
+// Thread: one owner. Errors: what the kernel refuses is lost and counted below.
+// Cost:   about 1.5 MiB, touched at the start.
+#ifndef AQMESH_DAEMON_WG_WG_LANE_H_
+#define AQMESH_DAEMON_WG_WG_LANE_H_
+
+#include <array>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "transport/os/arena.h"
+#include "transport/os/standing_queue.h"
+#include "transport/os/tun.h"
+#include "transport/os/udp.h"
+#include "transport/wireguard/outbox.h"
+
+namespace aqmesh::daemon {
+
+// What came, in memory that stands until the next read of its kind.
+struct WgPackets {
+  Now now;
+  std::span<const wireguard::TunPacket> packets;
+  bool has_more = false;
+  bool gone = false;  // the interface was deleted
+};
+struct WgDatagrams {
+  Now now;
+  std::span<const wireguard::InDatagram> datagrams;
+};
+
+class WgLane {
+ public:
+  explicit WgLane(std::unique_ptr<os::Tun> tun);
+
+  os::Tun& tun() { return *tun_; }
+  os::UdpPair* udp() { return udp_.get(); }  // nullptr: the interface is down
+  // Gives back those before. What was read from them stands in their memory.
+  std::unique_ptr<os::UdpPair> SetUdp(std::unique_ptr<os::UdpPair> udp) {
+    return std::exchange(udp_, std::move(udp));
+  }
+  void SetMtu(uint16_t mtu_bytes) { arena_.SetMtu(mtu_bytes); }
+
+  // A packet that no datagram can carry is answered with ICMP in `out`.
+  WgPackets ReadTun(wireguard::Outbox& out);
+  WgDatagrams ReadUdp(os::Family family);
+  // From other sockets than the lane's own: those of the control queue.
+  WgDatagrams ReadFrom(os::UdpPair& udp, os::Family family);
+  // Sends and writes what is in `out`, and clears it. False: the interface is gone. refused: peers
+  // whose source address may be.
+  bool Flush(wireguard::Outbox& out, std::vector<wireguard::PeerId>& refused);
+
+ private:
+  // As many as one round of UDP may cause ACKs: fewer, and the TUN's queue overflows. Super-packets
+  // end a turn sooner, by the arena.
+  static constexpr size_t kTunReadsMax = 256;
+
+  bool Receive(os::UdpPair& udp, os::Family family);  // false: emptied
+  void Send(const wireguard::Outbox& out, std::vector<wireguard::PeerId>& refused);
+
+  std::unique_ptr<os::Tun> tun_;
+  std::unique_ptr<os::UdpPair> udp_;
+  bool signal_ = false;  // to whoever fills the socket's queue, in what is written next
+  os::StandingQueue tun_queue_;
+  std::array<os::StandingQueue, 2> udp_queues_;  // v4, v6
+
+  // Kept for their memory.
+  os::PacketArena arena_;
+  std::vector<wireguard::TunPacket> packets_;
+  std::vector<ByteView> to_tun_;
+  std::vector<os::Datagram> received_;
+  std::vector<wireguard::InDatagram> came_;
+  std::vector<os::OutDatagram> outgoing_;
+};
+
+}  // namespace aqmesh::daemon
+
+#endif  // AQMESH_DAEMON_WG_WG_LANE_H_
