@@ -144,19 +144,31 @@ absl::Status NodeLoop::OpenInterface() {
 
 absl::Status NodeLoop::OpenUdp() {
   const os::OffloadSet offloads = offloads_allowed();
+  // Frames and bare data; one lane, so what the fifth byte says does not matter.
+  constexpr std::array<os::SteerRule, 2> kData = {
+      {{.first = static_cast<uint8_t>(frame::Type::kFrame), .at = 4},
+       {.first = static_cast<uint8_t>(wireguard::MessageType::kTransport), .at = 4}}};
   AQ_ASSIGN_OR_RETURN(
-      udp_,
-      os::UdpPair::Open(
-          {.port = setup_.file.listen_port, .gso = offloads.udp_gso, .gro = offloads.udp_gro}));
-  if (udp_->fd(os::Family::kV4) >= 0) udp4_.assign(Duplicate(udp_->fd(os::Family::kV4)));
-  if (udp_->fd(os::Family::kV6) >= 0) udp6_.assign(Duplicate(udp_->fd(os::Family::kV6)));
+      os::UdpGroup group,
+      os::UdpGroup::Open(
+          {.port = setup_.file.listen_port, .gso = offloads.udp_gso, .gro = offloads.udp_gro},
+          1,
+          kData));
+  udp_ = std::move(group.data[0]);
+  handshakes_ = std::move(group.control);
+  for (os::UdpPair* pair : {udp_.get(), handshakes_.get()}) {
+    for (const os::Family family : {os::Family::kV4, os::Family::kV6}) {
+      if (pair->fd(family) < 0) continue;
+      sockets_.push_back(std::make_unique<Socket>(io_, *pair, family));
+      sockets_.back()->wait.assign(Duplicate(pair->fd(family)));
+    }
+  }
   return absl::OkStatus();
 }
 
 absl::Status NodeLoop::Run() {
   WaitSignals();
-  if (udp4_.is_open()) WaitUdp(os::Family::kV4);
-  if (udp6_.is_open()) WaitUdp(os::Family::kV6);
+  for (const auto& socket : sockets_) WaitUdp(*socket);
   WaitTun();
   WaitTimer();
   WaitNet();
@@ -308,28 +320,27 @@ void NodeLoop::TellEvents(const std::vector<node::Event>& events) {
 
 // ---- input ----
 
-void NodeLoop::WaitUdp(os::Family family) {
-  stream_descriptor& socket = family == os::Family::kV4 ? udp4_ : udp6_;
-  socket.async_wait(stream_descriptor::wait_read, [this, family](error_code error) {
+void NodeLoop::WaitUdp(Socket& socket) {
+  socket.wait.async_wait(stream_descriptor::wait_read, [this, &socket](error_code error) {
     if (error) return;
-    OnUdp(family);
-    WaitUdp(family);
+    OnUdp(socket);
+    WaitUdp(socket);
   });
 }
 
-void NodeLoop::OnUdp(os::Family family) {
+void NodeLoop::OnUdp(Socket& socket) {
   received_.clear();
   // What is left makes the next wait return at once.
-  const bool emptied = !udp_->Receive(family, received_);
+  const bool emptied = !socket.pair.Receive(socket.family, received_);
   if (received_.empty()) return;
-  os::StandingQueue& queue = udp_queues_[family == os::Family::kV4 ? 0 : 1];
   // One turn for all of them: what they deliver reaches the TUN together, and may be joined there.
-  Turn([this, emptied, &queue](Now now, node::Outbox& out) {
+  Turn([this, emptied, &socket](Now now, node::Outbox& out) {
     came_.clear();
     for (const os::Datagram& d : received_)
       came_.push_back({.bytes = d.bytes, .from = d.remote, .at = FromOs(d.local), .tos = d.tos});
+    if (&socket.pair == handshakes_.get()) return control_->OnHandshakes(now, came_, out);
     control_->OnDatagrams(now, came_, out);
-    if (!queue.OnRead(now.mono, emptied) || out.wg.tun.empty()) return;
+    if (!socket.queue.OnRead(now.mono, emptied) || out.wg.tun.empty()) return;
     wireguard::SignalCongestion(out.wg.tun);
     ++congestion_.udp;
   });

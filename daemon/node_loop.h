@@ -36,7 +36,7 @@
 #include "transport/os/clock.h"
 #include "transport/os/standing_queue.h"
 #include "transport/os/tun.h"
-#include "transport/os/udp.h"
+#include "transport/os/udp_group.h"
 
 namespace aqmesh::daemon {
 
@@ -89,6 +89,7 @@ class NodeLoop {
   uint64_t records() const;
   const os::Tun& tun() const { return *tun_; }
   const os::UdpPair& udp() const { return *udp_; }
+  const os::UdpPair& handshakes() const { return *handshakes_; }
   os::OffloadSet offloads_allowed() const {
     return options_.offloads.value_or(setup_.file.offloads);
   }
@@ -134,8 +135,17 @@ class NodeLoop {
   void LogEvent(const node::Event& event);
 
   // input
-  void WaitUdp(os::Family family);
-  void OnUdp(os::Family family);
+  // One family of udp_ or handshakes_.
+  struct Socket {
+    Socket(boost::asio::io_context& io, os::UdpPair& p, os::Family f)
+        : pair(p), family(f), wait(io) {}
+    os::UdpPair& pair;
+    const os::Family family;
+    boost::asio::posix::stream_descriptor wait;
+    os::StandingQueue queue;
+  };
+  void WaitUdp(Socket& socket);
+  void OnUdp(Socket& socket);
   void WaitTun();
   void OnTun();
   void WaitTimer();
@@ -159,12 +169,12 @@ class NodeLoop {
   Instant started_{};
   std::string interface_;
   std::unique_ptr<os::Tun> tun_;
-  std::unique_ptr<os::UdpPair> udp_;
+  std::unique_ptr<os::UdpPair> udp_, handshakes_;  // on one port: data, and all else
   std::unique_ptr<node::Control> control_;
 
   boost::asio::io_context io_{1};
-  boost::asio::posix::stream_descriptor udp4_{io_}, udp6_{io_}, tun_wait_{io_}, timer_{io_},
-      net_wait_{io_};
+  boost::asio::posix::stream_descriptor tun_wait_{io_}, timer_{io_}, net_wait_{io_};
+  std::vector<std::unique_ptr<Socket>> sockets_;
   boost::asio::steady_timer endpoints_timer_{io_}, watchdog_timer_{io_}, stop_timer_{io_};
   boost::asio::signal_set signals_{io_};
 
@@ -174,7 +184,6 @@ class NodeLoop {
   std::vector<wireguard::TunPacket> packets_;
   std::vector<os::Datagram> received_;
   os::StandingQueue tun_queue_;
-  std::array<os::StandingQueue, 2> udp_queues_;  // v4, v6
   Congestion congestion_;
   std::vector<node::InFrame> came_;
   std::vector<os::OutDatagram> outgoing_;

@@ -46,7 +46,8 @@ void PutDataPath(JsonWriter& w, NodeLoop& loop) {
   w.End().Key("counters").Object();
   w.Field("tun_read_malformed", tun.read_malformed).Field("tun_read_no_room", tun.read_no_room);
   w.Field("tun_write_refused", tun.write_refused).Field("tun_joined_refused", tun.joined_refused);
-  w.Field("udp_truncated", udp.truncated).Field("udp_send_refused", udp.send_refused);
+  w.Field("udp_truncated", udp.truncated + loop.handshakes().counters().truncated)
+      .Field("udp_send_refused", udp.send_refused);
   w.Field("udp_source_refused", udp.source_refused).Field("udp_gso_turned_off", udp.gso_turned_off);
   w.Field("tun_congestion_signals", loop.congestion().tun)
       .Field("udp_congestion_signals", loop.congestion().udp);

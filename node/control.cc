@@ -187,6 +187,20 @@ void Control::OnDatagrams(Now now, std::span<const InFrame> in, Outbox& out) {
   }
 }
 
+void Control::OnHandshakes(Now now, std::span<const InFrame> in, Outbox& out) {
+  std::vector<InFrame> strangers;
+  for (const InFrame& f : in) {
+    if (device_.handshaker().IsAPeers(f.from)) {
+      OnDatagrams(now, {&f, 1}, out);
+    } else if (strangers.size() < kStrangersMax) {
+      strangers.push_back(f);
+    } else {
+      CountDrop(static_cast<uint16_t>(frame::Drop::kSourceRate));
+    }
+  }
+  OnDatagrams(now, strangers, out);
+}
+
 // A control packet is heard before the frames behind it are delivered: they feel what it says.
 void Control::OnFrames(Turn& t, std::span<const InFrame> frames) {
   std::vector<frame::Drop> drops;

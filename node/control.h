@@ -77,6 +77,11 @@ class Control {
   // What came together, in order: frames that follow one another are opened together. Packets for
   // the TUN are left in the datagrams: they must outlive what is done with `out`.
   void OnDatagrams(Now now, std::span<const InFrame> in, Outbox& out);
+  // The same for what came by a queue of its own that holds no data but by mistake. Known peers'
+  // addresses are heard first, and all of them; of strangers kStrangersMax a call, the others are
+  // dropped (source-rate).
+  static constexpr size_t kStrangersMax = 64;
+  void OnHandshakes(Now now, std::span<const InFrame> in, Outbox& out);
   void OnTunPackets(Now now, std::span<const wireguard::TunPacket> packets, Outbox& out);
   void OnDurable(Now now, Ticket up_to, Outbox& out);
   void OnWake(Now now, Outbox& out);

@@ -62,6 +62,23 @@ TEST_F(BatchTest, FramesOfSeveralPeersArriveOnceEachInTheirOrder) {
   EXPECT_TRUE(GetAll(node(0), wire).tun.empty()) << "all of it replayed";
 }
 
+// What comes by the handshakes' queue, here frames, because what becomes of them is plain to see.
+TEST_F(BatchTest, KnownPeersAreHeardBeforeStrangersAndStrangersInTurns) {
+  const Endpoint stranger = *Endpoint::Parse("203.0.113.9:9");
+  std::vector<std::pair<Bytes, Endpoint>> wire;
+  std::vector<Bytes> want = {Packet(node(2), node(0), 1)};
+  for (uint32_t i = 0; i < 100; ++i) {
+    wire.emplace_back(FrameOf(node(1), node(0), i).first, stranger);
+    if (i < Control::kStrangersMax) want.push_back(Packet(node(1), node(0), i));
+  }
+  wire.push_back(FrameOf(node(2), node(0), 1));
+  std::vector<InFrame> in;
+  for (auto& [bytes, from] : wire) in.push_back({.bytes = bytes, .from = from, .at = {}});
+  const Did did =
+      node(0).Do([&](Outbox& out) { node(0).control->OnHandshakes(node(0).now, in, out); });
+  EXPECT_EQ(did.tun, want);
+}
+
 TEST_F(BatchTest, PacketsThatLeaveTogetherAreSealedAlike) {
   std::vector<Bytes> packets;
   for (uint32_t i = 0; i < 50; ++i) packets.push_back(Packet(node(0), node(1 + i % 2), i));
