@@ -27,7 +27,7 @@ struct PacketSlot {
 class PacketArena {
  public:
   struct Options {
-    size_t bytes = 768 * 1024;  // 8 super-packets of 64 KiB, their rooms, and slack
+    size_t bytes = 384 * 1024;  // 5 super-packets of 64 KiB, their rooms, and slack
     size_t packets_max = 1024;
     size_t headroom = 32;  // frame header 16, transport header 16
     size_t tailroom = 16;  // of a packet that needs no padding: the tag

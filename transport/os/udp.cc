@@ -16,10 +16,10 @@ namespace {
 constexpr int kSolUdp = 17;
 constexpr int kUdpSegment = 103;
 constexpr int kUdpGro = 104;
-constexpr size_t kReceiveMessages = 8;
+constexpr size_t kReceiveMessages = 4;
 constexpr size_t kReceiveBytes = 65536;  // one more than any datagram or GRO run
 constexpr size_t kSendMessages = 64;     // system-call batch
-constexpr size_t kSegmentsMax = 64;      // kernels before 6.x refuse more
+constexpr size_t kSegmentsOld = 64;      // what every kernel with UDP_SEGMENT takes
 constexpr size_t kRunBytesMax = 65507;   // a UDP payload over IPv4; IPv6 carries 20 more
 constexpr int kPortCollisionsMax = 100;
 constexpr size_t kControlBytes = 128;  // pktinfo 40, segment 24, tos 24: with room
@@ -181,6 +181,29 @@ uint16_t BoundPort(int fd) {
   return e.port;
 }
 
+// Asks the kernel by a message to ourselves. Where the loopback is down, the answer is the careful
+// one.
+size_t ProbeSegmentsMax() {
+  Fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  SockAddr a;
+  const socklen_t size = ToSockAddr({.address = *IpAddress::Parse("127.0.0.1"), .port = 0}, a);
+  socklen_t n = sizeof a;
+  const int segment = 1;
+  const std::array<uint8_t, UdpPair::kSegmentsMax> bytes{};
+  const bool taken = fd.valid() && ::bind(fd.get(), &a.any, size) == 0 &&
+                     ::getsockname(fd.get(), &a.any, &n) == 0 &&
+                     SetOption(fd.get(), kSolUdp, kUdpSegment, segment) &&
+                     ::sendto(fd.get(), bytes.data(), bytes.size(), 0, &a.any, n) ==
+                         ssize_t{UdpPair::kSegmentsMax};
+  return taken ? UdpPair::kSegmentsMax : kSegmentsOld;
+}
+
+void PutTos(msghdr& m, std::array<uint8_t, kControlBytes>& buffer, Family f, uint8_t tos) {
+  if (tos == 0) return;
+  const bool v6 = f == Family::kV6;
+  PutControl(m, buffer, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TCLASS : IP_TOS, int{tos});
+}
+
 bool FamilyMissing(int err) {
   return err == EAFNOSUPPORT || err == EADDRNOTAVAIL || err == EPROTONOSUPPORT;
 }
@@ -202,19 +225,22 @@ bool SameRun(const OutDatagram& a, const OutDatagram& b) {
 }  // namespace
 
 struct UdpPair::Scratch {
-  // Receive: 8 messages of one buffer each. Send: up to 64 messages sharing the vectors.
+  // Receive: kReceiveMessages of one buffer each. Send: up to 64 messages sharing the vectors.
   std::array<mmsghdr, kSendMessages> messages;
-  std::array<iovec, kSendMessages * kSegmentsMax> parts;
+  std::array<iovec, kSendMessages * kSegmentsOld> parts;
   std::array<SockAddr, kSendMessages> addresses;
   alignas(cmsghdr) std::array<std::array<uint8_t, kControlBytes>, kSendMessages> control;
   std::array<size_t, kSendMessages> run_length;  // datagrams in each message
 };
 
-UdpPair::UdpPair() : scratch_(std::make_unique<Scratch>()) {}
+UdpPair::UdpPair(size_t segments_max) : scratch_(std::make_unique<Scratch>()) {
+  static const size_t probed = ProbeSegmentsMax();
+  segments_max_ = std::min(segments_max, probed);
+}
 UdpPair::~UdpPair() = default;
 
 absl::StatusOr<std::unique_ptr<UdpPair>> UdpPair::Open(const Options& options) {
-  std::unique_ptr<UdpPair> pair(new UdpPair());
+  std::unique_ptr<UdpPair> pair(new UdpPair(options.segments_max));
   int err4 = 0;
   int err6 = 0;
   for (int attempt = 0; attempt < kPortCollisionsMax; ++attempt) {
@@ -313,7 +339,24 @@ bool UdpPair::Receive(Family f, std::vector<Datagram>& out) {
   return static_cast<size_t>(n) == kReceiveMessages;
 }
 
+std::span<const OutDatagram> UdpPair::Part(std::span<const OutDatagram> batch) {
+  const auto too_long = [this](const OutDatagram& d) { return CountOf(d) > segments_max_; };
+  if (std::ranges::none_of(batch, too_long)) return batch;
+  parted_.clear();
+  for (const OutDatagram& d : batch) {
+    const size_t most = IsRun(d) ? segments_max_ * d.segment : std::max<size_t>(d.bytes.size(), 1);
+    OutDatagram part = d;
+    for (ByteView rest = d.bytes;; rest = rest.subspan(part.bytes.size())) {
+      part.bytes = rest.first(std::min(most, rest.size()));
+      parted_.push_back(part);
+      if (part.bytes.size() == rest.size()) break;
+    }
+  }
+  return parted_;
+}
+
 void UdpPair::Send(std::span<const OutDatagram> batch) {
+  if (segments_max_ < UdpPair::kSegmentsMax) batch = Part(batch);
   // Stretches of one family: order matters within a peer, and a peer has one family at a time.
   while (!batch.empty()) {
     const bool v6 = batch.front().remote.address.is_v6();
@@ -334,14 +377,16 @@ size_t UdpPair::PackRuns(Family f, std::span<const OutDatagram> batch, size_t& c
   size_t messages = 0;
   size_t parts = 0;
   consumed = 0;
-  while (consumed < batch.size() && messages < kSendMessages) {
+  // A message takes as many parts as it has segments, at the most.
+  while (consumed < batch.size() && messages < kSendMessages &&
+         parts + segments_max_ <= s.parts.size()) {
     const OutDatagram& first = batch[consumed];
     if (IsRun(first) && !gso) break;  // the caller sends its datagrams alone
     const size_t stride = IsRun(first) ? first.segment : first.bytes.size();
     size_t run = 0;
     size_t bytes = 0;
     size_t pieces = 0;  // neighbours in memory are one to the kernel
-    const size_t run_max = gso && stride != 0 && !IsRun(first) ? kSegmentsMax : 1;
+    const size_t run_max = gso && stride != 0 && !IsRun(first) ? segments_max_ : 1;
     while (run < run_max && consumed + run < batch.size()) {
       const OutDatagram& d = batch[consumed + run];
       if (run > 0 && (d.bytes.size() > stride || bytes + d.bytes.size() > kRunBytesMax ||
@@ -367,13 +412,7 @@ size_t UdpPair::PackRuns(Family f, std::span<const OutDatagram> batch, size_t& c
     m.msg_iovlen = pieces;
     auto& control = s.control[messages];
     PutSource(m, control, f, first.local);
-    if (first.tos != 0) {
-      PutControl(m,
-                 control,
-                 f == Family::kV6 ? IPPROTO_IPV6 : IPPROTO_IP,
-                 f == Family::kV6 ? IPV6_TCLASS : IP_TOS,
-                 int{first.tos});
-    }
+    PutTos(m, control, f, first.tos);
     if (bytes > stride) PutControl(m, control, kSolUdp, kUdpSegment, static_cast<uint16_t>(stride));
     s.run_length[messages] = run;
     parts += pieces;
@@ -444,9 +483,11 @@ void UdpPair::SendOne(Family f, const OutDatagram& d) {
   m.msg_iov = &part;
   m.msg_iovlen = 1;
   PutSource(m, scratch_->control[0], f, d.local);
+  PutTos(m, scratch_->control[0], f, d.tos);
   if (::sendmsg(side(f).fd.get(), &m, MSG_DONTWAIT) >= 0) return;
   m.msg_control = nullptr;
   m.msg_controllen = 0;
+  PutTos(m, scratch_->control[0], f, d.tos);
   if (!d.local.is_set() || ::sendmsg(side(f).fd.get(), &m, MSG_DONTWAIT) < 0) {
     ++counters_.send_refused;
   } else {

@@ -1,6 +1,7 @@
 // The pair of UDP sockets, v4 and v6 on one port, that carries everything outside the overlay.
 // Spec:   spec/wire.md §4: UDP_SEGMENT out, UDP_GRO in, sticky source by IP_PKTINFO, SO_MARK.
-// Bounds: receive arena 8 x 64 KiB; at most 64 segments and 65,000 bytes in one send call.
+// Bounds: receive arena 4 x 64 KiB; at most 128 segments (64 on kernels
+//         before 6.9: probed) and 65,507 bytes in one message.
 // Thread: one owner. Errors: absl::Status when opening; per datagram, counters (a send error is a
 // lost packet). Cost:   about 50 ns a datagram inside a GRO/GSO run, 600 (in) and 3,000 (out)
 // alone.
@@ -35,7 +36,7 @@ struct Datagram {
 };
 
 // local not set = let the kernel choose. segment not 0: a run, datagrams of so many bytes end to
-// end in `bytes`, the last one perhaps shorter; at most 64 of them and 65,000 bytes.
+// end in `bytes`, the last one perhaps shorter; at most 65,000 bytes.
 struct OutDatagram {
   ByteView bytes;
   Endpoint remote;
@@ -48,6 +49,7 @@ enum class Family : uint8_t { kV4, kV6 };
 
 class UdpPair {
  public:
+  static constexpr size_t kSegmentsMax = 128;
   struct Options {
     uint16_t port = 0;  // 0 = the kernel picks one that is free in both families
     uint32_t mark = 0;  // SO_MARK, 0 = none
@@ -56,7 +58,8 @@ class UdpPair {
     size_t buffer_bytes =
         7 * 1024 * 1024;  // asked by force (CAP_NET_ADMIN), else as the system allows
     bool shared = false;  // the port with other pairs of this program: UdpGroup
-    bool touch = true;    // the receive arena at once, and not as it is used
+    size_t segments_max = kSegmentsMax;  // of one message, if the kernel takes as many
+    bool touch = true;                   // the receive arena at once, and not as it is used
   };
   // One family may be missing on the machine; both missing is an error. AlreadyExists = port taken.
   static absl::StatusOr<std::unique_ptr<UdpPair>> Open(const Options& options);
@@ -66,7 +69,7 @@ class UdpPair {
   absl::Status SetMark(uint32_t mark);  // needs CAP_NET_ADMIN
   absl::Status Share();                 // from now on others may be opened `shared` on its port
 
-  // Appends what one recvmmsg gives (up to 8 buffers, each perhaps a GRO run, split here). Empties
+  // Appends what one recvmmsg gives (up to 4 buffers, each perhaps a GRO run, split here). Empties
   // nothing: clear `out` first. Returns false when the socket is drained. Truncated datagrams are
   // counted, not given.
   bool Receive(Family f, std::vector<Datagram>& out);
@@ -77,6 +80,7 @@ class UdpPair {
   void Send(std::span<const OutDatagram> batch);
 
   bool gso() const { return v4_.gso || v6_.gso; }
+  size_t segments_max() const { return segments_max_; }  // of one message
   bool gro() const { return v4_.gro || v6_.gro; }
 
   struct Counters {
@@ -99,9 +103,10 @@ class UdpPair {
   ~UdpPair();
 
  private:
-  UdpPair();
+  explicit UdpPair(size_t segments_max);
   const Side& side(Family f) const { return f == Family::kV4 ? v4_ : v6_; }
   Side& side(Family f) { return f == Family::kV4 ? v4_ : v6_; }
+  std::span<const OutDatagram> Part(std::span<const OutDatagram> batch);
   void SendFamily(Family f, std::span<const OutDatagram> batch);
   size_t PackRuns(Family f, std::span<const OutDatagram> batch, size_t& consumed);
   void SendOneByOne(Family f, std::span<const OutDatagram> run);
@@ -110,6 +115,8 @@ class UdpPair {
   Side v4_;
   Side v6_;
   uint16_t port_ = 0;
+  size_t segments_max_;
+  std::vector<OutDatagram> parted_;  // runs that were too long for one message
   std::unique_ptr<uint8_t[]> receive_arena_;
   std::unique_ptr<Scratch> scratch_;
   Counters counters_;

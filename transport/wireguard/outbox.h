@@ -102,8 +102,8 @@ class Arena {
   size_t block_ = 0, used_ = 0;  // the block that is being filled, and how far
 };
 
-// What one UDP_SEGMENT message takes on every kernel.
-inline constexpr size_t kRunSegmentsMax = 64;
+// What one UDP_SEGMENT message takes on a new kernel; on an older one the driver parts it.
+inline constexpr size_t kRunSegmentsMax = 128;
 inline constexpr size_t kRunBytesMax = 65'000;
 
 struct OutDatagram {

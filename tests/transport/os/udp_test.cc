@@ -56,6 +56,47 @@ TEST_P(UdpRunTest, ArrivesAsItsDatagramsInOrderAmongOthers) {
   EXPECT_EQ(a->counters().send_refused, 0u);
 }
 
+// A kernel that takes 64 segments gets no more, whatever the engine laid end to end.
+TEST_P(UdpRunTest, LongRunsArePartedForAnOldKernel) {
+  auto b = *UdpPair::Open({});
+  const Endpoint to = *Endpoint::Parse(Join("127.0.0.1:", b->port()));
+  const Datagrams run(128, 96), exact(64, 96);
+  std::vector<Bytes> want = run.each;
+  want.insert(want.end(), exact.each.begin(), exact.each.end());
+  for (const size_t most : {size_t{64}, size_t{20}, UdpPair::kSegmentsMax}) {
+    auto a = *UdpPair::Open({.gso = GetParam(), .gro = GetParam(), .segments_max = most});
+    EXPECT_LE(a->segments_max(), most);
+    a->Send(std::vector<OutDatagram>{
+        {.bytes = run.bytes, .remote = to, .segment = run.segment},
+        {.bytes = exact.bytes, .remote = to, .segment = exact.segment},
+    });
+    EXPECT_EQ(Received(*b, want.size()), want) << most;
+    EXPECT_EQ(a->counters().send_refused, 0u);
+  }
+}
+
+TEST(UdpTosTest, AMarkOutlivesTheWayWithoutSegments) {
+  auto a = *UdpPair::Open({.gso = false});
+  auto b = *UdpPair::Open({});
+  const Datagrams run(3, 100);
+  a->Send(std::vector<OutDatagram>{
+      {.bytes = run.bytes,
+       .remote = *Endpoint::Parse(Join("127.0.0.1:", b->port())),
+       // An address that is not ours: it is sent again without.
+       .local = {.address = *IpAddress::Parse("192.0.2.200"), .ifindex = 1},
+       .tos = 2,
+       .segment = run.segment}});
+  size_t n = 0;
+  while (n < run.each.size()) {
+    pollfd p{.fd = b->fd(Family::kV4), .events = POLLIN, .revents = 0};
+    ASSERT_EQ(::poll(&p, 1, 2000), 1);
+    std::vector<Datagram> got;
+    b->Receive(Family::kV4, got);
+    for (const Datagram& d : got) EXPECT_EQ(d.tos, 2);
+    n += got.size();
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(WithAndWithoutOffload, UdpRunTest, testing::Bool());
 
 }  // namespace
