@@ -49,7 +49,7 @@ WgWorker::~WgWorker() {
 }
 
 void WgWorker::Tell(ToWorker letter) {
-  while (!mail_->Put(std::move(letter))) std::this_thread::yield();
+  while (!mail_->Put(letter)) std::this_thread::yield();
 }
 
 absl::Status WgWorker::Watch(int fd, uint32_t tag) {
@@ -120,11 +120,11 @@ void WgWorker::OnUdp(os::Family family) {
   strays_.clear();
   shard_.OnDatagrams(in.now, in.datagrams, out_, strays_);
   for (const wireguard::InDatagram* d : strays_) {
-    StrayDatagram stray{.bytes = Bytes(d->bytes.begin(), d->bytes.end()),
-                        .from = d->from,
-                        .at = d->at,
-                        .tos = d->tos};
-    if (!main_.Put({.stray = std::move(stray)})) break;  // as a full queue would
+    FromWorker letter{.stray = StrayDatagram{.bytes = Bytes(d->bytes.begin(), d->bytes.end()),
+                                             .from = d->from,
+                                             .at = d->at,
+                                             .tos = d->tos}};
+    if (!main_.Put(letter)) break;  // as a full queue would
   }
   Flush();
 }
@@ -150,7 +150,7 @@ void WgWorker::Report(Instant now) {
   if (shard_.ReportDue(now) > now) return;
   FromWorker letter{.report = shard_.TakeReport(now)};
   // The main thread empties it, unless it waits for us to do so with ours.
-  while (!main_.Put(std::move(letter)) && !stopping_) {
+  while (!main_.Put(letter) && !stopping_) {
     TakeMail();
     std::this_thread::yield();
   }
@@ -158,7 +158,8 @@ void WgWorker::Report(Instant now) {
 
 void WgWorker::End(absl::Status why) {
   stopping_ = true;
-  (void)main_.Put({.end = std::move(why)});
+  FromWorker letter{.end = std::move(why)};
+  (void)main_.Put(letter);
 }
 
 }  // namespace aqmesh::daemon

@@ -33,8 +33,8 @@ class Mailbox {
     const std::lock_guard lock(mutex_);
     return values_.size() < values_max_;
   }
-  // False: full, and `value` is as it was.
-  bool Put(T&& value) {
+  // Moves `value` in. False: full, and `value` is as it was.
+  bool Put(T& value) {
     const std::lock_guard lock(mutex_);
     if (values_.size() >= values_max_) return false;
     values_.push_back(std::move(value));

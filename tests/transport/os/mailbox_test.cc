@@ -16,17 +16,18 @@ bool IsReadable(int fd, int timeout_ms) {
 TEST(MailboxTest, AFullOneRefusesAndKeepsTheValue) {
   auto box = *Mailbox<std::unique_ptr<int>>::Open(1);
   EXPECT_FALSE(IsReadable(box->fd(), 0));
-  EXPECT_TRUE(box->Put(std::make_unique<int>(1)));
+  auto first = std::make_unique<int>(1);
+  EXPECT_TRUE(box->Put(first));
   EXPECT_FALSE(box->HasRoom());
   auto second = std::make_unique<int>(2);
-  EXPECT_FALSE(box->Put(std::move(second)));
+  EXPECT_FALSE(box->Put(second));
   EXPECT_NE(second, nullptr);
   EXPECT_TRUE(IsReadable(box->fd(), 0));
   std::vector<std::unique_ptr<int>> got;
   box->Take(got);
   ASSERT_EQ(got.size(), 1u);
   EXPECT_FALSE(IsReadable(box->fd(), 0));
-  EXPECT_TRUE(box->Put(std::move(second)));
+  EXPECT_TRUE(box->Put(second));
 }
 
 TEST(MailboxTest, TwoWritersAndASleepingReaderLoseNothing) {
@@ -34,7 +35,8 @@ TEST(MailboxTest, TwoWritersAndASleepingReaderLoseNothing) {
   auto box = *Mailbox<int>::Open(64);
   const auto write = [&](int base) {
     for (int i = 0; i < kEach; ++i) {
-      while (!box->Put(base + i)) std::this_thread::yield();
+      int value = base + i;
+      while (!box->Put(value)) std::this_thread::yield();
     }
   };
   std::thread one(write, 0), two(write, kEach);
