@@ -4,11 +4,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include <bit>
-#include <charconv>
 #include <cstdio>
 #include <cstdlib>
-#include <thread>
 
 #include "daemon/wg/wg_loop.h"
 
@@ -62,36 +59,6 @@ int Usage(std::string_view why) {
 int Fail(const absl::Status& status) {
   std::fprintf(stderr, "aqmesh-wg: %s\n", aqmesh::Text(status).c_str());
   return 1;
-}
-
-// A number from the environment. False: the variable is set to something else.
-bool ReadNumber(const char* name, std::optional<int>& out) {
-  const char* text = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): single-threaded still
-  if (text == nullptr || *text == '\0') return true;
-  const std::string_view view(text);
-  int number = -1;
-  const auto [end, error] = std::from_chars(view.data(), view.data() + view.size(), number);
-  if (error != std::errc{} || end != view.data() + view.size() || number < 0) return false;
-  out = number;
-  return true;
-}
-
-// False: it has said what is wrong.
-bool ReadThreads(aqmesh::daemon::WgThreads& out) {
-  std::optional<int> threads, helpers;
-  if (!ReadNumber("AQMESH_WG_THREADS", threads) ||
-      (threads && (*threads > 16 || !std::has_single_bit(static_cast<unsigned>(*threads))))) {
-    Usage("AQMESH_WG_THREADS must be 1, 2, 4, 8 or 16");
-    return false;
-  }
-  if (!ReadNumber("AQMESH_WG_HELPERS", helpers) || (helpers && *helpers > 16)) {
-    Usage("AQMESH_WG_HELPERS must be 0 to 16");
-    return false;
-  }
-  out = aqmesh::daemon::ThreadsFor(std::thread::hardware_concurrency());
-  if (threads) out = {.data = static_cast<uint32_t>(*threads), .helpers = 0};
-  if (helpers) out.helpers = static_cast<uint32_t>(*helpers);
-  return true;
 }
 
 // False: it has said what is wrong.
@@ -161,11 +128,16 @@ int main(int argc, char** argv) {
     }
   }
   if (options.interface.empty()) return Usage("which interface?");
-  if (!ReadNumber("WG_TUN_FD", options.tun_fd))
-    return Usage("WG_TUN_FD must be a descriptor number");
-  if (!ReadNumber("WG_UAPI_FD", options.uapi_fd))
-    return Usage("WG_UAPI_FD must be a descriptor number");
-  if (!ReadOffloads(options.offloads) || !ReadThreads(options.threads)) return 2;
+  for (const auto& [name, fd] :
+       {std::pair{"WG_TUN_FD", &options.tun_fd}, std::pair{"WG_UAPI_FD", &options.uapi_fd}}) {
+    const auto number = aqmesh::daemon::NumberFromEnvironment(name);
+    if (!number.ok()) return Usage(aqmesh::Text(number.status()));
+    if (*number) *fd = static_cast<int>(**number);
+  }
+  if (!ReadOffloads(options.offloads)) return 2;
+  const auto threads = aqmesh::daemon::ReadThreads("AQMESH_WG");
+  if (!threads.ok()) return Usage(aqmesh::Text(threads.status()));
+  options.threads = *threads;
   options.log = ReadLogLevel();
 
   if (sodium_init() < 0) return Fail(aqmesh::Internal("libsodium did not start"));

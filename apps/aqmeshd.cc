@@ -52,6 +52,11 @@ constexpr const char* kHelp =
     "Environment: AQMESH_OFFLOADS, the offloads that may be used, instead of the configuration's: "
     "all, none, a list\n"
     "of tun-csum, tun-tso4, tun-tso6, tun-uso, udp-gso and udp-gro, or such as no-tun-uso.\n"
+    "AQMESH_THREADS=1|2|4|8|16, the threads that carry packets, and AQMESH_HELPERS=0..16, threads "
+    "that seal and open\n"
+    "for the one peer that is too much for a core; else as the number of cores says: one thread up "
+    "to three cores,\n"
+    "half as many as there are beyond that.\n"
     "Example: aqmeshd --state /var/lib/aqmesh\n"
     "Exit status: 0 done, 1 it failed, 2 wrong usage.\n";
 
@@ -64,6 +69,7 @@ struct Flags {
   bool verbose = false;
   bool selfcheck = false;
   std::optional<aqmesh::os::OffloadSet> offloads;
+  aqmesh::daemon::Threads threads;
   aqmesh::daemon::Refused refused = aqmesh::daemon::Refused::kFail;  // --kill-on-refusal: sandbox.h
 };
 
@@ -110,6 +116,7 @@ std::optional<int> ReadFlags(int argc, char** argv, Flags& flags) {
 }
 
 absl::Status ReadEnvironment(Flags& flags) {
+  AQ_ASSIGN_OR_RETURN(flags.threads, aqmesh::daemon::ReadThreads("AQMESH"));
   const char* words = std::getenv("AQMESH_OFFLOADS");  // NOLINT(concurrency-mt-unsafe): one thread
   if (words == nullptr || *words == '\0') return absl::OkStatus();
   auto offloads = aqmesh::os::ParseOffloads(words);
@@ -210,6 +217,7 @@ absl::Status Serve(const Flags& flags, aqmesh::os::Fd net) {
                         .version = AQMESH_VERSION,
                         .up = !flags.down,
                         .offloads = flags.offloads,
+                        .threads = flags.threads,
                         .log_least = flags.verbose ? Severity::kDebug : Severity::kInfo},
                        std::move(setup),
                        std::move(client)));

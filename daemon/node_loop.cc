@@ -63,8 +63,7 @@ NodeLoop::NodeLoop(Options options, Setup setup, std::unique_ptr<NetClient> net)
       setup_(std::move(setup)),
       net_(std::move(net)),
       log_(options_.log_least, LogSink::ToStandardError()),
-      rng_(os::KernelSeed()),
-      arena_({.mtu = setup_.file.mtu}) {}
+      rng_(os::KernelSeed()) {}
 
 NodeLoop::~NodeLoop() = default;
 
@@ -91,6 +90,7 @@ absl::Status NodeLoop::Open() {
   AQ_RETURN_IF_ERROR(OpenInterface());
   AQ_RETURN_IF_ERROR(OpenUdp());
   AQ_ASSIGN_OR_RETURN(node::Config config, NodeConfig(setup_));
+  config.lanes = options_.threads.data;
   if (!setup_.policy.ok())
     Log(Severity::kError, "policy", Join("nothing is allowed: ", Text(setup_.policy)));
   const Now now = os::ReadNow();
@@ -101,6 +101,7 @@ absl::Status NodeLoop::Open() {
   if (const absl::Status s = LockInMemory(control_.get(), sizeof(node::Control)); !s.ok())
     Log(Severity::kWarn, "start", Text(s));
   setup_.image = {};
+  AQ_RETURN_IF_ERROR(MakeDataThreads());
   writer_ = std::make_unique<lineage::Writer>(
       *setup_.store, lineage::WriterOptions{}, [this](const lineage::Ack& ack) {
         boost::asio::post(io_, [this, ack] { OnAck(ack); });
@@ -134,17 +135,21 @@ absl::Status NodeLoop::Open() {
 
 absl::Status NodeLoop::OpenInterface() {
   AQ_ASSIGN_OR_RETURN(NetClient::Interface opened,
-                      net_->OpenTun(setup_.file.interface, setup_.file.mtu));
+                      net_->OpenTun(setup_.file.interface, setup_.file.mtu, options_.threads.data));
   interface_ = std::move(opened.name);
-  AQ_ASSIGN_OR_RETURN(tun_, os::Tun::Adopt(std::move(opened.tun), offloads_allowed().tun));
-  tun_wait_.assign(Duplicate(tun_->fd()));
+  const uint32_t offloads = offloads_allowed().tun;
+  AQ_ASSIGN_OR_RETURN(tun_, os::Tun::Adopt(os::Fd(Duplicate(opened.queues[0].get())), offloads));
+  for (os::Fd& queue : opened.queues) {
+    AQ_ASSIGN_OR_RETURN(auto tun, os::Tun::Adopt(std::move(queue), offloads));
+    ends_.push_back({.tun = std::move(tun), .udp = nullptr, .mtu = setup_.file.mtu});
+  }
   net_wait_.assign(Duplicate(net_->fd()));
   return absl::OkStatus();
 }
 
 absl::Status NodeLoop::OpenUdp() {
   const os::OffloadSet offloads = offloads_allowed();
-  // Frames and bare data; one lane, so what the fifth byte says does not matter.
+  // Frames and bare data, by the low byte of the handle or index that we chose.
   constexpr std::array<os::SteerRule, 2> kData = {
       {{.first = static_cast<uint8_t>(frame::Type::kFrame), .at = 4},
        {.first = static_cast<uint8_t>(wireguard::MessageType::kTransport), .at = 4}}};
@@ -152,24 +157,45 @@ absl::Status NodeLoop::OpenUdp() {
       os::UdpGroup group,
       os::UdpGroup::Open(
           {.port = setup_.file.listen_port, .gso = offloads.udp_gso, .gro = offloads.udp_gro},
-          1,
+          ends_.size(),
           kData));
-  udp_ = std::move(group.data[0]);
   handshakes_ = std::move(group.control);
-  for (os::UdpPair* pair : {udp_.get(), handshakes_.get()}) {
-    for (const os::Family family : {os::Family::kV4, os::Family::kV6}) {
-      if (pair->fd(family) < 0) continue;
-      sockets_.push_back(std::make_unique<Socket>(io_, *pair, family));
-      sockets_.back()->wait.assign(Duplicate(pair->fd(family)));
-    }
+  for (size_t i = 0; i < ends_.size(); ++i) ends_[i].udp = std::move(group.data[i]);
+  for (const os::Family family : {os::Family::kV4, os::Family::kV6}) {
+    if (handshakes_->fd(family) < 0) continue;
+    sockets_.push_back(std::make_unique<Socket>(io_, family));
+    sockets_.back()->wait.assign(Duplicate(handshakes_->fd(family)));
   }
+  return absl::OkStatus();
+}
+
+absl::Status NodeLoop::MakeDataThreads() {
+  if (options_.threads.helpers != 0)
+    pool_ = std::make_unique<os::AeadPool>(options_.threads.helpers);
+  AQ_ASSIGN_OR_RETURN(mail_, DataMailbox::Open(kMailMax));
+  mail_wait_.assign(Duplicate(mail_->fd()));
+  const DataThread::Shared shared{.datapath = control_->datapath(),
+                                  .main = *mail_,
+                                  .helpers = pool_.get(),
+                                  .wants_echo = wants_echo_};
+  for (DataThread::Ends& ends : ends_) {
+    LaneCounters counters;
+    counters.udp_gso = ends.udp->gso();
+    counters.udp_gro = ends.udp->gro();
+    lane_counters_.push_back(counters);
+    const auto number = static_cast<uint32_t>(data_threads_.size());
+    AQ_ASSIGN_OR_RETURN(auto thread, DataThread::Make(number, std::move(ends), shared));
+    data_threads_.push_back(std::move(thread));
+  }
+  ends_.clear();
   return absl::OkStatus();
 }
 
 absl::Status NodeLoop::Run() {
   WaitSignals();
+  for (const auto& thread : data_threads_) thread->Start();
   for (const auto& socket : sockets_) WaitUdp(*socket);
-  WaitTun();
+  WaitMail();
   WaitTimer();
   WaitNet();
   RefreshEndpoints();
@@ -187,9 +213,10 @@ absl::Status NodeLoop::Run() {
   }
   WaitWatchdog();
   notifier_.Say("READY=1");
-  notifier_.Status(Join("serving ", interface_, " on UDP port ", udp_->port()));
-  Log(Severity::kInfo, "start", Join("serving ", interface_, " on UDP port ", udp_->port()));
+  notifier_.Status(Join("serving ", interface_, " on UDP port ", port()));
+  Log(Severity::kInfo, "start", Join("serving ", interface_, " on UDP port ", port()));
   io_.run();
+  data_threads_.clear();
   notifier_.Say("STOPPING=1");
   server_->CloseAll();
   writer_->Stop();
@@ -249,7 +276,14 @@ void NodeLoop::SendDatagrams() {
                          .tos = d.tos,
                          .segment = d.segment});
   }
-  udp_->Send(outgoing_);
+  const uint64_t before = handshakes_->counters().source_refused;
+  handshakes_->Send(outgoing_);
+  if (handshakes_->counters().source_refused == before) return;
+  std::vector<node::PeerId> refused;
+  for (const wireguard::OutDatagram& d : out_.wg.datagrams) {
+    if (d.from.known && d.peer != wireguard::kNoPeer) refused.push_back(d.peer);
+  }
+  control_->datapath().OnSourcesRefused(refused);
 }
 
 void NodeLoop::WriteTun() {
@@ -260,9 +294,12 @@ void NodeLoop::WriteTun() {
     if (verbs_->TakeEchoReply(packet)) continue;  // of our own `ping`
     to_tun_.push_back(packet);
   }
-  if (!to_tun_.empty() && tun_->WritePackets(to_tun_) == os::TunState::kGone) {
+  WriteTun(to_tun_);
+}
+
+void NodeLoop::WriteTun(std::span<const ByteView> packets) {
+  if (!packets.empty() && tun_->WritePackets(packets) == os::TunState::kGone)
     Stop(Unavailable("interface ", interface_, ": somebody deleted it; start aqmeshd again"));
-  }
 }
 
 void NodeLoop::CarryOutOs(std::vector<node::OsAction> actions) {
@@ -331,58 +368,50 @@ void NodeLoop::WaitUdp(Socket& socket) {
 void NodeLoop::OnUdp(Socket& socket) {
   received_.clear();
   // What is left makes the next wait return at once.
-  const bool emptied = !socket.pair.Receive(socket.family, received_);
+  handshakes_->Receive(socket.family, received_);
   if (received_.empty()) return;
-  // One turn for all of them: what they deliver reaches the TUN together, and may be joined there.
-  Turn([this, emptied, &socket](Now now, node::Outbox& out) {
-    came_.clear();
-    for (const os::Datagram& d : received_)
-      came_.push_back({.bytes = d.bytes, .from = d.remote, .at = FromOs(d.local), .tos = d.tos});
-    if (&socket.pair == handshakes_.get()) return control_->OnHandshakes(now, came_, out);
-    control_->OnDatagrams(now, came_, out);
-    if (!socket.queue.OnRead(now.mono, emptied) || out.wg.tun.empty()) return;
-    wireguard::SignalCongestion(out.wg.tun);
-    ++congestion_.udp;
-  });
+  came_.clear();
+  for (const os::Datagram& d : received_)
+    came_.push_back({.bytes = d.bytes, .from = d.remote, .at = FromOs(d.local), .tos = d.tos});
+  Turn([this](Now now, node::Outbox& out) { control_->OnHandshakes(now, came_, out); });
 }
 
-void NodeLoop::WaitTun() {
-  tun_wait_.async_wait(stream_descriptor::wait_read, [this](error_code error) {
+void NodeLoop::WaitMail() {
+  mail_wait_.async_wait(stream_descriptor::wait_read, [this](error_code error) {
     if (error) return;
-    OnTun();
-    WaitTun();
+    OnMail();
+    WaitMail();
   });
 }
 
-void NodeLoop::OnTun() {
-  arena_.Clear();
-  const os::TunState state = tun_->ReadBatch(arena_, kTunReadsMax);
-  if (state == os::TunState::kGone) {
-    return Stop(
-        Unavailable("interface ", interface_, ": somebody deleted it; start aqmeshd again"));
+void NodeLoop::OnMail() {
+  mail_->Take(letters_);
+  control_packets_.clear();
+  for (FromDataThread& letter : letters_) {
+    std::move(letter.control.begin(), letter.control.end(), std::back_inserter(control_packets_));
+    if (letter.counters) lane_counters_[letter.thread] = *letter.counters;
+    if (!letter.echo.empty() && !verbs_->TakeEchoReply(letter.echo))
+      WriteTun(std::array{ByteView(letter.echo)});
+    if (!letter.end.ok()) Stop(Annotate(letter.end, Join("interface ", interface_)));
   }
-  packets_.clear();
-  for (const os::PacketSlot& p : arena_.packets()) {
-    packets_.push_back({.bytes = p.bytes(),
-                        .headroom = static_cast<uint16_t>(arena_.headroom()),
-                        .tailroom = p.tailroom,
-                        .follows = p.follows});
+  // What the threads saw comes before what was said under it: a session's first frame confirms it.
+  Turn([this](Now now, node::Outbox& out) { control_->OnNews(now, control_packets_, out); });
+  came_.clear();
+  for (FromDataThread& letter : letters_) {
+    if (!letter.stray) continue;
+    came_.push_back({.bytes = letter.stray->bytes,
+                     .from = letter.stray->from,
+                     .at = letter.stray->at,
+                     .tos = letter.stray->tos});
   }
-  if (packets_.empty()) return;
-  const bool emptied = state == os::TunState::kDrained;
-  Turn([this, emptied](Now now, node::Outbox& out) {
-    if (tun_queue_.OnRead(now.mono, emptied)) {
-      wireguard::SignalCongestion(packets_);
-      ++congestion_.tun;
-    }
-    control_->OnTunPackets(now, packets_, out);
-  });
+  if (!came_.empty())
+    Turn([this](Now now, node::Outbox& out) { control_->OnHandshakes(now, came_, out); });
 }
 
 void NodeLoop::SendFromHere(ByteView packet) {
   Bytes own(packet.begin(), packet.end());
-  packets_.assign(1, {.bytes = own});
-  Turn([this](Now now, node::Outbox& out) { control_->OnTunPackets(now, packets_, out); });
+  const std::array<wireguard::TunPacket, 1> packets = {{{.bytes = own}}};
+  Turn([&](Now now, node::Outbox& out) { control_->OnTunPackets(now, packets, out); });
 }
 
 void NodeLoop::ArmTimer() {
@@ -485,8 +514,7 @@ void NodeLoop::RefreshEndpoints() {
     const auto addresses = net_->MachineAddresses();
     if (!addresses.ok()) return Log(Severity::kWarn, "endpoints", Text(addresses.status()));
     for (const IpAddress& a : *addresses) {
-      if (found.size() < cli::kConfigEndpointsMax)
-        found.push_back({.address = a, .port = udp_->port()});
+      if (found.size() < cli::kConfigEndpointsMax) found.push_back({.address = a, .port = port()});
     }
   }
   if (found == endpoints_) return;
@@ -515,7 +543,27 @@ void NodeLoop::WaitWatchdog() {
 uint64_t NodeLoop::records() const { return setup_.store->size(); }
 
 os::OffloadSet NodeLoop::offloads_on() const {
-  return {.tun = tun_->offload_flags(), .udp_gso = udp_->gso(), .udp_gro = udp_->gro()};
+  const LaneCounters all = counters();
+  return {.tun = tun_->offload_flags(), .udp_gso = all.udp_gso, .udp_gro = all.udp_gro};
+}
+
+LaneCounters NodeLoop::counters() const {
+  LaneCounters sum{.tun = tun_->counters(), .udp = handshakes_->counters(), .signals = {}};
+  for (const LaneCounters& c : lane_counters_) {
+    sum.tun.read_malformed += c.tun.read_malformed;
+    sum.tun.read_no_room += c.tun.read_no_room;
+    sum.tun.write_refused += c.tun.write_refused;
+    sum.tun.joined_refused += c.tun.joined_refused;
+    sum.udp.truncated += c.udp.truncated;
+    sum.udp.send_refused += c.udp.send_refused;
+    sum.udp.source_refused += c.udp.source_refused;
+    sum.udp.gso_turned_off += c.udp.gso_turned_off;
+    sum.signals.tun += c.signals.tun;
+    sum.signals.udp += c.signals.udp;
+    sum.udp_gso |= c.udp_gso;
+    sum.udp_gro |= c.udp_gro;
+  }
+  return sum;
 }
 
 void NodeLoop::SetUp(bool up) {

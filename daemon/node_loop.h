@@ -1,12 +1,13 @@
-// The real driver of node::Control: one Asio thread between the engine and sockets, TUN, disk,
-// kernel tables and the control socket. One turn: read a batch -> call Control once -> carry out
-// its Outbox in this order:
+// The real driver of node::Control: one Asio thread between the engine and handshakes, disk, kernel
+// tables and the control socket; packets are DataThreads' beside it. One turn: read a batch -> call
+// Control once -> carry out its Outbox in this order:
 //   commits -> Writer      datagrams -> UDP      packets -> TUN      os actions -> aqmesh-net
 //   events -> clients
 // Spec:   style law 2 and 3, shape 2; spec/authority.md F, G.
-// Bounds: per turn one recvmmsg a family and kTunReadsMax TUN reads; kBacklogMax batches that the
-//         log's queue did not take (beyond it the node ends: it can no longer keep its promise).
-// Thread: Run's. The log thread only posts here.
+// Bounds: per turn one recvmmsg a family; kMailMax letters of data threads; kBacklogMax batches that
+//         the log's queue did not take (beyond it the node ends: it can no longer keep its
+//         promise).
+// Thread: Run's, which starts the data threads. The log thread only posts here.
 // Errors: Create: what, where, mend. Run: OK when told to stop; else why the node had to end.
 #ifndef AQMESH_DAEMON_NODE_LOOP_H_
 #define AQMESH_DAEMON_NODE_LOOP_H_
@@ -25,6 +26,8 @@
 #include <vector>
 
 #include "daemon/control_api.h"
+#include "daemon/data_thread.h"
+#include "daemon/lane/threads.h"
 #include "daemon/log.h"
 #include "daemon/net/net_client.h"
 #include "daemon/notify.h"
@@ -32,9 +35,8 @@
 #include "daemon/setup.h"
 #include "lineage/rocks/writer.h"
 #include "node/control.h"
-#include "transport/os/arena.h"
+#include "transport/os/aead_pool.h"
 #include "transport/os/clock.h"
-#include "transport/os/standing_queue.h"
 #include "transport/os/tun.h"
 #include "transport/os/udp_group.h"
 
@@ -49,6 +51,7 @@ class NodeLoop {
     std::string version = {};
     bool up = true;                                         // addresses and routes at once
     std::optional<os::OffloadSet> offloads = std::nullopt;  // instead of the configuration's
+    Threads threads = {};
     Severity log_least = Severity::kInfo;
   };
   // Opens the interface and the sockets; the control socket last, when all else is there.
@@ -83,24 +86,23 @@ class NodeLoop {
   boost::asio::io_context& io() { return io_; }
   const std::string& interface() const { return interface_; }
   const std::string& version() const { return options_.version; }
-  uint16_t port() const { return udp_->port(); }
+  uint16_t port() const { return handshakes_->port(); }
   Instant started() const { return started_; }
   bool up() const { return up_; }
   uint64_t records() const;
-  const os::Tun& tun() const { return *tun_; }
-  const os::UdpPair& udp() const { return *udp_; }
-  const os::UdpPair& handshakes() const { return *handshakes_; }
+  // All ends of packets together, as the data threads last told: at most DataThread::kReportEvery
+  // ago.
+  LaneCounters counters() const;
+  const Threads& threads() const { return options_.threads; }
   os::OffloadSet offloads_allowed() const {
     return options_.offloads.value_or(setup_.file.offloads);
   }
   os::OffloadSet offloads_on() const;
-  // Congestion signals that were given, for queues that stood: the TUN's and the sockets'.
-  struct Congestion {
-    uint64_t tun = 0, udp = 0;
-  };
-  const Congestion& congestion() const { return congestion_; }
+  crypto::AeadBackend aead() const { return crypto::BestBackend(); }
   Rng& rng() { return rng_; }
   void SendFromHere(ByteView packet);  // as if it came from the TUN
+  // While true, what may answer such a packet is shown to Verbs::TakeEchoReply.
+  void WantEchoes(bool wanted) { wants_echo_.store(wanted, std::memory_order_relaxed); }
   void SetUp(bool up);
   absl::Status Reload();        // policy.toml and aqmesh.toml
   void Stop(absl::Status why);  // OK: an orderly end
@@ -108,9 +110,7 @@ class NodeLoop {
   void WhenDurable(std::function<void()> f);
 
  private:
-  // As many as one round of UDP may cause ACKs: fewer, and the TUN's queue overflows. Super-packets
-  // end a turn sooner, by the arena.
-  static constexpr size_t kTunReadsMax = 256;
+  static constexpr size_t kMailMax = 1024;
   static constexpr size_t kBacklogMax = 4'096;
   static constexpr std::chrono::seconds kEndpointsEvery{30};
   static constexpr std::chrono::seconds kStopWithin{3};
@@ -120,11 +120,13 @@ class NodeLoop {
   absl::Status Open();
   absl::Status OpenInterface();
   absl::Status OpenUdp();
+  absl::Status MakeDataThreads();
 
   // turns
   void Apply();
   void SendDatagrams();
   void WriteTun();
+  void WriteTun(std::span<const ByteView> packets);
   void Enqueue();
   void
   FollowTables();  // arms what is missing between the kernel's tables and what they should hold
@@ -135,19 +137,16 @@ class NodeLoop {
   void LogEvent(const node::Event& event);
 
   // input
-  // One family of udp_ or handshakes_.
+  // One family of handshakes_.
   struct Socket {
-    Socket(boost::asio::io_context& io, os::UdpPair& p, os::Family f)
-        : pair(p), family(f), wait(io) {}
-    os::UdpPair& pair;
+    Socket(boost::asio::io_context& io, os::Family f) : family(f), wait(io) {}
     const os::Family family;
     boost::asio::posix::stream_descriptor wait;
-    os::StandingQueue queue;
   };
   void WaitUdp(Socket& socket);
   void OnUdp(Socket& socket);
-  void WaitTun();
-  void OnTun();
+  void WaitMail();
+  void OnMail();
   void WaitTimer();
   void ArmTimer();
   void WaitNet();
@@ -168,24 +167,23 @@ class NodeLoop {
   Rng rng_;
   Instant started_{};
   std::string interface_;
-  std::unique_ptr<os::Tun> tun_;
-  std::unique_ptr<os::UdpPair> udp_, handshakes_;  // on one port: data, and all else
+  std::unique_ptr<os::Tun> tun_;             // a second descriptor of the first queue: to write
+  std::unique_ptr<os::UdpPair> handshakes_;  // what is no data; the data threads have their own
+  std::vector<DataThread::Ends> ends_;       // of data threads that are not made yet
   std::unique_ptr<node::Control> control_;
 
   boost::asio::io_context io_{1};
-  boost::asio::posix::stream_descriptor tun_wait_{io_}, timer_{io_}, net_wait_{io_};
+  boost::asio::posix::stream_descriptor timer_{io_}, net_wait_{io_}, mail_wait_{io_};
   std::vector<std::unique_ptr<Socket>> sockets_;
   boost::asio::steady_timer endpoints_timer_{io_}, watchdog_timer_{io_}, stop_timer_{io_};
   boost::asio::signal_set signals_{io_};
 
   // Kept for their memory.
   node::Outbox out_;
-  os::PacketArena arena_;
-  std::vector<wireguard::TunPacket> packets_;
   std::vector<os::Datagram> received_;
-  os::StandingQueue tun_queue_;
-  Congestion congestion_;
   std::vector<node::InFrame> came_;
+  std::vector<FromDataThread> letters_;
+  std::vector<node::ControlPacket> control_packets_;
   std::vector<os::OutDatagram> outgoing_;
   std::vector<ByteView> to_tun_;
 
@@ -203,7 +201,12 @@ class NodeLoop {
 
   std::unique_ptr<Verbs> verbs_;
   std::unique_ptr<ControlServer> server_;
-  std::unique_ptr<lineage::Writer> writer_;  // last: its thread ends before what it posts to
+  std::unique_ptr<lineage::Writer> writer_;  // its thread ends before what it posts to
+  std::atomic<bool> wants_echo_ = false;
+  std::unique_ptr<os::AeadPool> pool_;
+  std::unique_ptr<DataMailbox> mail_;
+  std::vector<LaneCounters> lane_counters_;                // by thread, as last told
+  std::vector<std::unique_ptr<DataThread>> data_threads_;  // last: they use all of the above
 };
 
 }  // namespace aqmesh::daemon

@@ -32,7 +32,7 @@ JsonWriter Opened(std::string_view verb) {
 
 // What packets go through, and what it could not carry.
 void PutDataPath(JsonWriter& w, NodeLoop& loop) {
-  w.Field("aead", crypto::BackendName(loop.control().datapath().aead()));
+  w.Field("aead", crypto::BackendName(loop.aead()));
   const os::OffloadSet allowed = loop.offloads_allowed(), on = loop.offloads_on();
   w.Key("offloads").Object();
   for (const os::OffloadName& n : os::OffloadNames()) {
@@ -41,16 +41,18 @@ void PutDataPath(JsonWriter& w, NodeLoop& loop) {
                                                                 : "lacking";
     w.Field(n.name, state);
   }
-  const os::Tun::Counters& tun = loop.tun().counters();
-  const os::UdpPair::Counters& udp = loop.udp().counters();
-  w.End().Key("counters").Object();
+  const LaneCounters all = loop.counters();
+  const os::Tun::Counters& tun = all.tun;
+  const os::UdpPair::Counters& udp = all.udp;
+  w.End();
+  w.Field("data_threads", loop.threads().data).Field("helpers", loop.threads().helpers);
+  w.Key("counters").Object();
   w.Field("tun_read_malformed", tun.read_malformed).Field("tun_read_no_room", tun.read_no_room);
   w.Field("tun_write_refused", tun.write_refused).Field("tun_joined_refused", tun.joined_refused);
-  w.Field("udp_truncated", udp.truncated + loop.handshakes().counters().truncated)
-      .Field("udp_send_refused", udp.send_refused);
+  w.Field("udp_truncated", udp.truncated).Field("udp_send_refused", udp.send_refused);
   w.Field("udp_source_refused", udp.source_refused).Field("udp_gso_turned_off", udp.gso_turned_off);
-  w.Field("tun_congestion_signals", loop.congestion().tun)
-      .Field("udp_congestion_signals", loop.congestion().udp);
+  w.Field("tun_congestion_signals", all.signals.tun)
+      .Field("udp_congestion_signals", all.signals.udp);
   w.End();
 }
 

@@ -88,6 +88,7 @@ absl::Status Verbs::StartPing(SessionId session, const Args& args) {
   ping->timer = std::make_unique<boost::asio::steady_timer>(loop_.io());
   Ping& started = *ping;
   pings_.emplace(started.echo.id, std::move(ping));
+  loop_.WantEchoes(true);
   SendPing(started);
   return absl::OkStatus();
 }
@@ -167,6 +168,7 @@ void Verbs::EndPing(uint16_t id) {
   w.End();
   Say(p.session, w.Take(), false, p.received > 0 ? 0 : 1);
   pings_.erase(it);
+  loop_.WantEchoes(!pings_.empty());
 }
 
 // ---- wait ----

@@ -50,6 +50,7 @@ void Actuator::Arm(const PeerPlan& plan, Now now) {
 }
 
 Actuation Actuator::Apply(Recorded recorded, PeerPlan plan, Now now) {
+  const wireguard::DataLock::Hold hold(datapath_.lock());  // addresses and verdict at once
   for (const Prefix& p : plan.addresses) {
     const PeerId holder = forwarder_.Route(p.address);
     // spec: objects#6 what is committed stays; a later grant comes in without the contested
@@ -64,10 +65,12 @@ Outcome Actuator::Confirm(Actuation actuation, Now now) {
   const PeerPlan& plan = actuation.plan();
   const auto in_force = datapath_.VerdictOf(plan.peer);
   const uint64_t observed = in_force ? in_force->epoch : 0;
-  const bool routed =
-      std::all_of(plan.addresses.begin(), plan.addresses.end(), [&](const Prefix& p) {
-        return forwarder_.Route(p.address) != wireguard::kNoPeer;
-      });
+  const bool routed = [&] {
+    const wireguard::DataLock::Hold hold(datapath_.lock());
+    return std::all_of(plan.addresses.begin(), plan.addresses.end(), [&](const Prefix& p) {
+      return forwarder_.Route(p.address) != wireguard::kNoPeer;
+    });
+  }();
   Record(RecordKind::kApplied, plan, now, 0);
   const bool same = in_force == plan.verdict && routed;
   if (same) {

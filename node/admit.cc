@@ -193,6 +193,7 @@ void Control::RefreshVerdict(Turn& t, Peer& peer, PeerPlan& plan, const Decision
 void Control::RouteControl(const Peer& peer) {
   if (!peer.kid) return;
   const IpAddress own = Address6Of(*peer.kid);
+  const wireguard::DataLock::Hold hold(device_.lock());
   if (device_.forwarder().Route(own) == wireguard::kNoPeer)
     device_.forwarder().allowed_ips().Insert(Prefix::Host(own), peer.id);
 }
@@ -307,8 +308,8 @@ void Control::RedecideAll(Turn& t) {
 // go.
 void Control::Close(Turn& t, Peer& peer, authority::Reason reason) {
   NoticePeer(t, peer, reason, std::nullopt);
-  device_.Settle(t.now, t.out.wg);
-  datapath_.FinishFrames(t.out.wg);
+  Settle(t);
+  datapath_.FinishFrames(lane_, t.out.wg);
   const Kid kid = peer.kid.value_or(Kid{});
   const std::string name = peer.name;
   if (peer.committed) actuator_.Ended(kid);

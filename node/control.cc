@@ -31,8 +31,14 @@ Control::Control(Config config, const Image& image, Rng rng, Now start)
       rng_(std::move(rng)),
       mesh_(config_.identity),
       recorder_(ChainFrom(config_.log, image)),
-      device_({.peers_max = config_.peers_max, .mtu = config_.mtu}, rng_.Child("wireguard")),
-      datapath_(device_.forwarder(), rng_, IpAddress(), start),
+      device_({.peers_max = config_.peers_max, .mtu = config_.mtu, .lanes = config_.lanes},
+              rng_.Child("wireguard")),
+      datapath_(device_.forwarder(),
+                device_.lock(),
+                std::max(config_.lanes, 1u),
+                rng_,
+                IpAddress(),
+                start),
       actuator_(datapath_, device_.forwarder(), recorder_),
       gate_(admission::GateParams{}),
       signing_(config_.identity),
@@ -203,28 +209,34 @@ void Control::OnHandshakes(Now now, std::span<const InFrame> in, Outbox& out) {
 
 // A control packet is heard before the frames behind it are delivered: they feel what it says.
 void Control::OnFrames(Turn& t, std::span<const InFrame> frames) {
-  std::vector<frame::Drop> drops;
   std::vector<ControlPacket> control;
-  datapath_.OpenFrames(t.now, frames, drops);
+  datapath_.OpenFrames(t.now, frames, lane_);
   for (bool more = true; more;) {
     control.clear();
-    more = datapath_.DeliverFrames(t.now, t.out.wg, control, drops);
-    if (!control.empty()) {
-      // A session must be confirmed before the messages that confirmed it are heard.
-      device_.Settle(t.now, t.out.wg);
-      SettleHandshakes(t);
-      for (const ControlPacket& c : control) OnControl(t, c);
-    }
+    more = datapath_.DeliverFrames(t.now, lane_, t.out.wg, control);
+    HearControl(t, control);
     EndTurn(t);
   }
-  for (frame::Drop d : drops) CountDrop(static_cast<uint16_t>(d));
+}
+
+void Control::HearControl(Turn& t, std::span<const ControlPacket> control) {
+  if (control.empty()) return;
+  // A session must be confirmed before the messages that confirmed it are heard.
+  Settle(t);
+  SettleHandshakes(t);
+  for (const ControlPacket& c : control) OnControl(t, c);
+}
+
+void Control::OnNews(Now now, std::span<const ControlPacket> control, Outbox& out) {
+  Turn t{now, out};
+  datapath_.NewsHeard();
+  HearControl(t, control);
+  EndTurn(t);
 }
 
 void Control::OnBareData(Turn& t, std::span<const InFrame> messages) {
-  std::vector<frame::Drop> drops;
-  datapath_.OnBare(t.now, messages, t.out.wg, drops);
+  datapath_.OnBare(t.now, messages, lane_, t.out.wg);
   EndTurn(t);
-  for (frame::Drop d : drops) CountDrop(static_cast<uint16_t>(d));
 }
 
 void Control::OnOther(Turn& t, const InFrame& in) {
@@ -250,7 +262,7 @@ void Control::OnOther(Turn& t, const InFrame& in) {
 
 void Control::OnTunPackets(Now now, std::span<const wireguard::TunPacket> packets, Outbox& out) {
   Turn t{now, out};
-  if (up_) datapath_.OnTunPackets(now, packets, out.wg);
+  datapath_.OnTunPackets(now, packets, out.wg);
   EndTurn(t);
 }
 
@@ -292,6 +304,7 @@ void Control::SetUp(Now now, bool up, Outbox& out) {
   Turn t{now, out};
   if (up != up_) {
     up_ = up;
+    datapath_.SetUp(up);
     device_.SetUp(now, up, out.wg);
     if (up) {
       if (joining()) {
@@ -321,7 +334,7 @@ void Control::EndTurn(Turn& t) {
   // back.
   turn_ = &t;
   do {
-    device_.Settle(t.now, t.out.wg);
+    Settle(t);
     SettleHandshakes(t);
     TakeLate(t);
     recorder_.Flush(t.out.commits);
@@ -332,9 +345,26 @@ void Control::EndTurn(Turn& t) {
     if (peer == nullptr || r.direction != admission::Direction::kReceive) continue;
     NoticePeer(t, *peer, r.reason, frame::ParseFlow(r.flow.bytes));
   }
-  device_.Settle(t.now, t.out.wg);
-  datapath_.FinishFrames(t.out.wg);
+  Settle(t);
+  datapath_.FinishFrames(lane_, t.out.wg);
   turn_ = nullptr;
+}
+
+// Carries the orders of handshakes to the data half. A session is known to the Datapath first: the
+// orders may make it the one that any thread's next packet is sent on.
+void Control::Settle(Turn& t) {
+  for (const auto& e : t.out.wg.sessions) {
+    if (e.kind == wireguard::SessionEvent::Kind::kInstalled) InstallSession(t, e);
+  }
+  device_.Settle(t.now, t.out.wg);
+}
+
+void Control::InstallSession(Turn& t, const wireguard::SessionEvent& e) {
+  const auto it = installing_.find(e.peer);
+  if (it == installing_.end() || it->second.local_index != e.local_index) return;
+  SessionOrder order = std::move(it->second);
+  installing_.erase(it);
+  datapath_.Install(std::move(order), t.now);
 }
 
 void Control::SettleHandshakes(Turn& t) {
@@ -354,12 +384,7 @@ void Control::OnSessionEvent(Turn& t, const wireguard::SessionEvent& e) {
   switch (e.kind) {
     case wireguard::SessionEvent::Kind::kInstalled: {
       live_index_[e.peer] = e.local_index;
-      if (const auto it = installing_.find(e.peer);
-          it != installing_.end() && it->second.local_index == e.local_index) {
-        SessionOrder order = std::move(it->second);
-        installing_.erase(it);
-        datapath_.Install(std::move(order), t.now);
-      }
+      InstallSession(t, e);
       if (e.initiator) Commit(t, e.peer);  // the response was the confirmation
       break;
     }
@@ -380,9 +405,14 @@ void Control::RecordCounts(Turn& t) {
     o.flow = std::move(f.summary);
     recorder_.Record(std::move(o), t.now.wall);
   }
-  const auto packets = datapath_.TakePacketDrops();
-  for (size_t i = 0; i < packets.size(); ++i) {
-    if (packets[i] != 0) drops_[static_cast<uint16_t>(admission::kDropRecordBase + i)] = packets[i];
+  const Datapath::Drops drops = datapath_.TakeDrops();
+  for (size_t i = 0; i < drops.frames.size(); ++i) {
+    if (drops.frames[i] != 0)
+      drops_[static_cast<uint16_t>(frame::kDropBegin + i)] += drops.frames[i];
+  }
+  for (size_t i = 0; i < drops.packets.size(); ++i) {
+    if (drops.packets[i] != 0)
+      drops_[static_cast<uint16_t>(admission::kDropRecordBase + i)] += drops.packets[i];
   }
   if (drops_.empty()) return;
   authority::Observe o;
@@ -429,6 +459,11 @@ void Control::Tick(Turn& t) {
   }
 }
 
+bool Control::HasSession(PeerId id) const {
+  const wireguard::DataLock::Hold hold(device_.lock());
+  return device_.forwarder().Current(id) != nullptr;
+}
+
 Peer* Control::EnsurePeer(Turn& t, const X25519Key& static_key) {
   if (static_key == device_.public_key()) return nullptr;
   if (const auto id = device_.FindPeer(static_key)) {
@@ -437,7 +472,7 @@ Peer* Control::EnsurePeer(Turn& t, const X25519Key& static_key) {
   }
   const auto id = device_.handshaker().AddPeer(static_key, /*governed=*/true, t.out.wg);
   if (!id.ok()) return nullptr;
-  device_.Settle(t.now, t.out.wg);
+  Settle(t);
   Peer& peer = peers_[*id];
   peer = Peer{};
   peer.id = *id;
@@ -460,7 +495,7 @@ void Control::TryHints(Turn& t, Peer& peer) {
     peer.retry_at = kNever;
     return;
   }
-  const bool alive = device_.forwarder().Current(peer.id) != nullptr;
+  const bool alive = HasSession(peer.id);
   if (alive && joining() && join_ && join_->sponsor == peer.id) {
     // Control messages are datagrams: what was lost is said again until the grants are here.
     peer.retry_at = t.now.mono + 2s;
@@ -496,7 +531,10 @@ std::vector<PeerView> Control::Peers() const {
     v.ladm = p.ladm;
     v.committed = p.committed;
     v.last_handshake = device_.handshaker().last_handshake(id);
-    const auto stats = device_.forwarder().stats(id);
+    const auto stats = [&] {
+      const wireguard::DataLock::Hold hold(device_.lock());
+      return device_.forwarder().stats(id);
+    }();
     v.rx_bytes = stats.rx_bytes;
     v.tx_bytes = stats.tx_bytes;
     v.grant_end = p.leaf_end;

@@ -5,9 +5,10 @@
 // and, inside tunnels, the control messages that move signed objects between members.
 // Spec:   spec/life-of-an-authority.md; spec/objects.md §4, §6; spec/authority.md B.3, E, F.
 // Bounds: Config::peers_max peers; every list named below. Nothing is kept for a stranger.
-// Thread: one owner. No I/O, no clock, no entropy of its own. Errors: packets: counted drops;
-// orders:
-//         absl::Status.
+// Thread: one owner; data threads may use datapath() beside it (Config::lanes), and what they
+// cannot
+//         settle comes here by OnNews and OnHandshakes. No I/O, no clock, no entropy of its own.
+// Errors: packets: counted drops; orders: absl::Status.
 #ifndef AQMESH_NODE_CONTROL_H_
 #define AQMESH_NODE_CONTROL_H_
 
@@ -41,6 +42,7 @@ struct Config {
   std::vector<Endpoint> endpoints;  // where others may find us
   uint16_t mtu = 1380;
   size_t peers_max = 1 << 14;
+  uint32_t lanes = 0;  // data threads beside this one: 0, 1, 2, 4, 8 or 16 (datapath())
   issuing::SeqSource* seqs = nullptr;  // numbers of what this machine signs; outlives the node
   // Set while this machine has no grant yet: the invitation that it redeems.
   std::optional<issuing::Invitation> invitation;
@@ -83,6 +85,8 @@ class Control {
   static constexpr size_t kStrangersMax = 64;
   void OnHandshakes(Now now, std::span<const InFrame> in, Outbox& out);
   void OnTunPackets(Now now, std::span<const wireguard::TunPacket> packets, Outbox& out);
+  // What data threads came by: control packets; and whatever the Datapath saw meanwhile.
+  void OnNews(Now now, std::span<const ControlPacket> control, Outbox& out);
   void OnDurable(Now now, Ticket up_to, Outbox& out);
   void OnWake(Now now, Outbox& out);
   Instant NextWake() const;
@@ -113,6 +117,8 @@ class Control {
   const Mesh& mesh() const { return mesh_; }
   std::vector<PeerView> Peers() const;
   const Datapath& datapath() const { return datapath_; }
+  // For data threads, whose calls it takes beside those of this class.
+  Datapath& datapath() { return datapath_; }
   const Recorder& recorder() const { return recorder_; }
   std::optional<IpAddress> address6() const;
   std::vector<Prefix> own_addresses() const;
@@ -162,6 +168,8 @@ class Control {
 
   // turns (control.cc)
   void EndTurn(Turn& t);
+  void Settle(Turn& t);
+  void InstallSession(Turn& t, const wireguard::SessionEvent& e);
   void SettleHandshakes(Turn& t);
   void OnSessionEvent(Turn& t, const wireguard::SessionEvent& e);
   void Tick(Turn& t);
@@ -278,6 +286,8 @@ class Control {
   void CommitPlain(Turn& t, PeerId id, Recorded recorded, PeerPlan plan);
   void RedecidePlain(Turn& t, Peer& peer);
   void OnFrames(Turn& t, std::span<const InFrame> frames);
+  void HearControl(Turn& t, std::span<const ControlPacket> control);
+  bool HasSession(PeerId id) const;
   void OnOther(Turn& t, const InFrame& in);
   void OnBareData(Turn& t, std::span<const InFrame> messages);
 
@@ -360,6 +370,7 @@ class Control {
   Recorder recorder_;
   wireguard::Device device_;
   Datapath datapath_;
+  Lane lane_;  // of what this thread itself seals and opens
   Actuator actuator_;
   admission::Gate gate_;
   frame::StaticKeys own_keys_;

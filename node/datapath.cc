@@ -1,6 +1,7 @@
 #include "node/datapath.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "core/base/check.h"
 #include "transport/wireguard/packet.h"
@@ -10,24 +11,51 @@ namespace aqmesh::node {
 using admission::Direction;
 using frame::Drop;
 
-Datapath::Datapath(wireguard::Forwarder& forwarder, Rng& rng, const IpAddress& control, Now start)
+using Hold = wireguard::DataLock::Hold;
+
+Datapath::Datapath(wireguard::Forwarder& forwarder,
+                   wireguard::DataLock& lock,
+                   uint32_t lanes,
+                   Rng& rng,
+                   const IpAddress& control,
+                   Now start)
     : forwarder_(forwarder),
+      lock_(lock),
+      lane_mask_(lanes - 1),
       flows_(
           admission::FlowTable::Key(rng.Array<16>()), admission::FlowTable::Options{}, start.mono),
-      control_(control) {}
+      control_(control) {
+  AQ_CHECK(std::has_single_bit(lanes));
+}
 
-uint32_t Datapath::NewHandle(Rng& rng) const {
+// ---- orders ----
+
+void Datapath::SetControlAddress(const IpAddress& control) {
+  const Hold hold(lock_);
+  control_ = control;
+}
+
+void Datapath::SetUp(bool up) {
+  const Hold hold(lock_);
+  up_ = up;
+}
+
+uint32_t Datapath::NewHandle(Rng& rng, PeerId peer) const {
+  const Hold hold(lock_);
   for (;;) {
-    const uint32_t handle = rng.U32();
+    const uint32_t handle = (rng.U32() & ~lane_mask_) | (peer & lane_mask_);
     if (handle != 0 && !by_handle_.contains(handle)) return handle;
   }
 }
 
 void Datapath::Install(SessionOrder order, Now now) {
+  const Hold hold(lock_);
   AQ_CHECK(by_handle_.size() < kSessionsMax);
-  auto session =
-      std::make_unique<Session>(Session{.order = std::move(order), .tags = {}, .since = now.mono});
-  const SessionOrder& o = session->order;
+  auto session = std::make_unique<Session>(
+      Session{.order = std::make_shared<const SessionOrder>(std::move(order)),
+              .tags = {},
+              .since = now.mono});
+  const SessionOrder& o = *session->order;
   by_index_[o.local_index] = o.rx_handle;
   if (const auto [it, fresh] = peers_.try_emplace(o.peer); fresh)
     it->second.control =
@@ -36,6 +64,7 @@ void Datapath::Install(SessionOrder order, Now now) {
 }
 
 void Datapath::RemoveSession(uint32_t local_index, Now now) {
+  const Hold hold(lock_);
   const auto at = by_index_.find(local_index);
   if (at == by_index_.end()) return;
   const uint32_t handle = at->second;
@@ -45,6 +74,7 @@ void Datapath::RemoveSession(uint32_t local_index, Now now) {
 }
 
 void Datapath::SetVerdict(PeerId peer, std::shared_ptr<const admission::Verdict> verdict, Now now) {
+  const Hold hold(lock_);
   PeerState& p = peers_[peer];
   const bool same_rung = p.verdict && verdict && p.verdict->rung == verdict->rung;
   if (!same_rung && verdict) {
@@ -55,24 +85,41 @@ void Datapath::SetVerdict(PeerId peer, std::shared_ptr<const admission::Verdict>
   p.verdict = std::move(verdict);
 }
 
+void Datapath::ForgetPeer(PeerId peer) {
+  const Hold hold(lock_);
+  peers_.erase(peer);
+}
+
 std::shared_ptr<const admission::Verdict> Datapath::VerdictOf(PeerId peer) const {
+  const Hold hold(lock_);
   const auto it = peers_.find(peer);
   return it == peers_.end() ? nullptr : it->second.verdict;
 }
 
-std::optional<PeerId> Datapath::PeerOfHandle(uint32_t rx_handle) const {
-  const auto it = by_handle_.find(rx_handle);
-  if (it == by_handle_.end()) return std::nullopt;
-  return it->second->order.peer;
+void Datapath::OnSourcesRefused(std::span<const PeerId> peers) {
+  const Hold hold(lock_);
+  for (const PeerId peer : peers) forwarder_.LoseSource(peer);
 }
 
-Drop Datapath::Count(Drop d) {
-  if (d != Drop::kNone) ++frame_drops_[static_cast<size_t>(d) - frame::kDropBegin];
-  return d;
+bool Datapath::TakeUrgentNews() {
+  const Hold hold(lock_);
+  if (told_ || !forwarder_.has_urgent_facts()) return false;
+  return told_ = true;
+}
+
+void Datapath::NewsHeard() {
+  const Hold hold(lock_);
+  told_ = false;
+}
+
+// ---- packets ----
+
+void Datapath::Count(Drop d) {
+  if (d != Drop::kNone) ++drops_.frames[static_cast<size_t>(d) - frame::kDropBegin];
 }
 
 void Datapath::NoteRefusal(PeerId peer, Direction d, const admission::Refusal& why) {
-  ++packet_drops_[static_cast<size_t>(why.drop)];
+  ++drops_.packets[static_cast<size_t>(why.drop)];
   if (why.flow && refused_.size() < kRefusedMax)
     refused_.push_back({peer, d, why.reason, *why.flow});
 }
@@ -85,6 +132,8 @@ Datapath::Session* Datapath::ByHandle(uint32_t handle) {
 void Datapath::OnTunPackets(Now now,
                             std::span<const wireguard::TunPacket> packets,
                             wireguard::Outbox& out) {
+  const Hold hold(lock_);
+  if (!up_) return;
   Lead lead;
   for (const wireguard::TunPacket& p : packets) {
     if (p.follows && lead.peer != wireguard::kNoPeer) {
@@ -104,7 +153,7 @@ void Datapath::Leave(Now now,
   // Where to, and no more: the gate reads the packet whole.
   const auto inner = wireguard::ReadInner(packet.bytes);
   if (!inner) {
-    ++packet_drops_[static_cast<size_t>(admission::Drop::kHeader)];
+    ++drops_.packets[static_cast<size_t>(admission::Drop::kHeader)];
     return;
   }
   const PeerId peer = forwarder_.Route(inner->destination);
@@ -116,7 +165,7 @@ void Datapath::Leave(Now now,
   if (it == peers_.end() || it->second.verdict == nullptr) {
     // Somebody's who is not let in. It must not even be staged: what is staged is sent without
     // another look once a session is there.
-    ++packet_drops_[static_cast<size_t>(admission::Drop::kRung)];
+    ++drops_.packets[static_cast<size_t>(admission::Drop::kRung)];
     return;
   }
   PeerState& state = it->second;
@@ -163,58 +212,75 @@ void Datapath::SendAdmitted(Now now,
 Drop Datapath::CheckFrame(const InFrame& f, Session*& session) {
   if (const Drop d = frame::CheckFrameSize(f.bytes); d != Drop::kNone) return d;
   const uint32_t handle = frame::FrameHandle(f.bytes);
-  if (session == nullptr || session->order.rx_handle != handle) session = ByHandle(handle);
+  if (session == nullptr || session->order->rx_handle != handle) session = ByHandle(handle);
   if (session == nullptr) return Drop::kHandle;
-  Drop checked = frame::CheckFrame(f.bytes, session->order.rx_key);
+  Drop checked = frame::CheckFrame(f.bytes, session->order->rx_key);
 #ifdef AQMESH_SABOTAGE_TAG  // a build made so that the demo must fail: the tag is not compared
   if (checked == Drop::kTag) checked = Drop::kNone;
 #endif
   if (checked != Drop::kNone) return checked;
   // The frame names its session: the message inside must be that session's and no other's.
   const uint8_t* const message = f.bytes.data() + frame::kFrameHeaderBytes;
-  return LoadLe<uint32_t>(message + 4) == session->order.local_index ? Drop::kNone : Drop::kTunnel;
+  return LoadLe<uint32_t>(message + 4) == session->order->local_index ? Drop::kNone : Drop::kTunnel;
 }
 
-void Datapath::OpenFrames(Now now, std::span<const InFrame> frames, std::vector<Drop>& drops) {
-  opening_.clear();
-  looked_.clear();
-  delivered_ = 0;
-  Session* session = nullptr;
-  for (const InFrame& f : frames) {
-    if (const Drop d = CheckFrame(f, session); d != Drop::kNone) {
-      drops.push_back(Count(d));
-      continue;
+void Datapath::OpenFrames(Now now, std::span<const InFrame> frames, Lane& lane) {
+  lane.opening_.clear();
+  lane.looked_.clear();
+  lane.delivered_ = 0;
+  {
+    const Hold hold(lock_);
+    Session* session = nullptr;
+    const wireguard::Keypair* held = nullptr;
+    for (const InFrame& f : frames) {
+      if (const Drop d = CheckFrame(f, session); d != Drop::kNone) {
+        Count(d);
+        continue;
+      }
+      lane.looked_.push_back(forwarder_.Look(now,
+                                             f.bytes.subspan(frame::kFrameHeaderBytes),
+                                             wireguard::Forwarder::Framing::kGoverned));
+      lane.opening_.push_back({.rx_handle = session->order->rx_handle, .frame = &f});
+      wireguard::Keypair* const k = lane.looked_.back().session;
+      if (k != nullptr && k != held) lane.held_.push_back(k->shared_from_this());
+      if (k != nullptr) held = k;
     }
-    looked_.push_back(forwarder_.Look(
-        now, f.bytes.subspan(frame::kFrameHeaderBytes), wireguard::Forwarder::Framing::kGoverned));
-    opening_.push_back({.rx_handle = session->order.rx_handle, .frame = &f});
   }
-  forwarder_.OpenAll(looked_);
+  OpenAll(lane);
+}
+
+// Without the lock, if the backend lets two threads use one key.
+void Datapath::OpenAll(Lane& lane) const {
+  std::optional<Hold> hold;
+  if (!lane.ciphers_.SharesKeys()) hold.emplace(lock_);
+  lane.ciphers_.OpenAll(lane.looked_);
 }
 
 bool Datapath::DeliverFrames(Now now,
+                             Lane& lane,
                              wireguard::Outbox& out,
-                             std::vector<ControlPacket>& control,
-                             std::vector<Drop>& drops) {
+                             std::vector<ControlPacket>& control) {
+  const Hold hold(lock_);
   Arrival arrival;
-  while (delivered_ < opening_.size() && control.empty()) {
-    const size_t i = delivered_++;
-    const Drop d = DeliverFrame(now, opening_[i], looked_[i], arrival, out, control);
-    if (d != Drop::kNone) drops.push_back(Count(d));
+  while (lane.delivered_ < lane.opening_.size() && control.empty()) {
+    const size_t i = lane.delivered_++;
+    Count(DeliverFrame(now, lane.opening_[i], lane.looked_[i], arrival, out, control));
   }
-  return delivered_ < opening_.size() || !control.empty();
+  if (lane.delivered_ < lane.opening_.size() || !control.empty()) return true;
+  lane.held_.clear();
+  return false;
 }
 
 Drop Datapath::DeliverFrame(Now now,
-                            const Opening& o,
-                            const wireguard::Forwarder::Looked& looked,
+                            const Lane::Opening& o,
+                            const wireguard::Looked& looked,
                             Arrival& arrival,
                             wireguard::Outbox& out,
                             std::vector<ControlPacket>& control) {
-  if (arrival.session == nullptr || arrival.session->order.rx_handle != o.rx_handle) {
+  if (arrival.session == nullptr || arrival.session->order->rx_handle != o.rx_handle) {
     arrival = {.session = ByHandle(o.rx_handle), .state = nullptr, .lead = {}, .before = {}};
     if (arrival.session == nullptr) return Drop::kHandle;
-    arrival.state = &peers_[arrival.session->order.peer];
+    arrival.state = &peers_[arrival.session->order->peer];
   }
   Session& session = *arrival.session;
   const auto opened = forwarder_.Take(now, looked, &o.frame->from, &o.frame->at);
@@ -228,7 +294,7 @@ Drop Datapath::DeliverFrame(Now now,
   session.bytes += o.frame->bytes.size();
   if (opened.packet.empty()) return Drop::kNone;  // keepalive
 
-  const PeerId peer = session.order.peer;
+  const PeerId peer = session.order->peer;
   if (IsControl(opened.packet)) {
     PeerState& state = *arrival.state;
     const bool limited =
@@ -275,36 +341,56 @@ bool Datapath::Deliver(
 
 void Datapath::OnBare(Now now,
                       std::span<const InFrame> messages,
-                      wireguard::Outbox& out,
-                      std::vector<Drop>& drops) {
-  looked_.clear();
-  for (const InFrame& m : messages)
-    looked_.push_back(forwarder_.Look(now, m.bytes, wireguard::Forwarder::Framing::kBare));
-  forwarder_.OpenAll(looked_);
+                      Lane& lane,
+                      wireguard::Outbox& out) {
+  lane.looked_.clear();
+  {
+    const Hold hold(lock_);
+    for (const InFrame& m : messages) {
+      lane.looked_.push_back(forwarder_.Look(now, m.bytes, wireguard::Forwarder::Framing::kBare));
+      if (wireguard::Keypair* const k = lane.looked_.back().session; k != nullptr)
+        lane.held_.push_back(k->shared_from_this());
+    }
+  }
+  OpenAll(lane);
+  const Hold hold(lock_);
   Arrival arrival;
   for (size_t i = 0; i < messages.size(); ++i) {
     const InFrame& m = messages[i];
-    const auto opened = forwarder_.Take(now, looked_[i], &m.from, &m.at);
+    const auto opened = forwarder_.Take(now, lane.looked_[i], &m.from, &m.at);
     if (opened.why != wireguard::Drop::kNone || !wireguard::CombineEcn(m.tos, opened.packet)) {
-      drops.push_back(Count(Drop::kBare));
+      Count(Drop::kBare);
     } else if (!opened.packet.empty()) {
       if (arrival.lead.peer != opened.peer)
         arrival = {.session = nullptr, .state = &peers_[opened.peer], .lead = {}, .before = {}};
       Deliver(now, opened.peer, opened.packet, arrival, out);
     }
   }
+  lane.held_.clear();
 }
 
-void Datapath::FinishFrames(wireguard::Outbox& out) {
-  forwarder_.SealPending(out);
-  const Session* session = nullptr;  // of the frame before: they come in runs
-  for (const wireguard::OutFrame& f : out.frames) {
-    if (session == nullptr || session->order.local_index != f.local_index) {
-      const auto it = by_index_.find(f.local_index);
-      session = it == by_index_.end() ? nullptr : by_handle_.at(it->second).get();
+void Datapath::FinishFrames(Lane& lane, wireguard::Outbox& out) {
+  if (out.frames.empty() && out.pending.empty()) return;
+  lane.sessions_.clear();
+  {
+    const Hold hold(lock_);
+    for (const wireguard::OutFrame& f : out.frames) {
+      std::shared_ptr<const SessionOrder> session;
+      if (!lane.sessions_.empty() && lane.sessions_.back() != nullptr &&
+          lane.sessions_.back()->local_index == f.local_index) {
+        session = lane.sessions_.back();
+      } else if (const auto it = by_index_.find(f.local_index); it != by_index_.end()) {
+        session = by_handle_.at(it->second)->order;
+      }
+      lane.sessions_.push_back(std::move(session));
     }
-    if (session == nullptr || !f.to) continue;
-    const SessionOrder& o = session->order;
+    if (!lane.ciphers_.SharesKeys()) lane.ciphers_.SealPending(out);
+  }
+  lane.ciphers_.SealPending(out);
+  for (size_t i = 0; i < out.frames.size(); ++i) {
+    const wireguard::OutFrame& f = out.frames[i];
+    if (lane.sessions_[i] == nullptr || !f.to) continue;
+    const SessionOrder& o = *lane.sessions_[i];
     wireguard::ForEachSegment(f, [&o](MutableBytes frame) {
       frame::WriteFrame(
           frame.data(), o.tx_handle, o.tx_key, frame.size() - frame::kFrameHeaderBytes);
@@ -318,17 +404,20 @@ void Datapath::FinishFrames(wireguard::Outbox& out) {
                              .segment = f.segment});
   }
   out.frames.clear();
+  lane.sessions_.clear();
 }
+
+// ---- counts ----
 
 void Datapath::CloseCount(Session& s, Now now, std::vector<FlowCount>& out) {
   if (s.frames == 0) return;  // drops alone are counted by reason already
-  FlowCount count{.subject = s.order.subject, .summary = {}, .since = s.since};
+  FlowCount count{.subject = s.order->subject, .summary = {}, .since = s.since};
   count.summary = {.frames = s.frames,
                    .bytes = s.bytes,
                    .first = s.first,
                    .last = s.last,
                    .tags = {},
-                   .presentations = {s.order.presentation},
+                   .presentations = {s.order->presentation},
                    .drops = s.drops};
   crypto_generichash_final(&s.tags.state, count.summary.tags.data(), 32);
   out.push_back(std::move(count));
@@ -338,6 +427,7 @@ void Datapath::CloseCount(Session& s, Now now, std::vector<FlowCount>& out) {
 }
 
 void Datapath::TakeFlows(Now now, std::vector<FlowCount>& out) {
+  const Hold hold(lock_);
   out = std::exchange(ended_, {});
   std::vector<uint32_t> handles;  // in an order that is the same in every run, as their records are
   for (const auto& [handle, session] : by_handle_) handles.push_back(handle);
@@ -345,11 +435,19 @@ void Datapath::TakeFlows(Now now, std::vector<FlowCount>& out) {
   for (uint32_t handle : handles) CloseCount(*by_handle_.at(handle), now, out);
 }
 
-std::array<uint64_t, admission::kDropCount> Datapath::TakePacketDrops() {
-  std::array<uint64_t, admission::kDropCount> out{};
-  for (size_t i = 0; i < out.size(); ++i) out[i] = packet_drops_[i] - packet_drops_told_[i];
-  packet_drops_told_ = packet_drops_;
-  return out;
+std::vector<RefusedFlow> Datapath::TakeRefused() {
+  const Hold hold(lock_);
+  return std::exchange(refused_, {});
+}
+
+Datapath::Drops Datapath::TakeDrops() {
+  const Hold hold(lock_);
+  return std::exchange(drops_, {});
+}
+
+admission::FlowCounters Datapath::flow_counters() const {
+  const Hold hold(lock_);
+  return flows_.counters();
 }
 
 }  // namespace aqmesh::node

@@ -1,11 +1,16 @@
-// Datapath: frames in, frames out. One worker's half of the node: it reads verdicts that Control
-// publishes and never waits for it. The packet corridor, both ways, stages top to bottom:
+// Datapath: frames in, frames out. The data threads' half of the node: it reads verdicts that
+// Control publishes and never waits for a decision. The packet corridor, both ways, stages top to
+// bottom:
 //   out  TUN packet -> whose (allowed ips) -> how far (gate) -> seal (WireGuard) -> frame (handle,
 //   tag) -> UDP in   UDP frame -> handle -> tag -> open (WireGuard) -> control message? -> how far
 //   (gate) -> TUN
 // Spec:   spec/life-of-a-packet.md; spec/objects.md §4 (a4).
 // Bounds: kSessionsMax sessions, three a peer at most. Nothing is allocated per packet once the outbox grew.
-// Thread: one worker. Errors: counted drops of three rooms (frame, wireguard, admission).
+// Thread: any: a call holds the lock (transport/wireguard/data_lock.h) wherever it looks something
+// up
+//         or changes it, and not while it seals and opens. A Lane has one owner. So there is one
+//         table of flows, one of verdicts, one bucket a peer, however many threads there are.
+// Errors: counted drops of three rooms (frame, wireguard, admission).
 #ifndef AQMESH_NODE_DATAPATH_H_
 #define AQMESH_NODE_DATAPATH_H_
 
@@ -23,6 +28,7 @@
 #include "transport/frame/control.h"
 #include "transport/frame/drop.h"
 #include "transport/frame/frame.h"
+#include "transport/wireguard/data_lock.h"
 #include "transport/wireguard/forwarder.h"
 
 namespace aqmesh::node {
@@ -61,68 +67,93 @@ struct ControlPacket {
 };
 
 // One datagram as it came; a4 or bare type 4 where the data path takes it.
-struct InFrame {
-  MutableBytes bytes;
-  Endpoint from;
-  wireguard::Source at;
-  uint8_t tos = 0;  // outer TOS or traffic class, 0 if the driver does not know it
+using InFrame = wireguard::InDatagram;
+
+// One thread's way through the Datapath: its ciphers, and what a batch leaves between two calls.
+class Lane {
+ public:
+  Lane() = default;
+  void SetHelpers(crypto::AeadHelpers* helpers) { ciphers_.SetHelpers(helpers); }
+  crypto::AeadBackend aead() const { return ciphers_.backend(); }
+
+ private:
+  friend class Datapath;
+  // One frame between OpenFrames and DeliverFrames; what is in it stands at its place in looked_.
+  struct Opening {
+    uint32_t rx_handle = 0;
+    const InFrame* frame = nullptr;
+  };
+  wireguard::Ciphers ciphers_;
+  std::vector<Opening> opening_;
+  std::vector<wireguard::Looked> looked_;
+  std::vector<std::shared_ptr<wireguard::Keypair>> held_;      // of looked_: one a run
+  size_t delivered_ = 0;                                       // of opening_
+  std::vector<std::shared_ptr<const SessionOrder>> sessions_;  // of out.frames
 };
 
 class Datapath {
  public:
   static constexpr size_t kSessionsMax = 1 << 16;
 
-  Datapath(wireguard::Forwarder& forwarder, Rng& rng, const IpAddress& control, Now start);
+  // lanes: data threads, a power of two: the low bits of a handle name the one that receives under
+  // it, the same for all sessions of a peer.
+  Datapath(wireguard::Forwarder& forwarder,
+           wireguard::DataLock& lock,
+           uint32_t lanes,
+           Rng& rng,
+           const IpAddress& control,
+           Now start);
+  wireguard::DataLock& lock() const { return lock_; }
 
   // ---- orders ----
-  void SetControlAddress(const IpAddress& control) { control_ = control; }
-  uint32_t NewHandle(Rng& rng) const;  // random, unused
+  void SetControlAddress(const IpAddress& control);
+  void SetUp(bool up);                              // down, packets from the TUN are dropped
+  uint32_t NewHandle(Rng& rng, PeerId peer) const;  // random, unused
   void Install(SessionOrder order, Now now);
   void RemoveSession(uint32_t local_index, Now now);
   // Swaps what is in force for a peer; the very next frame feels it. nullptr: carries nothing.
   void SetVerdict(PeerId peer, std::shared_ptr<const admission::Verdict> verdict, Now now);
-  void ForgetPeer(PeerId peer) { peers_.erase(peer); }
+  void ForgetPeer(PeerId peer);
   // Read back for the actuator's confirmation: what this table, not its writer, holds.
   std::shared_ptr<const admission::Verdict> VerdictOf(PeerId peer) const;
-  bool HasSession(uint32_t local_index) const { return by_index_.contains(local_index); }
-  std::optional<PeerId> PeerOfHandle(uint32_t rx_handle) const;
-  crypto::AeadBackend aead() const { return forwarder_.aead(); }
 
   // ---- packets ----
-  // Judges IP packets from the TUN; a passed one is sealed, or staged, into `out`.
+  // Judges IP packets from the TUN; a passed one is laid out, or staged, in `out`: FinishFrames.
   void OnTunPackets(Now now, std::span<const wireguard::TunPacket> packets, wireguard::Outbox& out);
   // a4 datagrams that came together, opened in place and together; then, in order, passed packets
-  // go to out.tun. `frames` must stand until DeliverFrames has said false. `drops`: one for each
-  // that is not worth more, counted here too.
-  void OpenFrames(Now now, std::span<const InFrame> frames, std::vector<frame::Drop>& drops);
+  // go to out.tun. `frames` must stand until DeliverFrames has said false.
+  void OpenFrames(Now now, std::span<const InFrame> frames, Lane& lane);
   // True: a control packet went to `control`, and frames behind it wait for the next call. What it
   // says may change what is in force for them, and which sessions there are.
   bool DeliverFrames(Now now,
+                     Lane& lane,
                      wireguard::Outbox& out,
-                     std::vector<ControlPacket>& control,
-                     std::vector<frame::Drop>& drops);
+                     std::vector<ControlPacket>& control);
   // Bare type 4 messages of stock devices: opened in place and together, and judged like any other.
-  void OnBare(Now now,
-              std::span<const InFrame> messages,
-              wireguard::Outbox& out,
-              std::vector<frame::Drop>& drops);
-  // Writes the 16-byte header of every sealed frame and moves it to out.datagrams. A frame whose
-  // session is gone, or that has nowhere to go, is lost.
-  void FinishFrames(wireguard::Outbox& out);
-  // Is the peer governed, that is, does this table know it?
-  bool Knows(PeerId peer) const { return peers_.contains(peer); }
+  void OnBare(Now now, std::span<const InFrame> messages, Lane& lane, wireguard::Outbox& out);
+  // Seals what waits in `out`, writes the 16-byte header of every frame and moves it to
+  // out.datagrams. A frame whose session is gone, or that has nowhere to go, is lost.
+  void FinishFrames(Lane& lane, wireguard::Outbox& out);
+  // The driver could not send to these from the address that their packets came to: the kernel is
+  // to choose.
+  void OnSourcesRefused(std::span<const PeerId> peers);
+
+  // Does a handshake wait for what the data threads saw? Said once, until Control says that it
+  // comes for it, which it does before it comes. The rest (timers, counts) may be 50 ms late.
+  bool TakeUrgentNews();
+  void NewsHeard();
 
   // ---- counts ----
   // Closes the running counts of sessions that carried anything.
   void TakeFlows(Now now, std::vector<FlowCount>& out);
-  std::vector<RefusedFlow> TakeRefused() { return std::exchange(refused_, {}); }
-  uint64_t frame_drops(frame::Drop d) const {
-    return frame_drops_[static_cast<size_t>(d) - frame::kDropBegin];
-  }
-  uint64_t packet_drops(admission::Drop d) const { return packet_drops_[static_cast<size_t>(d)]; }
-  // Packets that were judged and refused since the last call, by reason.
-  std::array<uint64_t, admission::kDropCount> TakePacketDrops();
-  const admission::FlowTable& flows() const { return flows_; }
+  std::vector<RefusedFlow> TakeRefused();
+  // Frames that were not worth more, and packets that were judged and refused, since the last call.
+  struct Drops {
+    std::array<uint64_t, frame::kDropCount> frames{};  // from frame::kDropBegin on
+    std::array<uint64_t, admission::kDropCount> packets{};
+  };
+  Drops TakeDrops();
+  admission::FlowCounters flow_counters() const;
 
  private:
   struct TagHash {  // running BLAKE2b-256 over frame tags
@@ -131,7 +162,7 @@ class Datapath {
     crypto_generichash_state state;
   };
   struct Session {
-    SessionOrder order;
+    std::shared_ptr<const SessionOrder> order;
     uint64_t frames = 0, bytes = 0, first = 0, last = 0, drops = 0;
     TagHash tags;
     Instant since;
@@ -143,7 +174,7 @@ class Datapath {
   };
   void CloseCount(Session& session, Now now, std::vector<FlowCount>& out);
   void NoteRefusal(PeerId peer, admission::Direction d, const admission::Refusal& why);
-  frame::Drop Count(frame::Drop d);
+  void Count(frame::Drop d);
   Session* ByHandle(uint32_t handle);
   // The flow of the packet before, for those that follow it.
   struct Lead {
@@ -151,11 +182,6 @@ class Datapath {
     PeerState* state = nullptr;
     admission::PacketInfo info;
     uint8_t ecn = 0;
-  };
-  // One frame between OpenFrames and DeliverFrames; what is in it stands at its place in looked_.
-  struct Opening {
-    uint32_t rx_handle = 0;
-    const InFrame* frame = nullptr;
   };
   // Whose frames come now: they come in runs, and are not looked up one by one.
   struct Arrival {
@@ -166,8 +192,8 @@ class Datapath {
   };
   frame::Drop CheckFrame(const InFrame& f, Session*& session);
   frame::Drop DeliverFrame(Now now,
-                           const Opening& o,
-                           const wireguard::Forwarder::Looked& looked,
+                           const Lane::Opening& o,
+                           const wireguard::Looked& looked,
                            Arrival& arrival,
                            wireguard::Outbox& out,
                            std::vector<ControlPacket>& control);
@@ -187,19 +213,21 @@ class Datapath {
   static constexpr size_t kRefusedMax = 64;  // a turn; further ones are only counted
   static constexpr size_t kEndedMax = 4'096;
 
+  void OpenAll(Lane& lane) const;
+
   wireguard::Forwarder& forwarder_;
+  wireguard::DataLock& lock_;
+  const uint32_t lane_mask_;
   admission::FlowTable flows_;
+  bool up_ = false;
+  bool told_ = false;  // that there is urgent news
   IpAddress control_;
   absl::flat_hash_map<uint32_t, std::unique_ptr<Session>> by_handle_;
   absl::flat_hash_map<uint32_t, uint32_t> by_index_;  // local index -> handle
   absl::flat_hash_map<PeerId, PeerState> peers_;
-  std::vector<Opening> opening_;
-  std::vector<wireguard::Forwarder::Looked> looked_;
-  size_t delivered_ = 0;  // of opening_
   std::vector<RefusedFlow> refused_;
   std::vector<FlowCount> ended_;  // counts of sessions that are gone, until they are taken
-  std::array<uint64_t, frame::kDropCount> frame_drops_{};
-  std::array<uint64_t, admission::kDropCount> packet_drops_{}, packet_drops_told_{};
+  Drops drops_;
 };
 
 }  // namespace aqmesh::node

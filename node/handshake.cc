@@ -271,7 +271,7 @@ void Control::WrapInitiation(Turn& t, const wireguard::GovernedHandshake& h) {
                 [&](const auto& p) { return p.second.peer == h.peer; });  // only the newest counts
   PendingInitiation pending;
   pending.peer = h.peer;
-  pending.rx_handle = datapath_.NewHandle(rng_);
+  pending.rx_handle = datapath_.NewHandle(rng_, h.peer);
   pending.k_pre = frame::PreKeyOf(h.ck.view());
   const Digest hash = *Digest::From(h.h);
   std::vector<ByteView> items;
@@ -309,7 +309,7 @@ void Control::WrapResponse(Turn& t, const wireguard::GovernedHandshake& h) {
   if (answer == answering_.end() || !h.to || mesh_.leaf() == nullptr) return;
   const Answer a = answer->second;
   answering_.erase(answer);
-  const uint32_t rx_handle = datapath_.NewHandle(rng_);
+  const uint32_t rx_handle = datapath_.NewHandle(rng_, h.peer);
   Presentation p = NewPresentation(*Digest::From(h.h), 2, rx_handle);
   p.answers = a.answers;
   const auto first = authority::SignObject(p, signing_);

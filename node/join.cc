@@ -321,7 +321,10 @@ absl::Status Control::AnswerJoin(Now now, const Kid& joiner, bool yes, Outbox& o
 }
 
 bool Control::Taken(const IpAddress& a) const {
-  if (device_.forwarder().Route(a) != wireguard::kNoPeer) return true;
+  {
+    const wireguard::DataLock::Hold hold(device_.lock());
+    if (device_.forwarder().Route(a) != wireguard::kNoPeer) return true;
+  }
   const auto own = own_addresses();
   return std::any_of(own.begin(), own.end(), [&](const Prefix& p) { return p.address == a; });
 }

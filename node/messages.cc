@@ -101,6 +101,7 @@ void Control::SendControl(
         writer.Finish(Address6Of(mesh_.kid()), authority::ControlAddress(ScopeForControl()));
     return Bytes(p.begin(), p.end());
   }();
+  const wireguard::DataLock::Hold hold(device_.lock());
   device_.forwarder().SendTo(t.now, peer.id, {.bytes = packet}, t.out.wg);
 }
 
@@ -420,7 +421,7 @@ void Control::NoticePeer(Turn& t,
                          const std::optional<frame::Flow>& flow) {
   if (peer.plain) return;  // it would not understand
   if (peer.has_noticed && t.now.mono - peer.noticed_at < kNoticeEvery && flow) return;
-  if (device_.forwarder().Current(peer.id) == nullptr) return;
+  if (!HasSession(peer.id)) return;
   peer.noticed_at = t.now.mono;
   peer.has_noticed = true;
   frame::FlowNotice n;

@@ -74,6 +74,7 @@ const std::vector<Ban>& Bans() {
       {"<iostream>", {}, "fmt or the logger"},
       {"<regex>", {}, "a parser"},
       {"std::mutex", {"lineage/rocks", "transport/os"}, "a bounded queue, or a snapshot"},
+      {"std::recursive_mutex", {"transport/wireguard"}, "the Datapath's lock, data_lock.h"},
       {"std::shared_mutex", {"lineage/rocks"}, "a snapshot"},
       {"absl/synchronization/", {}, "std's locks: the thread sanitizer sees those"},
       {"getenv", {"apps", "daemon"}, "a field of Config"},

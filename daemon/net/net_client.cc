@@ -46,13 +46,19 @@ absl::StatusOr<T> NetClient::AskFor(const net::Request& request, std::vector<os:
   return std::move(*answer);
 }
 
-absl::StatusOr<NetClient::Interface> NetClient::OpenTun(const std::string& name, uint32_t mtu) {
+absl::StatusOr<NetClient::Interface> NetClient::OpenTun(const std::string& name,
+                                                        uint32_t mtu,
+                                                        size_t queues) {
   std::vector<os::Fd> fds;
-  AQ_ASSIGN_OR_RETURN(net::TunOpened opened, AskFor<net::TunOpened>(net::OpenTun{mtu, name}, fds));
-  if (fds.size() != 1)
-    return Internal("aqmesh-net passed ", fds.size(), " descriptors for the interface, not one");
+  AQ_ASSIGN_OR_RETURN(
+      net::TunOpened opened,
+      AskFor<net::TunOpened>(
+          net::OpenTun{.mtu = mtu, .queues = static_cast<uint8_t>(queues), .name = name}, fds));
+  if (fds.size() != queues)
+    return Internal(
+        "aqmesh-net passed ", fds.size(), " descriptors for the interface, not ", queues);
   return Interface{
-      .tun = std::move(fds.front()), .ifindex = opened.ifindex, .name = std::move(opened.name)};
+      .queues = std::move(fds), .ifindex = opened.ifindex, .name = std::move(opened.name)};
 }
 
 absl::Status NetClient::Do(const net::Request& request) {

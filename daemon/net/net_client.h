@@ -6,6 +6,7 @@
 #define AQMESH_DAEMON_NET_NET_CLIENT_H_
 
 #include <memory>
+#include <vector>
 
 #include "daemon/net/net_protocol.h"
 #include "transport/os/fd.h"
@@ -20,11 +21,11 @@ class NetClient {
   static absl::StatusOr<std::unique_ptr<NetClient>> Take(os::Fd fd);
 
   struct Interface {
-    os::Fd tun;
+    std::vector<os::Fd> queues;
     uint32_t ifindex = 0;
     std::string name;
   };
-  absl::StatusOr<Interface> OpenTun(const std::string& name, uint32_t mtu);
+  absl::StatusOr<Interface> OpenTun(const std::string& name, uint32_t mtu, size_t queues);
   // Any request that is answered by DONE.
   absl::Status Do(const net::Request& request);
   absl::StatusOr<net::State> ReadBack();

@@ -43,20 +43,23 @@ absl::Status NetMonitor::Serve(int fd) {
       end = FailedPrecondition("the engine broke the protocol: ", broken);
       break;
     }
-    os::Fd pass;
+    std::vector<os::Fd> pass;
     const Bytes reply = Encode(Answer(*request, pass));
-    const int fds[1] = {pass.get()};
-    end = os::SendMessage(fd, reply, std::span<const int>(fds, pass.valid() ? 1 : 0));
+    std::vector<int> fds;
+    for (const os::Fd& p : pass) fds.push_back(p.get());
+    end = os::SendMessage(fd, reply, fds);
     if (!end.ok()) break;
   }
   Undo();
   return end;
 }
 
-net::Reply NetMonitor::Answer(const net::Request& request, os::Fd& pass) {
+net::Reply NetMonitor::Answer(const net::Request& request, std::vector<os::Fd>& pass) {
   if (const auto* open = std::get_if<net::OpenTun>(&request)) {
     auto reply = OpenTun(*open, pass);
-    return reply.ok() ? *std::move(reply) : Failure(reply.status());
+    if (reply.ok()) return *std::move(reply);
+    pass.clear();
+    return Failure(reply.status());
   }
   if (std::holds_alternative<net::ReadBack>(request)) {
     auto state = ReadBack();
@@ -84,8 +87,11 @@ absl::Status NetMonitor::Change(const net::Request& request) {
   return writer_->RemoveRoute(Own(remove.prefix));
 }
 
-absl::StatusOr<net::Reply> NetMonitor::OpenTun(const net::OpenTun& request, os::Fd& pass) {
-  AQ_ASSIGN_OR_RETURN(const auto tun, os::Tun::Open({.name = request.name}));
+absl::StatusOr<net::Reply> NetMonitor::OpenTun(const net::OpenTun& request,
+                                               std::vector<os::Fd>& pass) {
+  const bool multi_queue = request.queues > 1;
+  AQ_ASSIGN_OR_RETURN(const auto tun,
+                      os::Tun::Open({.name = request.name, .multi_queue = multi_queue}));
   AQ_ASSIGN_OR_RETURN(const std::string name, tun->Name());
   AQ_ASSIGN_OR_RETURN(const os::Link link, writer_->LinkByName(name));
   AQ_RETURN_IF_ERROR(writer_->SetMtu(link.index, request.mtu));
@@ -93,8 +99,12 @@ absl::StatusOr<net::Reply> NetMonitor::OpenTun(const net::OpenTun& request, os::
   if (const uint32_t most = os::GsoMaxFor(request.mtu, kFrameOverhead); most != 0)
     (void)writer_->SetGsoMax(link.index, most);
   ifindex_ = link.index;
-  // The engine's will be the only descriptor: the device goes when the engine does.
-  pass = os::Fd(tun->Detach());
+  // The engine's will be the only descriptors: the device goes when the engine does.
+  pass.emplace_back(tun->Detach());
+  for (uint8_t i = 1; i < request.queues; ++i) {
+    AQ_ASSIGN_OR_RETURN(const auto queue, os::Tun::Open({.name = name, .multi_queue = true}));
+    pass.emplace_back(queue->Detach());
+  }
   return net::Reply(net::TunOpened{link.index, name});
 }
 

@@ -27,9 +27,9 @@ class NetMonitor {
  private:
   NetMonitor(std::unique_ptr<os::Netlink> writer, std::unique_ptr<os::Netlink> reader)
       : writer_(std::move(writer)), reader_(std::move(reader)) {}
-  net::Reply Answer(const net::Request& request, os::Fd& pass);
+  net::Reply Answer(const net::Request& request, std::vector<os::Fd>& pass);
   absl::Status Change(const net::Request& request);
-  absl::StatusOr<net::Reply> OpenTun(const net::OpenTun& request, os::Fd& pass);
+  absl::StatusOr<net::Reply> OpenTun(const net::OpenTun& request, std::vector<os::Fd>& pass);
   absl::Status AddAddress(const IpAddress& address);
   absl::Status AddRoute(const Prefix& prefix);
   absl::StatusOr<net::State> ReadBack();

@@ -140,6 +140,7 @@ Bytes Encode(const Request& request) {
                  [&](const OpenTun& m) {
                    out.push_back(kOpenTun);
                    AppendBe(out, m.mtu);
+                   out.push_back(m.queues);
                    Put(out, m.name, kNameMax);
                  },
                  [&](const SetUp& m) { out = {kSetUp, static_cast<uint8_t>(m.up ? 1 : 0)}; },
@@ -202,7 +203,9 @@ absl::StatusOr<Request> ParseRequest(ByteView bytes) {
     case kOpenTun: {
       OpenTun m;
       m.mtu = in.Number<uint32_t>();
+      m.queues = in.Number<uint8_t>();
       m.name = in.Text(kNameMax);
+      if (m.queues == 0 || m.queues > kQueuesMax) break;
       if (m.mtu < kMtuMin || m.mtu > kMtuMax || !IsInterfaceName(m.name)) break;
       out = m;
       break;

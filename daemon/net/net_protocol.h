@@ -33,6 +33,7 @@ namespace aqmesh::daemon {
 
 inline constexpr size_t kAddressesMax = 16;
 inline constexpr size_t kRoutesMax = 256;
+inline constexpr size_t kQueuesMax = 16;
 inline constexpr size_t kMachineAddressesMax = 256;
 inline constexpr uint32_t kMtuMin = 576, kMtuMax = 65535;
 
@@ -41,6 +42,7 @@ namespace net {
 // ---- requests ----
 struct OpenTun {
   uint32_t mtu = 0;
+  uint8_t queues = 1;  // descriptors to open on it: 1 to kQueuesMax
   std::string name;
   bool operator==(const OpenTun&) const = default;
 };

@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cerrno>
 #include <cstdio>
 
@@ -64,17 +63,11 @@ WgLoop::WgLoop(const Options& options,
                std::string name)
     : options_(options),
       name_(std::move(name)),
-      lane_(std::move(tun)),
+      lane_(std::move(tun), wireguard::kTransportHeader, 0),
       listener_(std::move(listener)),
       device_({.shards = options.threads.data}, Rng(os::KernelSeed())) {}
 
 WgLoop::~WgLoop() = default;
-
-WgThreads ThreadsFor(unsigned cores) {
-  if (cores < 4) return {};
-  const uint32_t data = std::min(std::bit_floor(cores / 2), 16u);
-  return {.data = data, .helpers = data / 2};
-}
 
 absl::StatusOr<std::unique_ptr<WgLoop>> WgLoop::Create(const Options& given) {
   Options options = given;
@@ -283,7 +276,7 @@ void WgLoop::OnEvent(uint32_t tag, uint32_t events) {
 // ---- packets ----
 
 void WgLoop::OnTunReadable() {
-  const WgPackets in = lane_.ReadTun(out_);
+  const LanePackets in = lane_.ReadTun(out_);
   tun_has_more_ = in.has_more;
   if (in.gone) return Stop("the interface was deleted");
   if (!in.packets.empty()) device_.OnTunPackets(in.now, in.packets, out_);
@@ -291,7 +284,7 @@ void WgLoop::OnTunReadable() {
 }
 
 void WgLoop::OnUdpReadable(os::Family family) {
-  const WgDatagrams in = lane_.ReadUdp(family);
+  const LaneDatagrams in = lane_.ReadUdp(family);
   if (in.datagrams.empty()) return;
   // What they were worth is counted in the device; outside, silence.
   device_.OnDatagrams(in.now, in.datagrams, out_);
@@ -300,7 +293,7 @@ void WgLoop::OnUdpReadable(os::Family family) {
 
 void WgLoop::OnControlReadable(os::Family family) {
   if (control_ == nullptr) return;  // closed earlier in this turn
-  const WgDatagrams in = lane_.ReadFrom(*control_, family);
+  const LaneDatagrams in = lane_.ReadFrom(*control_, family);
   device_.OnHandshakes(in.now, in.datagrams, out_);
   Flush(out_);
 }

@@ -18,7 +18,8 @@
 #include <vector>
 
 #include "core/base/status.h"
-#include "daemon/wg/wg_lane.h"
+#include "daemon/lane/packet_lane.h"
+#include "daemon/lane/threads.h"
 #include "daemon/wg/wg_worker.h"
 #include "transport/os/aead_pool.h"
 #include "transport/os/fd.h"
@@ -33,13 +34,6 @@ namespace aqmesh::daemon {
 
 enum class LogLevel : uint8_t { kSilent, kError, kVerbose };
 
-struct WgThreads {
-  uint32_t data = 1;     // 1, 2, 4, 8 or 16; 1 where the TUN is inherited
-  uint32_t helpers = 0;  // that only seal and open, up to 16
-};
-// Below four cores one thread does better than two that wake each other.
-WgThreads ThreadsFor(unsigned cores);
-
 class WgLoop {
  public:
   struct Options {
@@ -49,7 +43,7 @@ class WgLoop {
     std::string socket_directory = "/var/run/wireguard";
     LogLevel log = LogLevel::kError;  // to standard error
     os::OffloadSet offloads = {};     // that may be used: AQMESH_WG_OFFLOADS
-    WgThreads threads = {};
+    Threads threads = {};             // one data thread where the TUN is inherited
   };
   // Makes the interface (down, MTU 1420) and the listening socket.
   static absl::StatusOr<std::unique_ptr<WgLoop>> Create(const Options& options);
@@ -110,7 +104,7 @@ class WgLoop {
 
   const Options options_;
   std::string name_;
-  WgLane lane_;
+  PacketLane lane_;
   std::unique_ptr<os::UnixListener> listener_;
   std::unique_ptr<os::UdpPair> control_;  // beside the lanes' sockets, while the interface is up
   std::unique_ptr<os::LinkWatch> link_watch_;

@@ -23,7 +23,8 @@ WgWorker::WgWorker(uint32_t number,
     : main_(main),
       mail_(std::move(mail)),
       epoll_(std::move(epoll)),
-      lane_(std::move(tun)),
+      // Plain peers alone: their messages lie end to end without the frame's room.
+      lane_(std::move(tun), wireguard::kTransportHeader, 0),
       shard_(number, /*governed_headroom=*/0) {}
 
 absl::StatusOr<std::unique_ptr<WgWorker>> WgWorker::Start(uint32_t number,
@@ -113,7 +114,7 @@ void WgWorker::Follow(ToWorker& letter) {
 }
 
 void WgWorker::OnUdp(os::Family family) {
-  const WgDatagrams in = lane_.ReadUdp(family);
+  const LaneDatagrams in = lane_.ReadUdp(family);
   if (in.datagrams.empty()) return;
   // The main thread may know the session that one of these is under since a moment ago.
   TakeMail();
@@ -130,7 +131,7 @@ void WgWorker::OnUdp(os::Family family) {
 }
 
 void WgWorker::OnTun() {
-  const WgPackets in = lane_.ReadTun(out_);
+  const LanePackets in = lane_.ReadTun(out_);
   tun_has_more_ = in.has_more;
   if (in.gone) {
     // The main thread sees it by its own queue, and stops us.

@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "daemon/wg/wg_lane.h"
+#include "daemon/lane/packet_lane.h"
 #include "transport/os/mailbox.h"
 #include "transport/wireguard/shard.h"
 
@@ -73,7 +73,7 @@ class WgWorker {
   MainMailbox& main_;
   std::unique_ptr<os::Mailbox<ToWorker>> mail_;
   os::Fd epoll_;
-  WgLane lane_;
+  PacketLane lane_;
   wireguard::Shard shard_;
   wireguard::Outbox out_;
   bool tun_has_more_ = false;

@@ -9,7 +9,7 @@ IpAddress Ip(const char* text) { return *IpAddress::Parse(text); }
 Prefix Net(const char* text) { return *Prefix::Parse(text); }
 
 std::vector<net::Request> EveryRequest() {
-  return {net::OpenTun{1380, "aq0"},
+  return {net::OpenTun{1380, 1, "aq0"},
           net::SetUp{true},
           net::AddAddress{Ip("100.79.3.1")},
           net::RemoveAddress{Ip("fd11::1")},
@@ -84,8 +84,11 @@ TEST(NetProtocolTest, HostBitsFamiliesAndNamesAreChecked) {
   EXPECT_FALSE(ParseRequest(Bytes{5, 4, 100, 64, 0, 1, 10}).ok()) << "host bits in a route";
   EXPECT_FALSE(ParseRequest(Bytes{5, 4, 100, 64, 0, 0, 33}).ok()) << "longer than an address";
   EXPECT_FALSE(ParseRequest(Bytes{3, 5, 1, 2, 3, 4, 5}).ok()) << "no family has five bytes";
-  EXPECT_FALSE(ParseRequest(Encode(net::Request(net::OpenTun{1380, "../x"}))).ok());
-  EXPECT_FALSE(ParseRequest(Encode(net::Request(net::OpenTun{100, "aq0"}))).ok())
+  EXPECT_FALSE(ParseRequest(Encode(net::Request(net::OpenTun{1380, 1, "../x"}))).ok());
+  EXPECT_FALSE(ParseRequest(Encode(net::Request(net::OpenTun{1380, 0, "aq0"}))).ok());
+  EXPECT_TRUE(ParseRequest(Encode(net::Request(net::OpenTun{1380, 16, "aq0"}))).ok());
+  EXPECT_FALSE(ParseRequest(Encode(net::Request(net::OpenTun{1380, 17, "aq0"}))).ok());
+  EXPECT_FALSE(ParseRequest(Encode(net::Request(net::OpenTun{100, 1, "aq0"}))).ok())
       << "an MTU that carries nothing";
 }
 
@@ -93,8 +96,8 @@ TEST(NetProtocolTest, TheInterfaceComesFirstAndOnce) {
   NetOrder order;
   EXPECT_NE(order.Admit(net::SetUp{true}), nullptr);
   EXPECT_EQ(order.Admit(net::MachineAddresses{}), nullptr) << "changes nothing, so at any time";
-  EXPECT_EQ(order.Admit(net::OpenTun{1380, "aq0"}), nullptr);
-  EXPECT_NE(order.Admit(net::OpenTun{1380, "aq1"}), nullptr);
+  EXPECT_EQ(order.Admit(net::OpenTun{1380, 1, "aq0"}), nullptr);
+  EXPECT_NE(order.Admit(net::OpenTun{1380, 1, "aq1"}), nullptr);
   EXPECT_EQ(order.Admit(net::SetUp{true}), nullptr);
 }
 

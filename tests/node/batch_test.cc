@@ -107,9 +107,9 @@ TEST_F(BatchTest, SegmentsAreJudgedLikeTheirFirstAndEachCounts) {
         .datagrams.size();
   };
   const Bytes good = Packet(node(0), node(1), 1);
-  const uint64_t before = node(0).control->datapath().flows().counters().hits;
+  const uint64_t before = node(0).control->datapath().flow_counters().hits;
   EXPECT_EQ(leave({{good, false}, {good, true}, {good, true}}), 3u);
-  EXPECT_GE(node(0).control->datapath().flows().counters().hits, before + 2);
+  EXPECT_GE(node(0).control->datapath().flow_counters().hits, before + 2);
   // Behind a packet that did not pass, each is looked at for itself.
   EXPECT_EQ(leave({{Bytes(50, 0x45), false}, {good, true}, {Bytes(50, 0x45), false}}), 1u);
   EXPECT_EQ(leave({{good, true}}), 1u) << "a first one that claims to follow";

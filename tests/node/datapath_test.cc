@@ -19,7 +19,8 @@ TEST(DatapathTest, APacketForSomebodyNotLetInIsNeitherSentNorStaged) {
   device.SetUp(now, true, out);
   const IpAddress us = *IpAddress::Parse("fd00::1"), them = *IpAddress::Parse("fd00::2");
   device.forwarder().allowed_ips().Insert(Prefix::Host(them), peer);
-  Datapath datapath(device.forwarder(), rng, IpAddress(), now);
+  Datapath datapath(device.forwarder(), device.lock(), 1, rng, IpAddress(), now);
+  datapath.SetUp(true);
 
   Bytes packet = Udp6(us, them, 7, 1);
   datapath.OnTunPackets(now, std::array{wireguard::TunPacket{.bytes = packet}}, out);
@@ -29,7 +30,7 @@ TEST(DatapathTest, APacketForSomebodyNotLetInIsNeitherSentNorStaged) {
   EXPECT_EQ(device.forwarder().staged(peer), 0u);
   EXPECT_TRUE(out.datagrams.empty());
   EXPECT_TRUE(out.frames.empty());
-  EXPECT_EQ(datapath.packet_drops(admission::Drop::kRung), 2u);
+  EXPECT_EQ(datapath.TakeDrops().packets[static_cast<size_t>(admission::Drop::kRung)], 2u);
 
   // Nobody's packet is answered to its sender.
   Bytes stray = Udp6(us, *IpAddress::Parse("fd00::3"), 7, 1);

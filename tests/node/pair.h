@@ -79,6 +79,7 @@ class TestNode {
                   .name = name_,
                   .policy = policy,
                   .endpoints = {endpoint},
+                  .lanes = lanes,
                   .seqs = &seqs_,
                   .invitation = {}};
     sent_ = 0;
@@ -156,6 +157,7 @@ class TestNode {
   admission::LocalPolicy policy = admission::OpenLocalPolicy();
   lineage::MemStore disk;
   std::unique_ptr<Control> control;
+  uint32_t lanes = 0;         // data threads beside the test's own
   bool hold_commits = false;  // the disk is busy: commits are made and never end
   Now now{Instant{} + 1000s, WallTime::FromSeconds(1'780'000'000)};
 

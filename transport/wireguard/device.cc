@@ -1,5 +1,7 @@
 #include "transport/wireguard/device.h"
 
+#include <algorithm>
+
 #include "core/base/check.h"
 #include "core/base/status.h"
 
@@ -18,10 +20,16 @@ Order ForOthers(Order order) {
 
 Device::Device(const Options& options, Rng rng)
     : shards_(options.shards),
-      handshaker_(options.peers_max, options.shards, std::move(rng)),
+      handshaker_(options.peers_max,
+                  std::max({options.shards, options.lanes, 1u}),
+                  options.shards > 1 || options.lanes > 0,
+                  std::move(rng)),
+      lock_(options.lanes > 0),
       forwarder_(options.mtu, options.governed_headroom),
       mtu_(options.mtu),
-      shard_stats_(options.shards - 1) {}
+      shard_stats_(options.shards - 1) {
+  AQ_CHECK(options.shards == 1 || options.lanes == 0);
+}
 
 Drop Device::Count(Drop why) {
   if (why != Drop::kNone) ++drops_[static_cast<size_t>(why)];
@@ -30,32 +38,44 @@ Drop Device::Count(Drop why) {
 
 // Orders may make the data half send, which are facts; facts may make the control half give orders.
 // It ends, because what a fact of sending leads to is timers alone, and initiations are spaced.
+// Facts without consequences end it too: threads with traffic make them all the time.
 void Device::Settle(Now now, Outbox& out) {
-  for (;;) {
-    // By index: applying an order appends to other parts of the outbox, never to the orders.
-    for (size_t i = 0; i < out.orders.size(); ++i) {
-      forwarder_.Apply(now, out.orders[i], out);
-      Tell(std::move(out.orders[i]));
-    }
-    out.orders.clear();
-    if (!forwarder_.has_facts()) return;
+  do {
     facts_.clear();
-    forwarder_.TakeFacts(facts_);
+    {
+      const DataLock::Hold hold(lock_);
+      // By index: applying an order appends to other parts of the outbox, never to the orders.
+      for (size_t i = 0; i < out.orders.size(); ++i) {
+        forwarder_.Apply(now, out.orders[i], out);
+        Tell(std::move(out.orders[i]));
+      }
+      out.orders.clear();
+      forwarder_.TakeFacts(facts_);
+    }
     for (const PeerFacts& f : facts_) {
       if (f.flags & PeerFacts::kRoamed) Tell(EndpointOrder{f.peer, f.endpoint, f.source});
       handshaker_.OnFacts(now, f, out);
     }
-  }
+  } while (!out.orders.empty());
 }
 
 void Device::Finish(Now now, Outbox& out) {
   Settle(now, out);
+  SealPending(out);
+}
+
+void Device::SealPending(Outbox& out) {
+  if (out.pending.empty()) return;
+  const DataLock::Hold hold(lock_);
   forwarder_.SealPending(out);
 }
 
 void Device::OnTunPackets(Now now, std::span<const TunPacket> packets, Outbox& out) {
-  for (const TunPacket& packet : packets)
-    Count(up_ ? forwarder_.Send(now, packet, out) : Drop::kDown);
+  {
+    const DataLock::Hold hold(lock_);
+    for (const TunPacket& packet : packets)
+      Count(up_ ? forwarder_.Send(now, packet, out) : Drop::kDown);
+  }
   Finish(now, out);
 }
 
@@ -75,13 +95,14 @@ void Device::OnDatagrams(Now now, std::span<const InDatagram> in, Outbox& out) {
     } else {
       size_t run = 1;
       while (i + run < in.size() && IsData(in[i + run].bytes)) ++run;
+      const DataLock::Hold hold(lock_);
       forwarder_.Receive(now, in.subspan(i, run), out, worth_);
       i += run;
     }
     Settle(now, out);
   }
   for (Drop d : worth_) Count(d);
-  forwarder_.SealPending(out);
+  SealPending(out);
 }
 
 void Device::OnHandshakes(Now now, std::span<const InDatagram> in, Outbox& out) {
@@ -118,6 +139,7 @@ void Device::SetMtu(uint16_t mtu_bytes) {
   if (mtu_bytes == mtu_) return;
   mtu_ = mtu_bytes;
   told_ = false;
+  const DataLock::Hold hold(lock_);
   forwarder_.SetMtu(mtu_bytes);
 }
 
@@ -149,6 +171,7 @@ void Device::SetFwmark(uint32_t mark, Outbox& out) {
 
 // For settings that make nothing be sent, and so need no time.
 void Device::ApplyQuietly(Outbox& out) {
+  const DataLock::Hold hold(lock_);
   for (Order& order : out.orders) {
     forwarder_.Apply(Now{}, order, out);
     Tell(std::move(order));
@@ -240,11 +263,13 @@ void Device::SetPersistentKeepalive(Now now, PeerId peer, uint16_t seconds, Outb
 }
 
 void Device::ClearAllowedIps(PeerId peer) {
+  const DataLock::Hold hold(lock_);
   forwarder_.allowed_ips().RemovePeer(peer);
   Tell(DisallowAllOrder{peer});
 }
 
 absl::Status Device::AddAllowedIp(PeerId peer, const Prefix& prefix) {
+  const DataLock::Hold hold(lock_);
   if (forwarder_.allowed_ips().Insert(prefix, peer)) {
     Tell(AllowOrder{peer, prefix});
     return absl::OkStatus();
@@ -257,6 +282,7 @@ absl::Status Device::AddAllowedIp(PeerId peer, const Prefix& prefix) {
 }
 
 void Device::RemoveAllowedIp(PeerId peer, const Prefix& prefix) {
+  const DataLock::Hold hold(lock_);
   forwarder_.allowed_ips().Remove(prefix, peer);
   Tell(DisallowOrder{peer, prefix});
 }
@@ -268,6 +294,7 @@ void Device::FlushStaged(Now now, PeerId peer, Outbox& out) {
 }
 
 DeviceConfig Device::GetConfig() const {
+  const DataLock::Hold hold(lock_);
   DeviceConfig config{.private_key = handshaker_.identity().private_key.Clone(),
                       .listen_port = listen_port_,
                       .fwmark = fwmark_,

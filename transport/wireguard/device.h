@@ -3,9 +3,10 @@
 // Spec:   WireGuard paper; spec/wire.md §1 (protocol), §2 (the meaning of each setting).
 // Bounds: Options::peers_max peers, kAllowedIpsMax prefixes, 128 staged packets a peer and shard.
 // Thread: one owner. No I/O, clock, lock or entropy of its own. On several threads it is the first
-//         shard and the control half of all (shard.h): after each call its driver carries
-//         TakeOrders() to every Shard, before it sends what the call made: what answers a
-//         handshake may come to any of them. Their reports go to OnReport.
+//         shard and the control half of all (shard.h), or it shares its Forwarder with other
+//         threads (data_lock.h). As a shard: after each call its driver carries TakeOrders() to
+//         every Shard, before it sends what the call made: what answers a handshake may come to any
+//         of them. Their reports go to OnReport.
 // Errors: packets: a counted Drop, silence outside. Settings: absl::Status where they can fail.
 // Cost:   no allocation per packet once the Outbox has grown; a handshake is about four X25519.
 //
@@ -26,6 +27,7 @@
 #include "core/base/rng.h"
 #include "core/base/time.h"
 #include "core/crypto/keys.h"
+#include "transport/wireguard/data_lock.h"
 #include "transport/wireguard/forwarder.h"
 #include "transport/wireguard/handshaker.h"
 #include "transport/wireguard/outbox.h"
@@ -58,6 +60,9 @@ class Device {
     uint16_t mtu = 1420;            // of the TUN; clamps padding; 0: no clamp
     size_t governed_headroom = 16;  // blank bytes before each message in out.frames
     uint32_t shards = 1;            // data threads, this one among them: 1, 2, 4, 8 or 16
+    // Threads beside this one that use forwarder() under lock(): 0, 1, 2, 4, 8 or 16. Not with
+    // shards.
+    uint32_t lanes = 0;
   };
   Device(const Options& options, Rng rng);
 
@@ -124,8 +129,10 @@ class Device {
   // ---- for the node: governed peers (see handshaker.h for the calls' contracts) ----
   Handshaker& handshaker() { return handshaker_; }
   const Handshaker& handshaker() const { return handshaker_; }
+  // With lanes only under the lock; the calls of this class take it where they need it.
   Forwarder& forwarder() { return forwarder_; }
   const Forwarder& forwarder() const { return forwarder_; }
+  DataLock& lock() const { return lock_; }
   // Carries orders to the data half and facts to the control half until both are still. Every call
   // above ends with it and with Forwarder::SealPending; a node that has called a half directly
   // calls both.
@@ -137,12 +144,14 @@ class Device {
  private:
   Drop Count(Drop why);
   void Finish(Now now, Outbox& out);
+  void SealPending(Outbox& out);
   void ApplyQuietly(Outbox& out);
   void Tell(Order order);  // to the other shards, if there are any
   bool IsStale(const ShardReport& report, PeerId peer) const;
 
   const uint32_t shards_;
   Handshaker handshaker_;
+  mutable DataLock lock_;
   Forwarder forwarder_;
   uint16_t listen_port_ = 0;
   uint32_t fwmark_ = 0;

@@ -50,7 +50,7 @@ void Forwarder::Apply(Now now, const Order& order, Outbox& out) {
           [this](const RemovePeerOrder& o) { RemovePeer(o.peer); },
           [this](const InstallOrder& o) {
             found_ = nullptr;
-            sessions_[o.local_index] = std::make_unique<Keypair>(o);
+            sessions_[o.local_index] = std::make_shared<Keypair>(o);
           },
           [this](const MakeCurrentOrder& o) { At(o.peer).current = FindSession(o.local_index); },
           [this](const RemoveSessionOrder& o) { RemoveSession(o.local_index); },
@@ -191,39 +191,14 @@ Forwarder::Laid Forwarder::LayOut(
 }
 
 Forwarder::Sealed Forwarder::SealLaid(const Laid& laid) {
-  if (laid.sealed.why != Drop::kNone) return laid.sealed;
-  crypto::AeadJob job{
-      .key = &laid.session->send, .data = laid.text.data(), .size = laid.text.size()};
-  Number(*laid.session, laid.session->sync->Reserve(1), job);
-  batch_.Seal({&job, 1});
+  if (laid.sealed.why == Drop::kNone) ciphers_.SealOne(*laid.session, laid.text);
   return laid.sealed;
-}
-
-void Forwarder::Number(const Keypair& k, uint64_t counter, crypto::AeadJob& job) {
-  job.counter = counter;
-  WriteTransportHeader({.receiver_index = k.remote_index, .counter = counter},
-                       job.data - kTransportHeader);
 }
 
 void Forwarder::LoseSource(PeerId peer) {
   if (!Live(peer)) return;
   At(peer).source = {};
   Note(peer, PeerFacts::kSourceLost);
-}
-
-void Forwarder::SealPending(Outbox& out) {
-  if (out.pending.empty()) return;
-  // A run of one session takes its counters at once: other shards want theirs.
-  for (size_t i = 0; i < out.pending.size();) {
-    Keypair& k = *out.pending_sessions[i];
-    size_t end = i + 1;
-    while (end < out.pending.size() && out.pending_sessions[end] == &k) ++end;
-    uint64_t counter = k.sync->Reserve(end - i);
-    for (; i < end; ++i) Number(k, counter++, out.pending[i]);
-  }
-  batch_.Seal(out.pending);
-  out.pending.clear();
-  out.pending_sessions.clear();
 }
 
 // Where the packet's message is laid out: around it, or in the arena.
@@ -249,7 +224,8 @@ Drop Forwarder::Emit(Now now, PeerId peer, const TunPacket& packet, uint8_t ecn,
   const MutableBytes room = Room(packet, headroom, out);
   const Laid laid = LayOut(now, *k, room, headroom, packet.bytes.size());
   if (laid.sealed.why != Drop::kNone) return laid.sealed.why;
-  if (out.pending.size() == SessionSync::kReserveMax) SealPending(out);
+  if (out.pending_sessions.empty() || out.pending_sessions.back() != k)
+    out.held_sessions.push_back(k->shared_from_this());
   out.pending.push_back({.key = &k->send, .data = laid.text.data(), .size = laid.text.size()});
   out.pending_sessions.push_back(k);
   if (p.governed) {
@@ -329,7 +305,7 @@ void Forwarder::Unreachable(ByteView packet, Outbox& out) {
 
 // ---- receiving; the order of spec/wire.md §1.7 ----
 
-Forwarder::Looked Forwarder::Look(Now now, MutableBytes message, Framing framing) const {
+Looked Forwarder::Look(Now now, MutableBytes message, Framing framing) const {
   TransportHeader header;
   if (Drop why = Parse(message, header); why != Drop::kNone) return {.why = why};
   Keypair* const k = FindSession(header.receiver_index);
@@ -345,31 +321,13 @@ Forwarder::Looked Forwarder::Look(Now now, MutableBytes message, Framing framing
           .box = message.subspan(kTransportHeader)};
 }
 
-void Forwarder::OpenAll(std::span<Looked> looked) {
-  jobs_.clear();
-  for (const Looked& l : looked) {
-    if (l.why != Drop::kNone) continue;
-    jobs_.push_back({.key = &l.session->receive,
-                     .counter = l.counter,
-                     .data = l.box.data(),
-                     .size = l.box.size()});
-  }
-  batch_.Open(jobs_);
-  auto job = jobs_.begin();
-  for (Looked& l : looked) {
-    if (l.why != Drop::kNone) continue;
-    if (!job->ok) l.why = Drop::kBadSeal;
-    ++job;
-  }
-}
-
 Forwarder::Opened Forwarder::Take(Now now,
                                   const Looked& looked,
                                   const Endpoint* from,
                                   const Source* at) {
   if (looked.why != Drop::kNone) return {.why = looked.why};
   Keypair* const k = FindSession(looked.local_index);
-  if (k == nullptr) return {.why = Drop::kUnknownIndex};
+  if (k == nullptr || k != looked.session) return {.why = Drop::kUnknownIndex};
   if (!k->sync->Accept(looked.counter)) return {.why = Drop::kReplayed};
 
   const MutableBytes text = looked.box.first(looked.box.size() - kTag);
@@ -390,7 +348,7 @@ Forwarder::Opened Forwarder::Take(Now now,
 Forwarder::Opened Forwarder::Open(
     Now now, MutableBytes message, Framing framing, const Endpoint* from, const Source* at) {
   Looked looked = Look(now, message, framing);
-  OpenAll({&looked, 1});
+  ciphers_.OpenAll({&looked, 1});
   return Take(now, looked, from, at);
 }
 
@@ -427,7 +385,7 @@ void Forwarder::Receive(Now now,
                         std::vector<Drop>& drops) {
   looked_.clear();
   for (const InDatagram& d : in) looked_.push_back(Look(now, d.bytes, Framing::kBare));
-  OpenAll(looked_);
+  ciphers_.OpenAll(looked_);
   for (size_t i = 0; i < in.size(); ++i) {
     const Opened opened = Take(now, looked_[i], &in[i].from, &in[i].at);
     Drop why = opened.why;

@@ -2,7 +2,8 @@
 // opens; decides nothing about handshakes, but says what it saw.
 // Spec:   WireGuard paper §5.4.6, §6; spec/wire.md §1.6 to §1.9.
 // Bounds: kStagedMax packets a peer, oldest dropped; three sessions a peer by the control half's orders.
-// Thread: one owner. It meets the control half only through Order and PeerFacts values.
+// Thread: one owner, or several under one DataLock that bring Ciphers of their own. It meets the
+//         control half only through Order and PeerFacts values.
 // Errors: a Drop; the packet is gone (or staged), the state as before.
 // Cost:   Seal and Open: one AEAD, one hash look-up (open), no allocation, no copy beyond the
 // caller's choice. What goes into an Outbox is sealed together at the end of a call, and what came
@@ -14,8 +15,8 @@
 #include <memory>
 #include <vector>
 
-#include "core/crypto/aead_batch.h"
 #include "transport/wireguard/allowed_ips.h"
+#include "transport/wireguard/ciphers.h"
 #include "transport/wireguard/keypair.h"
 #include "transport/wireguard/messages.h"
 #include "transport/wireguard/outbox.h"
@@ -54,7 +55,7 @@ class Forwarder {
   AllowedIps& allowed_ips() { return allowed_ips_; }
   const AllowedIps& allowed_ips() const { return allowed_ips_; }
   void SetMtu(uint16_t mtu_bytes) { mtu_bytes_ = mtu_bytes; }
-  crypto::AeadBackend aead() const { return batch_.backend(); }
+  crypto::AeadBackend aead() const { return ciphers_.backend(); }
 
   // ---- from the control half; what it makes us send goes to `out` ----
   void Apply(Now now, const Order& order, Outbox& out);
@@ -76,11 +77,11 @@ class Forwarder {
   // order.
   void Receive(Now now, std::span<const InDatagram> in, Outbox& out, std::vector<Drop>& drops);
   // Seals what waits in out.pending. Whoever reads or sends datagrams or frames calls it first.
-  void SealPending(Outbox& out);
+  void SealPending(Outbox& out) { ciphers_.SealPending(out); }
 
   // The driver could not send to `peer` from its source: the kernel is to choose until it is heard.
   void LoseSource(PeerId peer);
-  void SetHelpers(crypto::AeadHelpers* helpers) { batch_.SetHelpers(helpers); }  // or nullptr
+  void SetHelpers(crypto::AeadHelpers* helpers) { ciphers_.SetHelpers(helpers); }  // or nullptr
 
   // ---- the bare steps, in the caller's buffers ----
   struct Sealed {
@@ -105,19 +106,11 @@ class Forwarder {
   };
   enum class Framing : uint8_t { kBare, kGoverned };  // must be the peer's own
   // Opens in place, in three steps, so that many messages share the second: Look at each (header,
-  // session, age, replay), OpenAll, then Take each in order. from and at: where it came from, or
-  // nullptr if the peer's endpoint must stay (a node that owns paths). A packet that opened but may
-  // not be delivered (kBadInner, kBadSource) still counts as heard. A session that ended between
-  // the steps takes nothing.
-  struct Looked {
-    Drop why = Drop::kNone;
-    uint32_t local_index = 0;
-    Keypair* session = nullptr;  // until OpenAll
-    uint64_t counter = 0;
-    MutableBytes box{};  // the text and its tag, behind the header
-  };
+  // session, age, replay), Ciphers::OpenAll, then Take each in order. from and at: where it came
+  // from, or nullptr if the peer's endpoint must stay (a node that owns paths). A packet that
+  // opened but may not be delivered (kBadInner, kBadSource) still counts as heard. A session that
+  // ended between the steps takes nothing.
   Looked Look(Now now, MutableBytes message, Framing framing) const;
-  void OpenAll(std::span<Looked> looked);  // kBadSeal for those that do not open
   Opened Take(Now now, const Looked& looked, const Endpoint* from, const Source* at);
   Opened Open(Now now,
               MutableBytes message,
@@ -161,7 +154,6 @@ class Forwarder {
   };
   Laid LayOut(Now now, Keypair& k, MutableBytes buffer, size_t headroom, size_t size);
   Sealed SealLaid(const Laid& laid);
-  static void Number(const Keypair& k, uint64_t counter, crypto::AeadJob& job);
   MutableBytes Room(const TunPacket& packet, size_t headroom, Outbox& out) const;
   Drop Emit(Now now, PeerId peer, const TunPacket& packet, uint8_t ecn, Outbox& out);
   void Flush(Now now, PeerId peer, Outbox& out);
@@ -173,14 +165,13 @@ class Forwarder {
 
   AllowedIps allowed_ips_;
   std::vector<Peer> peers_;  // by PeerId
-  absl::flat_hash_map<uint32_t, std::unique_ptr<Keypair>> sessions_;
+  absl::flat_hash_map<uint32_t, std::shared_ptr<Keypair>> sessions_;
   // The session that was asked for last: packets come in runs.
   mutable Keypair* found_ = nullptr;
   std::vector<PeerId> dirty_;  // peers with facts
   bool urgent_ = false;
-  crypto::AeadBatch batch_;
-  std::vector<crypto::AeadJob> jobs_;  // kept for their memory, as the next is
-  std::vector<Looked> looked_;
+  Ciphers ciphers_;
+  std::vector<Looked> looked_;  // kept for its memory
   uint16_t mtu_bytes_;
   size_t governed_headroom_;
 };

@@ -290,7 +290,7 @@ void Handshaker::Install(
                                     .birth = now.mono,
                                     .send_key = std::move(keys.send),
                                     .receive_key = std::move(keys.receive),
-                                    .sync = std::make_shared<SessionSync>(shards_ > 1)});
+                                    .sync = std::make_shared<SessionSync>(shared_)});
   out.sessions.push_back({.kind = SessionEvent::Kind::kInstalled,
                           .peer = peer,
                           .local_index = e.local_index,

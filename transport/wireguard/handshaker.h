@@ -32,10 +32,11 @@ namespace aqmesh::wireguard {
 class Handshaker {
  public:
   static constexpr uint8_t kHandshakeTos = 0x88;  // AF41
-  static constexpr uint32_t kShardsMax = 16;
+  static constexpr uint32_t kLanesMax = 16;
 
-  // shards: how many forwarders will apply its orders, a power of two.
-  Handshaker(size_t peers_max, uint32_t shards, Rng rng);
+  // lanes: how many threads receive, a power of two: each peer's messages come to one. shared: more
+  // than one thread uses a session.
+  Handshaker(size_t peers_max, uint32_t lanes, bool shared, Rng rng);
 
   // ---- settings; ids below must be live ----
   void SetPrivateKey(const crypto::X25519Private& key, Outbox& out);
@@ -168,7 +169,7 @@ class Handshaker {
   void Schedule(PeerId peer);
 
   size_t peers_max_;
-  uint32_t shards_;
+  const bool shared_;
   Rng rng_;
   Identity us_;
   CookieChecker checker_;

@@ -7,13 +7,13 @@
 
 namespace aqmesh::wireguard {
 
-Handshaker::Handshaker(size_t peers_max, uint32_t shards, Rng rng)
+Handshaker::Handshaker(size_t peers_max, uint32_t lanes, bool shared, Rng rng)
     : peers_max_(peers_max),
-      shards_(shards),
+      shared_(shared),
       rng_(std::move(rng)),
       checker_(kPlainLabels, rng_.Child("cookie")),
-      indices_(shards) {
-  AQ_CHECK(std::has_single_bit(shards) && shards <= kShardsMax);
+      indices_(lanes) {
+  AQ_CHECK(std::has_single_bit(lanes) && lanes <= kLanesMax);
 }
 
 void Handshaker::SetPrivateKey(const crypto::X25519Private& key, Outbox& out) {

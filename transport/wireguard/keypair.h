@@ -1,10 +1,14 @@
 // One session's transport keys and all that their use changes.
 // Spec:   spec/wire.md §1.5, §1.7. Which of a peer's three slots a session is in is the control half's
 //         business; the data half knows only whether it was confirmed.
-// Bounds: about 0.5 KiB, and 1 KiB of SessionSync. Thread: one owner; each shard of a device has a
-//         Keypair of its own for the same session. Wiped when it goes.
+// Bounds: about 0.5 KiB, and 1 KiB of SessionSync. Wiped when it goes.
+// Thread: that of its Forwarder. Each shard of a device has a Keypair of its own for the same
+//         session; threads that share one Forwarder share it, and use its keys and its sync alone
+//         outside the DataLock.
 #ifndef AQMESH_TRANSPORT_WIREGUARD_KEYPAIR_H_
 #define AQMESH_TRANSPORT_WIREGUARD_KEYPAIR_H_
+
+#include <memory>
 
 #include "core/base/time.h"
 #include "core/crypto/aead.h"
@@ -14,7 +18,7 @@
 
 namespace aqmesh::wireguard {
 
-struct Keypair {
+struct Keypair : std::enable_shared_from_this<Keypair> {
   explicit Keypair(const InstallOrder& o)
       : peer(o.peer),
         local_index(o.local_index),

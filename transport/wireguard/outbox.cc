@@ -35,6 +35,7 @@ void Outbox::Clear() {
   frames.clear();
   pending.clear();
   pending_sessions.clear();
+  held_sessions.clear();
   tun.clear();
   governed.clear();
   sessions.clear();

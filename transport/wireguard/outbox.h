@@ -255,10 +255,11 @@ struct Outbox {
   std::vector<OutDatagram> datagrams;  // in sending order
   std::vector<OutFrame> frames;        // of governed peers; not to be sent as they are
   // Of either, what still waits for its counter and its AEAD, and on whose session:
-  // Forwarder::SealPending, before anybody reads it. Empty once a call of Device or the node ends.
+  // Ciphers::SealPending, before anybody reads it. Empty once a call of Device or the node ends.
   std::vector<crypto::AeadJob> pending;
-  std::vector<Keypair*> pending_sessions;  // of each
-  std::vector<OutPacket> tun;              // in delivery order
+  std::vector<Keypair*> pending_sessions;               // of each
+  std::vector<std::shared_ptr<Keypair>> held_sessions;  // they live until then: one a run
+  std::vector<OutPacket> tun;                           // in delivery order
   std::vector<GovernedHandshake> governed;
   std::vector<SessionEvent> sessions;
   std::vector<Order> orders;  // internal to Device; a node that splits the halves forwards them

@@ -1,11 +1,11 @@
-// One data thread's ends of a plain device: a queue of the TUN, a pair of sockets, and the memory
+// One data thread's ends: a queue of the TUN, a pair of sockets, and the memory
 // between them. Reads batches, and puts an Outbox into effect.
 // Spec:   spec/life-of-a-packet.md; spec/wire.md §4 (offloads).
 // Bounds: a read is one recvmmsg of a family, or kTunReadsMax TUN reads and the arena.
 // Thread: one owner. Errors: what the kernel refuses is lost and counted below.
-// Cost:   about 1.5 MiB, touched at the start.
-#ifndef AQMESH_DAEMON_WG_WG_LANE_H_
-#define AQMESH_DAEMON_WG_WG_LANE_H_
+// Cost:   about 0.8 MiB, touched at the start.
+#ifndef AQMESH_DAEMON_LANE_PACKET_LANE_H_
+#define AQMESH_DAEMON_LANE_PACKET_LANE_H_
 
 #include <array>
 #include <memory>
@@ -22,20 +22,22 @@
 namespace aqmesh::daemon {
 
 // What came, in memory that stands until the next read of its kind.
-struct WgPackets {
+struct LanePackets {
   Now now;
   std::span<const wireguard::TunPacket> packets;
   bool has_more = false;
   bool gone = false;  // the interface was deleted
 };
-struct WgDatagrams {
+struct LaneDatagrams {
   Now now;
   std::span<const wireguard::InDatagram> datagrams;
 };
 
-class WgLane {
+class PacketLane {
  public:
-  explicit WgLane(std::unique_ptr<os::Tun> tun);
+  // headroom: what is written before a packet, the header of its message among it. mtu: as
+  // os::PacketArena has it.
+  PacketLane(std::unique_ptr<os::Tun> tun, size_t headroom, size_t mtu);
 
   os::Tun& tun() { return *tun_; }
   os::UdpPair* udp() { return udp_.get(); }  // nullptr: the interface is down
@@ -44,12 +46,17 @@ class WgLane {
     return std::exchange(udp_, std::move(udp));
   }
   void SetMtu(uint16_t mtu_bytes) { arena_.SetMtu(mtu_bytes); }
+  // Congestion signals that were given, for queues that stood: the TUN's and the sockets'.
+  struct Signals {
+    uint64_t tun = 0, udp = 0;
+  };
+  const Signals& signals() const { return signals_; }
 
   // A packet that no datagram can carry is answered with ICMP in `out`.
-  WgPackets ReadTun(wireguard::Outbox& out);
-  WgDatagrams ReadUdp(os::Family family);
+  LanePackets ReadTun(wireguard::Outbox& out);
+  LaneDatagrams ReadUdp(os::Family family);
   // From other sockets than the lane's own: those of the control queue.
-  WgDatagrams ReadFrom(os::UdpPair& udp, os::Family family);
+  LaneDatagrams ReadFrom(os::UdpPair& udp, os::Family family);
   // Sends and writes what is in `out`, and clears it. False: the interface is gone. refused: peers
   // whose source address may be.
   bool Flush(wireguard::Outbox& out, std::vector<wireguard::PeerId>& refused);
@@ -62,8 +69,10 @@ class WgLane {
   bool Receive(os::UdpPair& udp, os::Family family);  // false: emptied
   void Send(const wireguard::Outbox& out, std::vector<wireguard::PeerId>& refused);
 
+  const size_t inner_max_;  // the longest packet that fits a datagram
   std::unique_ptr<os::Tun> tun_;
   std::unique_ptr<os::UdpPair> udp_;
+  Signals signals_;
   bool signal_ = false;  // to whoever fills the socket's queue, in what is written next
   os::StandingQueue tun_queue_;
   std::array<os::StandingQueue, 2> udp_queues_;  // v4, v6
@@ -79,4 +88,4 @@ class WgLane {
 
 }  // namespace aqmesh::daemon
 
-#endif  // AQMESH_DAEMON_WG_WG_LANE_H_
+#endif  // AQMESH_DAEMON_LANE_PACKET_LANE_H_

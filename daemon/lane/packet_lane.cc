@@ -1,4 +1,4 @@
-#include "daemon/wg/wg_lane.h"
+#include "daemon/lane/packet_lane.h"
 
 #include <cstring>
 
@@ -10,9 +10,9 @@ namespace aqmesh::daemon {
 
 namespace {
 
-// The longest packet that fits a datagram of IPv4 (65,507 bytes) with WireGuard's 32 around it,
+// The longest packet that fits a datagram of IPv4 (65,507 bytes) with headers and tag around it,
 // padded. An MTU of up to 65,535 may be set, and above this nothing can be carried.
-constexpr uint16_t kInnerMax = (65507 - wireguard::Forwarder::kOverhead) & ~15u;
+size_t InnerMax(size_t headroom) { return (65507 - headroom - wireguard::kTag) & ~size_t{15}; }
 
 os::LocalSource ToOs(const wireguard::Source& s) {
   return s.known ? os::LocalSource{.address = s.address, .ifindex = s.ifindex} : os::LocalSource{};
@@ -22,9 +22,9 @@ wireguard::Source FromOs(const os::LocalSource& s) {
 }
 
 // Else TCP would send it again until it gives up.
-void AnswerTooLong(ByteView packet, wireguard::Outbox& out) {
+void AnswerTooLong(ByteView packet, size_t inner_max, wireguard::Outbox& out) {
   std::array<uint8_t, wireguard::kUnreachableMax> icmp;
-  const size_t size = wireguard::WriteTooBig(packet, kInnerMax, icmp);
+  const size_t size = wireguard::WriteTooBig(packet, static_cast<uint16_t>(inner_max), icmp);
   if (size == 0) return;
   uint8_t* const data = out.arena.Take(size);
   std::memcpy(data, icmp.data(), size);
@@ -33,21 +33,21 @@ void AnswerTooLong(ByteView packet, wireguard::Outbox& out) {
 
 }  // namespace
 
-WgLane::WgLane(std::unique_ptr<os::Tun> tun)
-    : tun_(std::move(tun)),
-      // Plain peers alone: their messages lie end to end without the frame's room.
-      arena_({.headroom = wireguard::kTransportHeader}) {}
+PacketLane::PacketLane(std::unique_ptr<os::Tun> tun, size_t headroom, size_t mtu)
+    : inner_max_(InnerMax(headroom)),
+      tun_(std::move(tun)),
+      arena_({.headroom = headroom, .mtu = mtu}) {}
 
-WgPackets WgLane::ReadTun(wireguard::Outbox& out) {
+LanePackets PacketLane::ReadTun(wireguard::Outbox& out) {
   arena_.Clear();
   packets_.clear();
   const os::TunState state = tun_->ReadBatch(arena_, kTunReadsMax);
   bool fits = false;
   for (const os::PacketSlot& p : arena_.packets()) {
     const bool follows = fits && p.follows;
-    fits = p.size <= kInnerMax;
+    fits = p.size <= inner_max_;
     if (!fits) {
-      AnswerTooLong(p.bytes(), out);
+      AnswerTooLong(p.bytes(), inner_max_, out);
       continue;
     }
     packets_.push_back({.bytes = p.bytes(),
@@ -56,15 +56,17 @@ WgPackets WgLane::ReadTun(wireguard::Outbox& out) {
                         .follows = follows});
   }
   const Now now = os::ReadNow();
-  if (tun_queue_.OnRead(now.mono, state == os::TunState::kDrained))
+  if (tun_queue_.OnRead(now.mono, state == os::TunState::kDrained)) {
     wireguard::SignalCongestion(packets_);
+    ++signals_.tun;
+  }
   return {.now = now,
           .packets = packets_,
           .has_more = state == os::TunState::kOk,
           .gone = state == os::TunState::kGone};
 }
 
-bool WgLane::Receive(os::UdpPair& udp, os::Family family) {
+bool PacketLane::Receive(os::UdpPair& udp, os::Family family) {
   received_.clear();
   const bool has_more = udp.Receive(family, received_);
   came_.clear();
@@ -73,7 +75,7 @@ bool WgLane::Receive(os::UdpPair& udp, os::Family family) {
   return has_more;
 }
 
-WgDatagrams WgLane::ReadUdp(os::Family family) {
+LaneDatagrams PacketLane::ReadUdp(os::Family family) {
   if (udp_ == nullptr) return {};  // closed earlier in this turn
   const bool emptied = !Receive(*udp_, family);
   const Now now = os::ReadNow();
@@ -81,12 +83,12 @@ WgDatagrams WgLane::ReadUdp(os::Family family) {
   return {.now = now, .datagrams = came_};
 }
 
-WgDatagrams WgLane::ReadFrom(os::UdpPair& udp, os::Family family) {
+LaneDatagrams PacketLane::ReadFrom(os::UdpPair& udp, os::Family family) {
   Receive(udp, family);
   return {.now = os::ReadNow(), .datagrams = came_};
 }
 
-void WgLane::Send(const wireguard::Outbox& out, std::vector<wireguard::PeerId>& refused) {
+void PacketLane::Send(const wireguard::Outbox& out, std::vector<wireguard::PeerId>& refused) {
   outgoing_.clear();
   for (const wireguard::OutDatagram& d : out.datagrams) {
     outgoing_.push_back({.bytes = out.bytes(d),
@@ -105,10 +107,13 @@ void WgLane::Send(const wireguard::Outbox& out, std::vector<wireguard::PeerId>& 
   }
 }
 
-bool WgLane::Flush(wireguard::Outbox& out, std::vector<wireguard::PeerId>& refused) {
+bool PacketLane::Flush(wireguard::Outbox& out, std::vector<wireguard::PeerId>& refused) {
   refused.clear();
   if (udp_ != nullptr && !out.datagrams.empty()) Send(out, refused);
-  if (signal_) wireguard::SignalCongestion(out.tun);
+  if (signal_ && !out.tun.empty()) {
+    wireguard::SignalCongestion(out.tun);
+    ++signals_.udp;
+  }
   signal_ = false;
   bool there = true;
   if (!out.tun.empty()) {
