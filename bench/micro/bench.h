@@ -38,6 +38,7 @@ class Stopwatch {
 Bytes TcpPacket(ByteView source, ByteView destination, uint16_t source_port, size_t size);
 
 void RegisterAead();
+void RegisterCurve();
 void RegisterFrame();
 void RegisterHandshake();
 void RegisterGate();

@@ -7,6 +7,7 @@
 int main(int argc, char** argv) {
   AQ_CHECK(sodium_init() >= 0);
   aqmesh::bench::RegisterAead();
+  aqmesh::bench::RegisterCurve();
   aqmesh::bench::RegisterFrame();
   aqmesh::bench::RegisterHandshake();
   aqmesh::bench::RegisterGate();

@@ -1,0 +1,38 @@
+// X25519 and Ed25519 for many at once: the way of whoever has several handshakes, or several
+// signatures to verify.
+// Spec:   as core/crypto/keys.h, bit for bit: the same results, the same refusals.
+// Bounds: any number of jobs; the working set is on the stack, about 16 KiB whatever the number.
+// Thread: pure. Errors: a flag per job, as the functions of keys.h return it; jobs do not touch
+// each other. Timing: of X25519 depends on the number of jobs alone.
+#ifndef AQMESH_CORE_CRYPTO_CURVE_BATCH_H_
+#define AQMESH_CORE_CRYPTO_CURVE_BATCH_H_
+
+#include <span>
+#include <string_view>
+
+#include "core/crypto/keys.h"
+
+namespace aqmesh::crypto {
+
+enum class CurveBackend : uint8_t {
+  kSodium,  // libsodium, one at a time: everywhere, and the oracle of the other
+  kLanes,   // our own, AVX-512 IFMA: eight at a time, and what is left over as is quicker
+};
+std::string_view BackendName(CurveBackend b);  // "libsodium", "avx512"
+bool IsSupported(CurveBackend b);              // by this build and this processor
+CurveBackend BestCurveBackend();
+
+// shared = X25519(key, peer); ok as crypto::X25519 returns it, and shared is zero where it is
+// false. Without a peer: the key's public key, always ok. Cost: one alone as libsodium's; two to
+// eight as 1.1 of them together; then 1.0 more for each eight.
+struct X25519Job {
+  const X25519Private* key = nullptr;
+  const X25519Key* peer = nullptr;  // null: the base point
+  uint8_t* shared32 = nullptr;      // a Secret<32>'s data(), or an X25519Key's
+  bool ok = false;
+};
+void X25519Batch(std::span<X25519Job> jobs, CurveBackend backend = BestCurveBackend());
+
+}  // namespace aqmesh::crypto
+
+#endif  // AQMESH_CORE_CRYPTO_CURVE_BATCH_H_
