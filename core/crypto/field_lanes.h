@@ -11,12 +11,10 @@
 #ifndef AQMESH_CORE_CRYPTO_FIELD_LANES_H_
 #define AQMESH_CORE_CRYPTO_FIELD_LANES_H_
 
+#include "core/crypto/curve_lanes.h"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
-
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
 
 // Static and inlined, all of it: a copy that the linker could keep for everybody would bring
 // AVX-512 to processors that have none.
@@ -25,7 +23,6 @@
 
 namespace aqmesh::crypto::lanes {
 
-constexpr size_t kLanes = 8;
 constexpr uint64_t kMask51 = (uint64_t{1} << 51) - 1;
 
 struct Fe {
@@ -190,11 +187,8 @@ AQ_512_INLINE Fe Invert(const Fe& a) {  // a^(p - 2): 0 for 0
   return Mul(SquareTimes(p250, 5), a11);
 }
 
-// Four words of eight lanes, little endian, to limbs and back. From ignores bit 255 and takes what
+// Words to limbs and back. From ignores bit 255 and takes what
 // is not canonical; To gives the one canonical form.
-struct alignas(64) Words {
-  uint64_t at[4][kLanes];
-};
 AQ_512_INLINE Fe From(const Words& words) {
   const __m512i w0 = _mm512_load_si512(words.at[0]), w1 = _mm512_load_si512(words.at[1]);
   const __m512i w2 = _mm512_load_si512(words.at[2]), w3 = _mm512_load_si512(words.at[3]);

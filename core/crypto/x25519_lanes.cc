@@ -1,6 +1,7 @@
 #include <sodium.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "core/base/check.h"
 #include "core/crypto/curve_lanes.h"
