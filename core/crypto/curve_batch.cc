@@ -8,27 +8,13 @@
 
 #include "core/base/check.h"
 #include "core/crypto/curve_lanes.h"
-#include "core/crypto/lanes.h"
+#include "core/crypto/ed25519_checks.h"
 
 namespace aqmesh::crypto {
 
-std::string_view BackendName(CurveBackend b) {
-  switch (b) {
-    case CurveBackend::kSodium: return "libsodium";
-    case CurveBackend::kLanes: return "avx512";
-  }
-  return "?";
-}
-
-bool IsSupported(CurveBackend b) { return b == CurveBackend::kSodium || HaveLanes(); }
-
-CurveBackend BestCurveBackend() {
-  return HaveLanes() ? CurveBackend::kLanes : CurveBackend::kSodium;
-}
-
 namespace {
 
-constexpr size_t kLanes = 8;
+using lanes::kLanes;
 constexpr size_t kRun = lanes::kGroups * kLanes;
 
 // A run of lanes costs a little more than one of libsodium's, however few they are.
@@ -71,6 +57,53 @@ void X25519Batch(std::span<X25519Job> jobs, CurveBackend backend) {
     }
     jobs = jobs.subspan(n);
   }
+}
+
+// ---- signatures
+
+namespace {
+
+// Up to eight that passed the checks of their bytes, on their way to the lanes.
+struct VerifyRun {
+  std::array<lanes::VerifyLane, kLanes> lane;
+  std::array<std::array<uint8_t, 32>, kLanes> h;
+  std::array<VerifyJob*, kLanes> job;
+  size_t n = 0;
+
+  void Add(VerifyJob& j) {
+    const uint8_t* r = j.signature->data();
+    HashToScalar(ByteView(r, 32), *j.key, j.message, h[n].data());
+    lane[n] = {j.key->data(), r, r + 32, h[n].data()};
+    job[n++] = &j;
+  }
+  void Flush() {
+    if (n < kFewest) {
+      for (size_t i = 0; i < n; ++i)
+        job[i]->ok = Ed25519Verify(*job[i]->key, job[i]->message, *job[i]->signature);
+    } else {
+      const uint8_t good = lanes::RunVerifies(std::span<const lanes::VerifyLane>(lane).first(n));
+      for (size_t i = 0; i < n; ++i) job[i]->ok = (good >> i & 1) != 0;
+    }
+    n = 0;
+  }
+};
+
+}  // namespace
+
+void Ed25519VerifyBatch(std::span<VerifyJob> jobs, CurveBackend backend) {
+  AQ_CHECK(IsSupported(backend));
+  VerifyRun run;
+  for (VerifyJob& j : jobs) {
+    if (backend == CurveBackend::kSodium) {
+      j.ok = Ed25519Verify(*j.key, j.message, *j.signature);
+      continue;
+    }
+    j.ok = false;
+    if (!IsAcceptableKey(*j.key) || !IsAcceptable(*j.signature)) continue;
+    run.Add(j);
+    if (run.n == kLanes) run.Flush();
+  }
+  run.Flush();
 }
 
 }  // namespace aqmesh::crypto
