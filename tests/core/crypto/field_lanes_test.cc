@@ -72,19 +72,20 @@ struct Results {
   uint8_t zero;
 };
 
-AQ_512 Fe FromLimbs(const Limbs& limbs) {
+template <class L>
+AQ_512_INLINE Fe<L> FromLimbs(const Limbs& limbs, size_t first) {
   alignas(64) uint64_t t[5][kLanes];
-  for (size_t i = 0; i < kLanes; ++i)
-    for (size_t k = 0; k < 5; ++k) t[k][i] = limbs[i][k];
-  return {_mm512_load_si512(t[0]),
-          _mm512_load_si512(t[1]),
-          _mm512_load_si512(t[2]),
-          _mm512_load_si512(t[3]),
-          _mm512_load_si512(t[4])};
+  for (size_t i = 0; i < L::kCount; ++i)
+    for (size_t k = 0; k < 5; ++k) t[k][i] = limbs[first + i][k];
+  return {Loaded<L>(t[0]), Loaded<L>(t[1]), Loaded<L>(t[2]), Loaded<L>(t[3]), Loaded<L>(t[4])};
 }
 
-AQ_512 __attribute__((noinline)) void Compute(const Limbs& x, const Limbs& y, Results& out) {
-  const Fe a = FromLimbs(x), b = FromLimbs(y);
+template <class L>
+AQ_512 __attribute__((noinline)) void Compute(const Limbs& x,
+                                              const Limbs& y,
+                                              size_t first,
+                                              Results& out) {
+  const Fe<L> a = FromLimbs<L>(x, first), b = FromLimbs<L>(y, first);
   To(Mul(a, b), out.product);
   To(Square(a), out.square);
   To(Add(a, b), out.sum);
@@ -98,8 +99,8 @@ AQ_512 __attribute__((noinline)) void Compute(const Limbs& x, const Limbs& y, Re
 
 // What Carry leaves of the largest limbs that the bounds allow is tight.
 AQ_512 __attribute__((noinline)) void Carried(uint64_t limb, uint64_t (&out)[5]) {
-  const __m512i v = Each(limb);
-  const Fe f = Carry(Wide{v, v, v, v, v});
+  const L8 v = Each<L8>(limb);
+  const Fe<L8> f = Carry(Wide<L8>{v, v, v, v, v});
   for (const auto& [from, to] :
        {std::pair{&f.l0, 0}, {&f.l1, 1}, {&f.l2, 2}, {&f.l3, 3}, {&f.l4, 4}})
     std::memcpy(&out[to], from, 8);
@@ -119,12 +120,18 @@ class FieldLanesTest : public testing::Test {
     if (!HaveLanes()) GTEST_SKIP() << "this processor has no lanes";
   }
   void Check(const Limbs& x, const Limbs& y) {
+    CheckOn<L8>(x, y, 0);
+    CheckOn<L4>(x, y, 0);
+    CheckOn<L4>(x, y, 4);
+  }
+  template <class L>
+  void CheckOn(const Limbs& x, const Limbs& y, size_t first) {
     Results got;
-    Compute(x, y, got);
+    Compute<L>(x, y, first, got);
     const auto sub = [](BIGNUM* r, const BIGNUM* a, const BIGNUM* b, BN_CTX*) { BN_sub(r, a, b); };
     const auto add = [](BIGNUM* r, const BIGNUM* a, const BIGNUM* b, BN_CTX*) { BN_add(r, a, b); };
-    for (size_t i = 0; i < kLanes; ++i) {
-      const Bn a = slow_.Value(x[i]), b = slow_.Value(y[i]);
+    for (size_t i = 0; i < L::kCount; ++i) {
+      const Bn a = slow_.Value(x[first + i]), b = slow_.Value(y[first + i]);
       ASSERT_EQ(Lane(got.product, i), slow_.Of(BN_mul, a, b));
       ASSERT_EQ(Lane(got.square, i), slow_.Of(BN_mul, a, a));
       ASSERT_EQ(Lane(got.sum, i), slow_.Of(add, a, b));
