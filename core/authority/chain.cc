@@ -47,8 +47,9 @@ Verdict Walk::VerifyTasks(size_t budget) {
       if (report_.signature_checks >= budget)
         return {Rung::kDefer, Reason::kOverBudget, "more signatures than one datagram may cost"};
       ++report_.signature_checks;
-      if (!VerifySignature(*t.object, t.key))
-        return Refuse({Reason::kSignature, Join(t.what, ": the signature is wrong")});
+      const bool right = in_.cache != nullptr ? in_.cache->Verify(*t.object, t.key)
+                                              : VerifySignature(*t.object, t.key);
+      if (!right) return Refuse({Reason::kSignature, Join(t.what, ": the signature is wrong")});
       if (in_.cache != nullptr && t.object->ctx() != Ctx::kPresentation)
         in_.cache->Put(*t.object, t.key);
     }

@@ -18,6 +18,14 @@ void SignatureCache::Put(const Signed& object, const Ed25519Key& key) {
   right_.Put(CacheKey(object, key), true);
 }
 
+bool SignatureCache::Verify(const Signed& object, const Ed25519Key& key) {
+  if (const auto* prepared = keys_.Find(key)) return VerifySignature(object, **prepared);
+  auto fresh = std::make_shared<const crypto::Ed25519Verifier>(key);
+  if (!VerifySignature(object, *fresh)) return false;
+  keys_.Put(key, std::move(fresh));
+  return true;
+}
+
 void ObjectStore::Put(SignedPtr object, bool pinned) {
   const Oid oid = object->oid();
   const bool pin = pinned && pinned_ < kPinnedMax;

@@ -246,13 +246,28 @@ absl::StatusOr<Signed> Signed::Parse(ByteView bytes) {
   return s;
 }
 
-bool VerifySignature(const Signed& s, const Ed25519Key& key) {
-  if (KidOf(s.suite(), key) != s.kid()) return false;
-  const auto signature = Signature::From(s.sig().first(kEd25519SigBytes));
+namespace {
+
+// The signature, if it may be by `key` and holds nothing else.
+std::optional<Signature> SignatureBy(const Signed& s, const Ed25519Key& key) {
+  if (KidOf(s.suite(), key) != s.kid()) return std::nullopt;
   const ByteView fill = s.sig().subspan(kEd25519SigBytes);  // of suite 65281 alone
   if (std::any_of(fill.begin(), fill.end(), [](uint8_t b) { return b != kLargeTestFill; }))
-    return false;
-  return crypto::Ed25519Verify(key, PaeOf(s.ctx(), s.suite(), s.kid(), s.body()), *signature);
+    return std::nullopt;
+  return Signature::From(s.sig().first(kEd25519SigBytes));
+}
+Bytes SignedOver(const Signed& s) { return PaeOf(s.ctx(), s.suite(), s.kid(), s.body()); }
+
+}  // namespace
+
+bool VerifySignature(const Signed& s, const Ed25519Key& key) {
+  const auto signature = SignatureBy(s, key);
+  return signature && crypto::Ed25519Verify(key, SignedOver(s), *signature);
+}
+
+bool VerifySignature(const Signed& s, const crypto::Ed25519Verifier& key) {
+  const auto signature = SignatureBy(s, key.key());
+  return signature && key.Verify(SignedOver(s), *signature);
 }
 
 Signed Sign(Ctx ctx, ByteView body, const crypto::Ed25519Seed& seed) {

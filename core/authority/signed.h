@@ -70,6 +70,7 @@ size_t SignatureSize(Suite suite);
 // True iff `key` is the signer named by kid and its signature over PAE is right. `key` is a suite 1
 // key.
 [[nodiscard]] bool VerifySignature(const Signed& s, const Ed25519Key& key);
+[[nodiscard]] bool VerifySignature(const Signed& s, const crypto::Ed25519Verifier& key);
 
 // Signs body under ctx with a suite 1 key; the result parses back to the same bytes.
 Signed Sign(Ctx ctx, ByteView body, const crypto::Ed25519Seed& seed);

@@ -9,6 +9,11 @@ namespace aqmesh::wireguard {
 
 namespace {
 
+bool IsInitiation(ByteView message) {
+  const Classified c = Classify(message);
+  return c.why == Drop::kNone && c.type == MessageType::kInitiation;
+}
+
 // Nobody but the first shard sends keepalives; what others have staged goes all the same.
 Order ForOthers(Order order) {
   if (const auto* keepalive = std::get_if<KeepaliveOrder>(&order))
@@ -89,7 +94,14 @@ void Device::OnDatagrams(Now now, std::span<const InDatagram> in, Outbox& out) {
   for (size_t i = 0; i < in.size();) {
     const Classified c = Classify(in[i].bytes);
     const Drop why = c.why != Drop::kNone ? c.why : up_ ? Drop::kNone : Drop::kDown;
-    if (why != Drop::kNone || c.type != MessageType::kTransport) {
+    if (why == Drop::kNone && c.type == MessageType::kInitiation) {
+      size_t run = 1;
+      while (i + run < in.size() && run < Handshaker::kTogetherMax &&
+             IsInitiation(in[i + run].bytes))
+        ++run;
+      handshaker_.OnInitiations(now, in.subspan(i, run), out, worth_);
+      i += run;
+    } else if (why != Drop::kNone || c.type != MessageType::kTransport) {
       worth_.push_back(why != Drop::kNone ? why : handshaker_.OnMessage(now, in[i], out));
       ++i;
     } else {

@@ -12,7 +12,11 @@ Drop Handshaker::OnMessage(Now now, const InDatagram& in, Outbox& out) {
   if (!up_) return Drop::kDown;
   if (us_.private_key.is_zero()) return Drop::kNoPrivateKey;
   switch (c.type) {
-    case MessageType::kInitiation: return OnInitiation(now, in, out);
+    case MessageType::kInitiation: {
+      std::vector<Drop> worth;
+      OnInitiations(now, {&in, 1}, out, worth);
+      return worth[0];
+    }
     case MessageType::kResponse: return OnResponse(now, in, out);
     case MessageType::kCookieReply: return OnCookieReply(now, in.bytes);
     case MessageType::kTransport: break;
@@ -41,21 +45,52 @@ Drop Handshaker::Admit(
   return limiter_.Allow(now.mono, in.from.address) ? Drop::kNone : Drop::kRateLimited;
 }
 
-Drop Handshaker::OnInitiation(Now now, const InDatagram& in, Outbox& out) {
-  Initiation m;
-  if (Drop why = Parse(in.bytes, m); why != Drop::kNone) return why;
-  if (Drop why = Admit(now, in, Initiation::kMac1At, m.sender_index, out); why != Drop::kNone)
-    return why;
-  std::optional<OpenedStatic> opened = OpenStatic(m, us_);
+void Handshaker::OnInitiations(Now now,
+                               std::span<const InDatagram> in,
+                               Outbox& out,
+                               std::vector<Drop>& worth) {
+  std::vector<Arrived> arrived(in.size());
+  std::vector<FirstSecret> first;
+  for (size_t i = 0; i < in.size(); ++i) {
+    Arrived& a = arrived[i];
+    a.in = &in[i];
+    a.why = !up_                        ? Drop::kDown
+            : us_.private_key.is_zero() ? Drop::kNoPrivateKey
+                                        : Parse(in[i].bytes, a.message);
+    if (a.why == Drop::kNone)
+      a.why = Admit(now, in[i], Initiation::kMac1At, a.message.sender_index, out);
+    if (a.why == Drop::kNone) first.push_back({.ephemeral = a.message.ephemeral, .es = {}});
+  }
+  Agree(us_, first);
+  std::vector<SecondSecrets> second;
+  auto next = first.begin();
+  for (Arrived& a : arrived) {
+    if (a.why != Drop::kNone) continue;
+    a.first = std::move(*next++);
+    a.why = Consume(a);
+    if (a.why == Drop::kNone) a.why = MayAnswer(now, a.peer, *a.consumed);
+    if (a.why != Drop::kNone) continue;
+    a.second = second.size();
+    second.push_back(SecretsFor(*a.consumed, crypto::NewX25519(rng_)));
+  }
+  Agree(second);
+  for (Arrived& a : arrived) {
+    if (a.why == Drop::kNone) a.why = Commit(now, a.peer, *a.consumed, second[a.second], a.in, out);
+    worth.push_back(a.why);
+  }
+}
+
+// Who speaks, and whether it really is that peer.
+Drop Handshaker::Consume(Arrived& a) const {
+  std::optional<OpenedStatic> opened = OpenStatic(a.message, us_, a.first);
   if (!opened) return Drop::kBadHandshake;
   const std::optional<PeerId> peer = FindPeer(opened->peer);
   if (!peer) return Drop::kUnknownPeer;
-  if (At(*peer).governed)
-    return Drop::kNotPlain;  // before any state: no floor moves, nothing is answered
-  const std::optional<ConsumedInitiation> consumed =
-      OpenTimestamp(m, *std::move(opened), us_, &At(*peer).ss);
-  if (!consumed) return Drop::kBadHandshake;
-  return Commit(now, *peer, *consumed, &in, out);
+  // Before any state: no floor moves, nothing is answered.
+  if (At(*peer).governed) return Drop::kNotPlain;
+  a.peer = *peer;
+  a.consumed = OpenTimestamp(a.message, *std::move(opened), us_, &At(*peer).ss);
+  return a.consumed ? Drop::kNone : Drop::kBadHandshake;
 }
 
 Drop Handshaker::PeekInitiation(ByteView message, std::optional<PeekedInitiation>& peeked) const {
@@ -81,20 +116,33 @@ Drop Handshaker::AcceptInitiation(Now now,
   if (!up_) return Drop::kDown;
   if (!Live(peer) || At(peer).public_key != initiation.peer) return Drop::kUnknownPeer;
   if (!At(peer).governed) return Drop::kNotPlain;
-  return Commit(now, peer, initiation, nullptr, out);
+  if (Drop why = MayAnswer(now, peer, initiation); why != Drop::kNone) return why;
+  SecondSecrets agreed = SecretsFor(initiation, crypto::NewX25519(rng_));
+  Agree({&agreed, 1});
+  return Commit(now, peer, initiation, agreed, nullptr, out);
+}
+
+Drop Handshaker::MayAnswer(Now now, PeerId peer, const ConsumedInitiation& initiation) const {
+  const Peer& p = At(peer);
+  if (initiation.timestamp <= p.timestamp_floor) return Drop::kReplayedTimestamp;
+  if (p.last_initiation_accepted && now.mono - *p.last_initiation_accepted < kInitiationSpacing)
+    return Drop::kInitiationFlood;
+  return Drop::kNone;
 }
 
 // The only place where an initiation of theirs changes anything of ours.
-Drop Handshaker::Commit(
-    Now now, PeerId peer, const ConsumedInitiation& initiation, const InDatagram* in, Outbox& out) {
+Drop Handshaker::Commit(Now now,
+                        PeerId peer,
+                        const ConsumedInitiation& initiation,
+                        const SecondSecrets& agreed,
+                        const InDatagram* in,
+                        Outbox& out) {
+  // Again: another that came with it may have been answered meanwhile.
+  if (Drop why = MayAnswer(now, peer, initiation); why != Drop::kNone) return why;
   Peer& p = At(peer);
-  if (initiation.timestamp <= p.timestamp_floor) return Drop::kReplayedTimestamp;
-  if (p.last_initiation_accepted && now.mono - *p.last_initiation_accepted < kInitiationSpacing) {
-    return Drop::kInitiationFlood;
-  }
   const uint32_t local_index = indices_.New(rng_, peer);
   const std::optional<CreatedResponse> created =
-      CreateResponse(initiation, p.psk, crypto::NewX25519(rng_), local_index);
+      CreateResponse(initiation, agreed, p.psk, local_index);
   if (!created) {
     indices_.Free(local_index);
     return Drop::kBadHandshake;

@@ -69,6 +69,13 @@ class Handshaker {
 
   // ---- input ----
   Drop OnMessage(Now now, const InDatagram& in, Outbox& out);  // bare types 1 to 3
+  // Bare initiations that came together, up to kTogetherMax: their Diffie-Hellmans are done
+  // together. worth: one a message, in order.
+  static constexpr size_t kTogetherMax = 32;
+  void OnInitiations(Now now,
+                     std::span<const InDatagram> in,
+                     Outbox& out,
+                     std::vector<Drop>& worth);
   void OnFacts(Now now, const PeerFacts& facts, Outbox& out);
   void OnWake(Now now, Outbox& out);
   Instant NextWake() const { return wakes_.empty() ? kNever : wakes_.top().first; }
@@ -134,12 +141,24 @@ class Handshaker {
 
   // Messages.
   Drop Admit(Now now, const InDatagram& in, size_t mac1_at, uint32_t sender_index, Outbox& out);
-  Drop OnInitiation(Now now, const InDatagram& in, Outbox& out);
+  // One of several initiations that came together.
+  struct Arrived {
+    const InDatagram* in = nullptr;
+    Drop why = Drop::kNone;
+    Initiation message;
+    FirstSecret first;
+    PeerId peer = kNoPeer;
+    std::optional<ConsumedInitiation> consumed;
+    size_t second = 0;  // its place among the answers' secrets
+  };
+  Drop Consume(Arrived& a) const;
+  Drop MayAnswer(Now now, PeerId peer, const ConsumedInitiation& initiation) const;
   Drop OnResponse(Now now, const InDatagram& in, Outbox& out);
   Drop OnCookieReply(Now now, ByteView message);
   Drop Commit(Now now,
               PeerId peer,
               const ConsumedInitiation& initiation,
+              const SecondSecrets& agreed,
               const InDatagram* in,
               Outbox& out);
   Drop Commit(Now now, const PeekedResponse& response, const InDatagram* in, Outbox& out);

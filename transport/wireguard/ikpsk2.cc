@@ -1,6 +1,10 @@
 #include "transport/wireguard/ikpsk2.h"
 
+#include <algorithm>
+#include <array>
+
 #include "core/crypto/aead.h"
+#include "core/crypto/curve_batch.h"
 
 namespace aqmesh::wireguard {
 
@@ -8,6 +12,7 @@ namespace {
 
 constexpr std::string_view kConstruction = "Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s";
 static_assert(kConstruction.size() == 37);
+constexpr size_t kAtOnce = 8;  // handshakes: lanes of one run, and three runs for their answers
 
 // Moves a derived key into a Secret and wipes where it lay.
 Secret<32> Take(crypto::Hash32& from) {
@@ -43,13 +48,6 @@ Secret<32> MixPsk(Chain& c, const Secret<32>& psk) {
   return Take(out.t3);
 }
 
-[[nodiscard]] bool MixDh(Chain& c, const crypto::X25519Private& ours, const X25519Key& theirs) {
-  Secret<32> shared;
-  if (!crypto::X25519(ours, theirs, shared)) return false;
-  MixCk(c, shared.view());
-  return true;
-}
-
 void SealAndMix(Chain& c, const Secret<32>& key, ByteView plain, MutableBytes out) {
   crypto::AeadSeal(key.view(), 0, plain, c.h, out);
   MixHash(c, out);
@@ -76,8 +74,12 @@ std::optional<IkPsk2::Sealed> IkPsk2::SealFirst(const Pair& statics,
                                                 MutableBytes sealed_static,
                                                 MutableBytes sealed_payload) const {
   Secret<32> es;
-  if (!crypto::X25519(ephemeral, statics.theirs, es)) return std::nullopt;
-  Sealed out{crypto::X25519Public(ephemeral), Start(statics.theirs)};
+  Sealed out{{}, Start(statics.theirs)};
+  std::array<crypto::X25519Job, 2> jobs = {
+      {{.key = &ephemeral, .shared32 = out.ephemeral.data()},
+       {.key = &ephemeral, .peer = &statics.theirs, .shared32 = es.data()}}};
+  crypto::X25519Batch(jobs);
+  if (!jobs[1].ok) return std::nullopt;
   Chain& c = out.chain;
   /* e  */ MixEphemeral(c, out.ephemeral);
   /* es */ Secret<32> k = MixKey(c, es);
@@ -87,15 +89,36 @@ std::optional<IkPsk2::Sealed> IkPsk2::SealFirst(const Pair& statics,
   return out;
 }
 
+void IkPsk2::Agree(const crypto::X25519Private& ours, std::span<FirstSecret> secrets) {
+  std::array<crypto::X25519Job, kAtOnce> jobs;
+  for (; !secrets.empty(); secrets = secrets.subspan(std::min(secrets.size(), kAtOnce))) {
+    const size_t n = std::min(secrets.size(), kAtOnce);
+    for (size_t i = 0; i < n; ++i) {
+      FirstSecret& s = secrets[i];
+      jobs[i] = {.key = &ours, .peer = &s.ephemeral, .shared32 = s.es.data()};
+    }
+    crypto::X25519Batch(std::span(jobs).first(n));
+    for (size_t i = 0; i < n; ++i) secrets[i].ok = jobs[i].ok;
+  }
+}
+
 std::optional<Chain> IkPsk2::OpenStatic(const Self& self,
                                         const X25519Key& ephemeral,
                                         ByteView sealed_static,
                                         X25519Key& peer) const {
-  Secret<32> es;
-  if (!crypto::X25519(self.private_key, ephemeral, es)) return std::nullopt;
-  Chain c = Start(self.public_key);
-  /* e  */ MixEphemeral(c, ephemeral);
-  /* es */ const Secret<32> k = MixKey(c, es);
+  FirstSecret agreed{.ephemeral = ephemeral, .es = {}};
+  Agree(self.private_key, {&agreed, 1});
+  return OpenStatic(self.public_key, agreed, sealed_static, peer);
+}
+
+std::optional<Chain> IkPsk2::OpenStatic(const X25519Key& our_public,
+                                        const FirstSecret& agreed,
+                                        ByteView sealed_static,
+                                        X25519Key& peer) const {
+  if (!agreed.ok) return std::nullopt;
+  Chain c = Start(our_public);
+  /* e  */ MixEphemeral(c, agreed.ephemeral);
+  /* es */ const Secret<32> k = MixKey(c, agreed.es);
   /* s  */ if (!OpenAndMix(c, k, sealed_static, peer.bytes))
     return std::nullopt;
   return c;
@@ -106,19 +129,48 @@ bool IkPsk2::OpenPayload(Chain& c, const Secret<32>& ss, ByteView sealed, Mutabl
   /* {} */ return OpenAndMix(c, k, sealed, payload);
 }
 
+void IkPsk2::Agree(std::span<SecondSecrets> secrets) {
+  std::array<crypto::X25519Job, 3 * kAtOnce> jobs;
+  for (; !secrets.empty(); secrets = secrets.subspan(std::min(secrets.size(), kAtOnce))) {
+    const size_t n = std::min(secrets.size(), kAtOnce);
+    for (size_t i = 0; i < n; ++i) {
+      SecondSecrets& s = secrets[i];
+      jobs[3 * i] = {.key = &s.ours, .shared32 = s.ephemeral.data()};
+      jobs[3 * i + 1] = {.key = &s.ours, .peer = &s.their_ephemeral, .shared32 = s.ee.data()};
+      jobs[3 * i + 2] = {.key = &s.ours, .peer = &s.their_static, .shared32 = s.se.data()};
+    }
+    crypto::X25519Batch(std::span(jobs).first(3 * n));
+    for (size_t i = 0; i < n; ++i) secrets[i].ok = jobs[3 * i + 1].ok && jobs[3 * i + 2].ok;
+  }
+}
+
 std::optional<IkPsk2::Sealed> IkPsk2::SealSecond(Chain chain,
                                                  const crypto::X25519Private& ephemeral,
                                                  const Theirs& theirs,
                                                  const Secret<32>& psk,
                                                  ByteView payload,
                                                  MutableBytes sealed_payload) {
-  Sealed out{crypto::X25519Public(ephemeral), std::move(chain)};
+  SecondSecrets agreed{.ours = ephemeral.Clone(),
+                       .their_ephemeral = theirs.ephemeral,
+                       .their_static = theirs.static_key,
+                       .ephemeral = {},
+                       .ee = {},
+                       .se = {}};
+  Agree({&agreed, 1});
+  return SealSecond(std::move(chain), agreed, psk, payload, sealed_payload);
+}
+
+std::optional<IkPsk2::Sealed> IkPsk2::SealSecond(Chain chain,
+                                                 const SecondSecrets& agreed,
+                                                 const Secret<32>& psk,
+                                                 ByteView payload,
+                                                 MutableBytes sealed_payload) {
+  if (!agreed.ok) return std::nullopt;
+  Sealed out{agreed.ephemeral, std::move(chain)};
   Chain& c = out.chain;
   /* e   */ MixEphemeral(c, out.ephemeral);
-  /* ee  */ if (!MixDh(c, ephemeral, theirs.ephemeral))
-    return std::nullopt;
-  /* se  */ if (!MixDh(c, ephemeral, theirs.static_key))
-    return std::nullopt;
+  /* ee  */ MixCk(c, agreed.ee.view());
+  /* se  */ MixCk(c, agreed.se.view());
   /* psk */ const Secret<32> k = MixPsk(c, psk);
   /* {}  */ SealAndMix(c, k, payload, sealed_payload);
   return out;
@@ -130,11 +182,15 @@ std::optional<Chain> IkPsk2::OpenSecond(Chain c,
                                         const Secret<32>& psk,
                                         ByteView sealed,
                                         MutableBytes payload) {
+  Secret<32> ee, se;
+  std::array<crypto::X25519Job, 2> jobs = {
+      {{.key = &ours.ephemeral, .peer = &ephemeral, .shared32 = ee.data()},
+       {.key = &ours.static_key, .peer = &ephemeral, .shared32 = se.data()}}};
+  crypto::X25519Batch(jobs);
+  if (!jobs[0].ok || !jobs[1].ok) return std::nullopt;
   /* e   */ MixEphemeral(c, ephemeral);
-  /* ee  */ if (!MixDh(c, ours.ephemeral, ephemeral))
-    return std::nullopt;
-  /* se  */ if (!MixDh(c, ours.static_key, ephemeral))
-    return std::nullopt;
+  /* ee  */ MixCk(c, ee.view());
+  /* se  */ MixCk(c, se.view());
   /* psk */ const Secret<32> k = MixPsk(c, psk);
   /* {}  */ if (!OpenAndMix(c, k, sealed, payload))
     return std::nullopt;

@@ -50,14 +50,26 @@ std::optional<CreatedInitiation> CreateInitiation(const Identity& us,
   return out;
 }
 
-std::optional<OpenedStatic> OpenStatic(const Initiation& message, const Identity& us) {
+void Agree(const Identity& us, std::span<FirstSecret> secrets) {
+  IkPsk2::Agree(us.private_key, secrets);
+}
+
+std::optional<OpenedStatic> OpenStatic(const Initiation& message,
+                                       const Identity& us,
+                                       const FirstSecret& agreed) {
   if (us.private_key.is_zero()) return std::nullopt;
   OpenedStatic out;
-  std::optional<Chain> chain = Pattern().OpenStatic(
-      {us.private_key, us.public_key}, message.ephemeral, message.sealed_static, out.peer);
+  std::optional<Chain> chain =
+      Pattern().OpenStatic(us.public_key, agreed, message.sealed_static, out.peer);
   if (!chain) return std::nullopt;
   out.chain = *std::move(chain);
   return out;
+}
+
+std::optional<OpenedStatic> OpenStatic(const Initiation& message, const Identity& us) {
+  FirstSecret agreed{.ephemeral = message.ephemeral, .es = {}};
+  Agree(us, {&agreed, 1});
+  return OpenStatic(message, us, agreed);
 }
 
 std::optional<ConsumedInitiation> OpenTimestamp(const Initiation& message,
@@ -83,24 +95,38 @@ std::optional<ConsumedInitiation> ConsumeInitiation(const Initiation& message, c
   return OpenTimestamp(message, *std::move(opened), us, nullptr);
 }
 
+SecondSecrets SecretsFor(const ConsumedInitiation& initiation, crypto::X25519Private ephemeral) {
+  return {.ours = std::move(ephemeral),
+          .their_ephemeral = initiation.ephemeral,
+          .their_static = initiation.peer,
+          .ephemeral = {},
+          .ee = {},
+          .se = {}};
+}
+
 std::optional<CreatedResponse> CreateResponse(const ConsumedInitiation& initiation,
+                                              const SecondSecrets& agreed,
                                               const Secret<32>& psk,
-                                              const crypto::X25519Private& ephemeral,
                                               uint32_t local_index) {
   CreatedResponse out;
   Response& m = out.message;
   m.sender_index = local_index;
   m.receiver_index = initiation.sender_index;
-  std::optional<IkPsk2::Sealed> sealed = IkPsk2::SealSecond(initiation.chain.Clone(),
-                                                            ephemeral,
-                                                            {initiation.ephemeral, initiation.peer},
-                                                            psk,
-                                                            {},
-                                                            m.sealed_nothing);
+  std::optional<IkPsk2::Sealed> sealed =
+      IkPsk2::SealSecond(initiation.chain.Clone(), agreed, psk, {}, m.sealed_nothing);
   if (!sealed) return std::nullopt;
   m.ephemeral = sealed->ephemeral;
   out.chain = std::move(sealed->chain);
   return out;
+}
+
+std::optional<CreatedResponse> CreateResponse(const ConsumedInitiation& initiation,
+                                              const Secret<32>& psk,
+                                              const crypto::X25519Private& ephemeral,
+                                              uint32_t local_index) {
+  SecondSecrets agreed = SecretsFor(initiation, ephemeral.Clone());
+  Agree({&agreed, 1});
+  return CreateResponse(initiation, agreed, psk, local_index);
 }
 
 std::optional<ConsumedResponse> ConsumeResponse(const Response& message,

@@ -5,7 +5,7 @@
 // is
 //         its caller's decision. Ephemerals, stamps and indices are arguments.
 // Errors: nullopt: a Diffie-Hellman was all zero, or a field did not open. Nothing is left behind.
-// Cost:   one X25519 (about 30 us) per es, ss, ee, se; ss is free where it is precomputed.
+// Cost:   ikpsk2.h; ss is free where it is precomputed, else another X25519.
 //
 // The governed envelope keys its bundles from Chain: after the initiation (ck after ss, h after the
 // timestamp) and after the response (ck after psk, final h), on both sides.
@@ -64,6 +64,13 @@ struct ConsumedInitiation {  // after ss: it really is that peer
   X25519Key ephemeral;
   Chain chain;
 };
+// The public-key work of many steps at once; each then takes its own. FirstSecret's ephemeral is
+// the message's.
+using FirstSecret = IkPsk2::FirstSecret;
+void Agree(const Identity& us, std::span<FirstSecret> secrets);
+std::optional<OpenedStatic> OpenStatic(const Initiation& message,
+                                       const Identity& us,
+                                       const FirstSecret& agreed);
 std::optional<OpenedStatic> OpenStatic(const Initiation& message, const Identity& us);
 // ss: that pair's precomputed secret, or nullptr to compute it.
 std::optional<ConsumedInitiation> OpenTimestamp(const Initiation& message,
@@ -77,6 +84,13 @@ struct CreatedResponse {
   Response message;
   Chain chain;  // ck after psk, final h
 };
+using SecondSecrets = IkPsk2::SecondSecrets;
+SecondSecrets SecretsFor(const ConsumedInitiation& initiation, crypto::X25519Private ephemeral);
+inline void Agree(std::span<SecondSecrets> secrets) { IkPsk2::Agree(secrets); }
+std::optional<CreatedResponse> CreateResponse(const ConsumedInitiation& initiation,
+                                              const SecondSecrets& agreed,
+                                              const Secret<32>& psk,
+                                              uint32_t local_index);
 std::optional<CreatedResponse> CreateResponse(const ConsumedInitiation& initiation,
                                               const Secret<32>& psk,
                                               const crypto::X25519Private& ephemeral,

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <openssl/bn.h>
 
+#include <cstring>
 #include <memory>
 #include <random>
 
