@@ -34,7 +34,7 @@ std::optional<Tile> ParseIndexPath(std::string_view path) {
     tile.width = static_cast<unsigned>(*width);
     path = path.substr(0, partial);
   }
-  if (path.size() > 27) return std::nullopt;  // seven groups hold more than 2^63
+  if (path.size() > 33) return std::nullopt;  // seven groups hold more than 2^63
   for (const char c : path) {
     if (c == 'x' || c == '/') continue;
     if (c < '0' || c > '9') return std::nullopt;
