@@ -1,0 +1,135 @@
+#include "lineage/evidence.h"
+
+#include "core/authority/codec.h"
+#include "lineage/heads.h"
+#include "lineage/inputs.h"
+#include "tests/fuzz/corpus.h"
+#include "tests/lineage/story.h"
+#include "tests/lineage/tlog/slow_tree.h"
+
+namespace aqmesh::lineage {
+namespace {
+
+crypto::Ed25519Seed Seed(uint8_t byte) { return crypto::Ed25519Seed(Bytes(32, byte)); }
+
+// A log of seven records, of which the fifth is told about in court.
+class EvidenceTest : public testing::Test {
+ protected:
+  EvidenceTest() {
+    Inputs inputs;
+    inputs.wall_millis = 1;
+    inputs.mono_nanos = 1;
+    inputs.oids = {Filled<Oid>(7)};
+    const Bytes encoded = EncodeInputs(inputs);
+    Chain chain(*LogOfOrigin(log_.key().name));
+    for (uint8_t i = 0; i < 7; ++i) {
+      authority::Observe record = Decided(static_cast<uint8_t>(i + 1));
+      record.inputs = InputsId(encoded);
+      records_.push_back(chain.Add(record, WallTime::FromSeconds(kStartSeconds + i)));
+      store_.Append(records_.back().leaf);
+    }
+    evidence_.record = records_[4].body;
+    evidence_.cited = {{Shelf::kSigned, Bytes(90, 3)}, {Shelf::kInputs, encoded}};
+    evidence_.proof.index = 4;
+    evidence_.proof.hashes = *store_.Newest().Inclusion(4);
+    evidence_.proof.head = tlog::SignCheckpoint({log_.key().name, 7, store_.edge().Root()}, log_);
+    tlog::Note& note = evidence_.proof.head.note;
+    note.lines.push_back(peer_.Sign(note.text, kStartSeconds + 60));
+  }
+  absl::StatusOr<Proven> Check(const Evidence& evidence) {
+    return CheckEvidence(evidence, log_.key().key, {&peer_.key(), 1});
+  }
+
+  tlog::NoteSigner log_ = LogSigner(Seed(5)), peer_ = CosignerSigner(Seed(2));
+  std::vector<RecordEntry> records_;
+  tlog::TileStore store_;
+  Evidence evidence_;
+};
+
+TEST_F(EvidenceTest, HoldsByItself) {
+  const auto read = ParseEvidence(evidence_.Text());
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(*read, evidence_);
+  const auto proven = Check(*read);
+  ASSERT_TRUE(proven.ok()) << proven.status();
+  EXPECT_EQ(proven->leaf, records_[4].leaf);
+  EXPECT_EQ(proven->record.subject, Filled<Kid>(5));
+  EXPECT_EQ(proven->cosigned, (std::vector<tlog::Signer>{{0, kStartSeconds + 60}}));
+  const auto alone = CheckEvidence(*read, log_.key().key, {});
+  ASSERT_TRUE(alone.ok()) << alone.status();
+  EXPECT_TRUE(alone->cosigned.empty());
+}
+
+TEST_F(EvidenceTest, NothingInItMayDifferButWhatNobodySigned) {
+  Evidence e = evidence_;
+  e.record = records_[3].body;  // another record's text at this place
+  EXPECT_EQ(Check(e).status().code(), absl::StatusCode::kUnauthenticated);
+  e = evidence_;
+  e.proof.index = 3;
+  EXPECT_EQ(Check(e).status().code(), absl::StatusCode::kUnauthenticated);
+  e = evidence_;
+  e.proof.hashes[0].bytes[0] ^= 1;
+  EXPECT_EQ(Check(e).status().code(), absl::StatusCode::kUnauthenticated);
+  e = evidence_;
+  e.proof.head.note.lines[1].signature[20] ^= 1;
+  EXPECT_EQ(Check(e).status().code(), absl::StatusCode::kUnauthenticated);
+  EXPECT_TRUE(CheckEvidence(e, log_.key().key, {}).ok());  // nobody known said it
+  e = evidence_;
+  e.proof.head.note.lines.erase(e.proof.head.note.lines.begin());  // a cosigner is not the log
+  EXPECT_EQ(Check(e).status().code(), absl::StatusCode::kUnauthenticated);
+  e = evidence_;
+  e.cited[1].bytes[3] ^= 1;
+  EXPECT_EQ(Check(e).status().code(), absl::StatusCode::kDataLoss);
+  const tlog::NoteSigner other = LogSigner(Seed(6));
+  EXPECT_EQ(CheckEvidence(evidence_, other.key().key, {}).status().code(),
+            absl::StatusCode::kUnauthenticated);
+  // A record of ours in a log that somebody else signs.
+  e = evidence_;
+  e.proof.head = tlog::SignCheckpoint({other.key().name, 7, store_.edge().Root()}, other);
+  EXPECT_FALSE(Check(e).ok());
+  EXPECT_FALSE(CheckEvidence(e, other.key().key, {}).ok());
+}
+
+TEST_F(EvidenceTest, EachBitThatIsFlippedIsRefusedOrIsNotPartOfTheProof) {
+  Evidence e = evidence_;
+  e.cited = {evidence_.cited[1]};
+  const std::string text = e.Text();
+  for (size_t n = 0; n < text.size(); ++n) {
+    // A cut between two signature lines leaves a note with fewer signatures, and is one.
+    const auto read = ParseEvidence(std::string_view(text).substr(0, n));
+    EXPECT_TRUE(!read.ok() || Check(*read)->cosigned.empty()) << n;
+  }
+  for (size_t bit = 0; bit < 8 * text.size(); ++bit) {
+    std::string flipped = text;
+    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ 1 << bit % 8);
+    const auto read = ParseEvidence(flipped);
+    if (!read.ok()) continue;
+    EXPECT_EQ(read->Text(), flipped);
+    const auto proven = Check(*read);
+    if (!proven.ok()) continue;
+    // What is left: the name or id of a cosigner's line, which makes it a stranger's.
+    EXPECT_TRUE(proven->cosigned.empty()) << bit;
+    EXPECT_EQ(proven->leaf, records_[4].leaf);
+  }
+}
+
+TEST_F(EvidenceTest, TheReaderIsTotalAndBounded) {
+  const std::string text = evidence_.Text();
+  fuzz::Replay({Bytes(text.begin(), text.end())}, [this](ByteView bytes) {
+    const auto read = ParseEvidence(AsText(bytes));
+    if (!read.ok()) return;
+    EXPECT_EQ(read->Text(), AsText(bytes));
+    (void)Check(*read);
+  });
+  Evidence many = evidence_;
+  many.cited.assign(kCitedMax, evidence_.cited[0]);
+  EXPECT_TRUE(ParseEvidence(many.Text()).ok());
+  many.cited.push_back(evidence_.cited[0]);
+  EXPECT_FALSE(ParseEvidence(many.Text()).ok());
+  many.cited = {{Shelf::kSigned, Bytes(kStoredObjectBytesMax + 1, 1)}};
+  EXPECT_FALSE(ParseEvidence(many.Text()).ok());
+  EXPECT_FALSE(ParseEvidence(std::string(kEvidenceBytesMax + 1, 'x')).ok());
+}
+
+}  // namespace
+}  // namespace aqmesh::lineage
