@@ -1,6 +1,6 @@
 // Evidence: one record with its proof and what it cites, as a file that is checked where nothing
 // else of the log is.
-// Spec:   spec/lineage.md §8.7; C2SP tlog-proof for the part behind the empty line.
+// Spec:   spec/lineage.md §7.7; C2SP tlog-proof for the part behind the empty line.
 // Wire:   "aqmesh/1/evidence", "record BASE64", then "signed", "inputs", "proof" or "note" BASE64
 //         for what is cited, an empty line, a tlog-proof.
 // Bounds: kEvidenceBytesMax; kCitedMax things of kStoredObjectBytesMax each. Thread: pure.

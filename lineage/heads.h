@@ -1,6 +1,6 @@
 // Heads: when this node signs a checkpoint of its log, which it may sign, and what a start must ask
 // first, so that a disk restored from a backup becomes a new log and never a fork.
-// Spec:   spec/lineage.md §8.3 (names), §8.5 (signing), §8.6 (LOG_RESTART); spec/objects.md §7.
+// Spec:   spec/lineage.md §7.3 (names), §7.5 (signing), §7.6 (LOG_RESTART); spec/objects.md §7.
 // Bounds: one draft at a time. Thread: the control engine's; values without I/O, time is handed in.
 // Errors: FailedPrecondition (not now), DataLoss (the log is not the one that was signed).
 #ifndef AQMESH_LINEAGE_HEADS_H_

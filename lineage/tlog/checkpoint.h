@@ -1,6 +1,6 @@
 // Checkpoints: the head of a log as a signed note; cosignatures on it; and proofs that travel with
 // one.
-// Spec:   C2SP tlog-checkpoint v1.0.0, tlog-cosignature, tlog-proof; spec/lineage.md §8.3, §8.5.
+// Spec:   C2SP tlog-checkpoint v1.0.0, tlog-cosignature, tlog-proof; spec/lineage.md §7.3.
 // Wire:   text: origin, size in decimal, root in base64, further non-empty lines, each with its
 //         newline. A proof: "c2sp.org/tlog-proof@v1", "index N", hashes in base64, an empty line,
 //         the checkpoint.

@@ -1,5 +1,5 @@
 // Signed notes: text with signature lines under it, the form of every checkpoint.
-// Spec:   C2SP signed-note v1.0.0; tlog-cosignature (type 4); spec/lineage.md §8.3.
+// Spec:   C2SP signed-note v1.0.0; tlog-cosignature (type 4); spec/lineage.md §7.3.
 // Wire:   text that ends in a newline, an empty line, then lines "— NAME BASE64(BE32 key id ||
 //         signature)". key id = SHA-256(name || 0a || type || public key)[0..4).
 // Bounds: kNoteBytesMax, kNoteLinesMax; a name kNameBytesMax. Thread: pure.

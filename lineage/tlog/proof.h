@@ -1,6 +1,6 @@
 // Proofs over a log: that a record is in it, and that a later head only appended to an earlier one.
 // Made from O(log n) tiles, verified from nothing but hashes.
-// Spec:   RFC 6962 §2.1.1, §2.1.2, verification as RFC 9162 §2.1.3.2 and §2.1.4.2; spec/lineage.md §8.1.
+// Spec:   RFC 6962 §2.1.1, §2.1.2, verification as RFC 9162 §2.1.3.2 and §2.1.4.2; spec/lineage.md §7.1.
 // Bounds: a proof has at most kProofHashesMax hashes; making one reads at most two tiles a level.
 // Thread: pure; a Prover is a value with one owner and keeps the tiles that it read.
 // Errors: verify: InvalidArgument (sizes, or the number of hashes), Unauthenticated (other roots).

@@ -1,6 +1,6 @@
 // The grammar that notes, checkpoints, requests and proofs share: lines, decimal numbers, hashes in
 // base64, names and UTF-8.
-// Spec:   C2SP signed-note (characters, key names), tlog-checkpoint (sizes); spec/lineage.md §8.3.
+// Spec:   C2SP signed-note (characters, key names), tlog-checkpoint (sizes); spec/lineage.md §7.3.
 // Bounds: reads inside the view that it was given. Thread: pure. Errors: nullopt or false.
 #ifndef AQMESH_LINEAGE_TLOG_TEXT_H_
 #define AQMESH_LINEAGE_TLOG_TEXT_H_

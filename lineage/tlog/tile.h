@@ -1,5 +1,5 @@
 // Tiles: the tree cut into pieces of 256 hashes, as files that anybody may fetch and keep.
-// Spec:   C2SP tlog-tiles; spec/lineage.md §8.2.
+// Spec:   C2SP tlog-tiles; spec/lineage.md §7.2.
 // Wire:   a tile: 1 to 256 hashes of 32 bytes. A bundle: for each of 1 to 256 entries BE16 length,
 //         bytes. Paths: tile/LEVEL/NNN[.p/W], tile/entries/NNN[.p/W]; NNN in groups of three
 //         digits, all but the last with an x before them: 1234067 is x001/x234/067.

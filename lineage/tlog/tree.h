@@ -1,6 +1,6 @@
 // The Merkle tree of a log: where its subtrees lie, and its right edge, which is all that appending
 // and the newest root need.
-// Spec:   RFC 6962 §2.1 (leaf, node, split at the largest power of two); spec/lineage.md §8.1.
+// Spec:   RFC 6962 §2.1 (leaf, node, split at the largest power of two); spec/lineage.md §7.1.
 // Wire:   an edge: BE64 size, then 32 bytes for each one bit of the size, the largest subtree
 // first.
 // Bounds: 2^63 - 1 leaves (kTreeSizeMax); an edge holds at most 63 hashes. No allocation an append.

@@ -1,5 +1,5 @@
 // Witness: cosigns the heads of others' logs, each only if it appended to the last one cosigned.
-// Spec:   C2SP tlog-witness v1.0.0, add-checkpoint; spec/lineage.md §8.4.
+// Spec:   C2SP tlog-witness v1.0.0, add-checkpoint; spec/lineage.md §7.4.
 // Wire:   a request: "old N", hashes in base64, an empty line, the checkpoint. Answers: table
 // below.
 // Bounds: kOriginsMax logs, each with kKeysMax keys; a request kRequestBytesMax.

@@ -20,7 +20,7 @@ Edge EdgeOf(std::span<const Digest> leaves) {
   return edge;
 }
 
-TEST(HeadNamesTest, ComeFromTheKeysAlone) {  // spec: lineage#8.8
+TEST(HeadNamesTest, ComeFromTheKeysAlone) {  // spec: lineage#7.8
   const tlog::NoteSigner log = LogSigner(Seed(5));
   const tlog::NoteSigner cosigner = CosignerSigner(Seed(2));
   EXPECT_EQ(log.key().name, "aqmesh/1/log/360dc95e6c43b5e510a02ead187f516a");
@@ -41,7 +41,7 @@ TEST(HeadNamesTest, ComeFromTheKeysAlone) {  // spec: lineage#8.8
 }
 
 // The vectors of the spec, computed by another program (Python, from the text of the spec).
-TEST(HeadNamesTest, KeysHeadCosignatureAndEdgeAreTheSpecs) {  // spec: lineage#8.8
+TEST(HeadNamesTest, KeysHeadCosignatureAndEdgeAreTheSpecs) {  // spec: lineage#7.8
   const tlog::NoteSigner log = LogSigner(Seed(5)), cosigner = CosignerSigner(Seed(2));
   EXPECT_EQ(log.key().Vkey(),
             "aqmesh/1/log/360dc95e6c43b5e510a02ead187f516a+ad514e79+"
