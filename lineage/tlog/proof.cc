@@ -101,6 +101,7 @@ absl::StatusOr<Digest> Prover::Hash(const Node& node) {
       return DataLoss(
           TilePath(place.tile), " has ", bytes.size(), " bytes, not ", 32 * place.tile.width);
     }
+    if (tiles_.size() == kTilesHeldMax) tiles_.erase(tiles_.begin());
     held = tiles_.insert(tiles_.end(), {place.tile, std::move(bytes)});
   }
   std::array<Digest, kTileWidth / 2> level;

@@ -1,8 +1,9 @@
 // Proofs over a log: that a record is in it, and that a later head only appended to an earlier one.
 // Made from O(log n) tiles, verified from nothing but hashes.
 // Spec:   RFC 6962 §2.1.1, §2.1.2, verification as RFC 9162 §2.1.3.2 and §2.1.4.2; spec/lineage.md §7.1.
-// Bounds: a proof has at most kProofHashesMax hashes; making one reads at most two tiles a level.
-// Thread: pure; a Prover is a value with one owner and keeps the tiles that it read.
+// Bounds: a proof has at most kProofHashesMax hashes; making one reads at most two tiles a level; a
+//         Prover holds kTilesHeldMax tiles, the oldest goes.
+// Thread: pure; a Prover has one owner.
 // Errors: verify: InvalidArgument (sizes, or the number of hashes), Unauthenticated (other roots).
 //         make: InvalidArgument (no such leaf or size), DataLoss (tiles that are not this tree's),
 //         and what the reader of tiles says.
@@ -41,6 +42,8 @@ using TileReader = std::function<absl::StatusOr<Bytes>(const Tile& tile)>;
 // out, so tiles that rotted cannot become a false statement.
 class Prover {
  public:
+  static constexpr size_t kTilesHeldMax = 32;  // 256 KiB; a proof needs 16
+
   Prover(uint64_t size, const Digest& root, TileReader read);
 
   // The right edge of the first `size` leaves (up to the head's): what Append goes on from after a
@@ -56,7 +59,7 @@ class Prover {
   };
   absl::StatusOr<Consistent> Consistency(uint64_t old_size);
 
-  size_t tiles_read() const { return tiles_.size(); }
+  size_t tiles_held() const { return tiles_.size(); }
 
  private:
   absl::StatusOr<Digest> Hash(const Node& node);

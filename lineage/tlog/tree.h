@@ -51,7 +51,8 @@ using TileEntryVisitor = absl::FunctionRef<void(const TileEntry&)>;
 class Cover {
  public:
   Cover(uint64_t first, uint64_t end);
-  std::span<const Node> nodes() const { return {nodes_.data(), count_}; }
+  std::span<const Node> nodes() const& { return {nodes_.data(), count_}; }
+  std::span<const Node> nodes() const&& = delete;  // a loop over a temporary's would read its grave
 
  private:
   std::array<Node, 64> nodes_;
@@ -74,7 +75,8 @@ class Edge {
   void Append(const Digest& leaf);
 
   uint64_t size() const { return size_; }
-  std::span<const Digest> subtrees() const { return {subtrees_.data(), count_}; }
+  std::span<const Digest> subtrees() const& { return {subtrees_.data(), count_}; }
+  std::span<const Digest> subtrees() const&& = delete;
   Digest Root() const { return FoldRight(subtrees()); }
   // Does this edge belong to that head? DataLoss says how the two differ.
   absl::Status CheckAgainst(uint64_t size, const Digest& root) const;

@@ -148,7 +148,7 @@ TEST(ProofTest, ALargeLogIsProvenFromTwoTilesALevel) {
     ASSERT_TRUE(path.ok()) << path.status();
     EXPECT_TRUE(VerifyInclusion(leaves[i], i, size, *path, root).ok());
     EXPECT_EQ(*prover.Leaf(i), leaves[i]);
-    EXPECT_LE(prover.tiles_read(), 6u);
+    EXPECT_LE(prover.tiles_held(), 6u);
     const auto from = store.Newest().Consistency(i + 1);
     ASSERT_TRUE(from.ok()) << from.status();
     EXPECT_TRUE(VerifyConsistency(i + 1, from->old_root, size, root, from->proof).ok());
@@ -160,6 +160,20 @@ TEST(ProofTest, ALargeLogIsProvenFromTwoTilesALevel) {
       EXPECT_EQ(*old_path, SlowPath(i / 2, Leaves(leaves).first(i + 1)));
     }
   }
+}
+
+TEST(ProofTest, OneProverMakesManyProofsAndHoldsFewTiles) {
+  const std::vector<Digest> leaves = NumberedLeaves(20'000);
+  TileStore store{leaves};
+  Prover prover = store.Newest();
+  const Digest root = store.edge().Root();
+  for (size_t i = 0; i < leaves.size(); i += 101) {
+    const auto path = prover.Inclusion(i);
+    ASSERT_TRUE(path.ok()) << path.status();
+    EXPECT_TRUE(VerifyInclusion(leaves[i], i, leaves.size(), *path, root).ok());
+    EXPECT_LE(prover.tiles_held(), Prover::kTilesHeldMax);
+  }
+  EXPECT_LT(store.reads(), 400u);  // each tile a few times, not once a proof
 }
 
 TEST(ProofTest, ARestartFindsItsEdgeInTheTiles) {

@@ -115,7 +115,8 @@ TEST(TreeTest, ACoverIsWholeAndOfFallingSize) {
   for (uint64_t n = 0; n < 600; ++n) {
     uint64_t at = 0;
     unsigned last = 64;
-    for (const Node& node : Cover(0, n).nodes()) {
+    const Cover cover(0, n);
+    for (const Node& node : cover.nodes()) {
       EXPECT_EQ(node.first_leaf(), at);
       EXPECT_LT(node.level, last);
       last = node.level;
@@ -123,7 +124,8 @@ TEST(TreeTest, ACoverIsWholeAndOfFallingSize) {
     }
     EXPECT_EQ(at, n);
   }
-  EXPECT_EQ(Cover(0, kTreeSizeMax).nodes().size(), 63u);
+  const Cover largest(0, kTreeSizeMax);
+  EXPECT_EQ(largest.nodes().size(), 63u);
 }
 
 }  // namespace
