@@ -140,7 +140,7 @@ NoteSigner::NoteSigner(std::string name, KeyType type, const crypto::Ed25519Seed
 }
 
 absl::StatusOr<NoteSigner> NoteSigner::Parse(std::string_view skey) {
-  const absl::Status refused =
+  absl::Status refused =
       InvalidArgument("a signer key is PRIVATE+KEY+NAME+8 hex digits+base64, of type 1 or 4");
   if (!skey.starts_with(kSecretPrefix)) return refused;
   const auto parts = ParseKey(skey.substr(kSecretPrefix.size()));
@@ -170,7 +170,7 @@ std::string Skey(const NoteKey& key, const crypto::Ed25519Seed& seed) {
 absl::StatusOr<uint64_t> VerifyLine(const NoteKey& key,
                                     std::string_view text,
                                     const NoteLine& line) {
-  const absl::Status refused = Unauthenticated("the signature of ", key.name, " is wrong");
+  absl::Status refused = Unauthenticated("the signature of ", key.name, " is wrong");
   if (line.name != key.name || line.key_id != key.id()) return refused;
   ByteView bytes = line.signature;
   uint64_t time = 0;

@@ -20,9 +20,9 @@ std::string IndexPath(uint64_t index, unsigned width) {
   std::string path = ThreeDigits(index);
   while (index >= 1000) {
     index /= 1000;
-    path = "x" + ThreeDigits(index) + "/" + path;
+    path = Join("x", ThreeDigits(index), "/", path);
   }
-  return width == kTileWidth ? path : path + ".p/" + std::to_string(width);
+  return width == kTileWidth ? path : Join(path, ".p/", width);
 }
 
 // Reads what IndexPath writes, and more; the callers write it again and compare.
@@ -53,11 +53,11 @@ uint64_t LeavesUnder(unsigned level) {
 }  // namespace
 
 std::string TilePath(const Tile& tile) {
-  return "tile/" + std::to_string(tile.level) + "/" + IndexPath(tile.index, tile.width);
+  return Join("tile/", tile.level, "/", IndexPath(tile.index, tile.width));
 }
 
 std::string BundlePath(uint64_t index, unsigned width) {
-  return "tile/entries/" + IndexPath(index, width);
+  return Join("tile/entries/", IndexPath(index, width));
 }
 
 std::optional<Tile> ParseTilePath(std::string_view path) {

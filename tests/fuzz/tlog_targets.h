@@ -4,6 +4,8 @@
 #ifndef AQMESH_TESTS_FUZZ_TLOG_TARGETS_H_
 #define AQMESH_TESTS_FUZZ_TLOG_TARGETS_H_
 
+#include <algorithm>
+
 #include "core/base/check.h"
 #include "core/base/status.h"
 #include "core/crypto/hash.h"
@@ -53,12 +55,12 @@ inline void FuzzProof(ByteView bytes) {
   Proof hashes;
   for (ByteView rest = bytes.subspan(16); rest.size() >= 32; rest = rest.subspan(32))
     hashes.push_back(*Digest::From(rest.first(32)));
+  const Digest head{crypto::Sha256({AsBytes("a head that no tree has")})};
+  if (std::ranges::find(hashes, head) != hashes.end()) return;  // which is a log of one record
   const Digest first = hashes.empty() ? Digest{} : hashes[0];
   const std::span<const Digest> proof = std::span(hashes).subspan(hashes.empty() ? 0 : 1);
-  const Digest head{crypto::Sha256({AsBytes("a head that no tree has")})};
   AQ_CHECK(!VerifyInclusion(first, a, b, proof, head).ok());
   AQ_CHECK(!VerifyConsistency(a, first, b, head, proof).ok());
-  AQ_CHECK(!VerifyConsistency(a, head, b, first, proof).ok());
 }
 
 // Requests at a witness that knows one log of 2 records. It never cosigns what that log did not
