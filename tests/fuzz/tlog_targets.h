@@ -9,6 +9,7 @@
 #include "core/base/check.h"
 #include "core/base/status.h"
 #include "core/crypto/hash.h"
+#include "lineage/tlog/policy.h"
 #include "lineage/tlog/text.h"
 #include "lineage/tlog/witness.h"
 
@@ -37,6 +38,7 @@ inline void FuzzNote(ByteView bytes) {
   const auto bundle = ParseBundlePath(text);
   if (bundle) AQ_CHECK(BundlePath(bundle->index, bundle->width) == text);
   (void)NoteSigner::Parse(text);
+  (void)Policy::Parse(text);
   (void)ParseBundle(bytes, 1 + static_cast<unsigned>(bytes.size() % tlog::kTileWidth));
   const auto edge = Edge::Parse(bytes);
   if (edge.ok()) {

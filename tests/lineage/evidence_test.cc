@@ -90,6 +90,18 @@ TEST_F(EvidenceTest, NothingInItMayDifferButWhatNobodySigned) {
   EXPECT_FALSE(CheckEvidence(e, other.key().key, {}).ok());
 }
 
+TEST_F(EvidenceTest, ARecordThatLiesAtAnotherPlaceThanItSaysIsNoEvidence) {
+  tlog::TileStore swapped;
+  for (const size_t i : {size_t{0}, size_t{1}, size_t{2}, size_t{4}, size_t{3}})
+    swapped.Append(records_[i].leaf);
+  Evidence e = evidence_;
+  e.proof.index = 3;
+  e.proof.hashes = *swapped.Newest().Inclusion(3);
+  e.proof.head = tlog::SignCheckpoint({log_.key().name, 5, swapped.edge().Root()}, log_);
+  EXPECT_TRUE(tlog::VerifyPath(e.proof, records_[4].leaf).ok());
+  EXPECT_EQ(Check(e).status().code(), absl::StatusCode::kUnauthenticated);
+}
+
 TEST_F(EvidenceTest, EachBitThatIsFlippedIsRefusedOrIsNotPartOfTheProof) {
   Evidence e = evidence_;
   e.cited = {evidence_.cited[1]};

@@ -272,6 +272,7 @@ func (c proofCase) forgeries(rng *rand.Rand) []proofCase {
 	add(func(f *proofCase) { f.first = flip(f.first) })
 	add(func(f *proofCase) { f.root = flip(f.root) })
 	add(func(f *proofCase) { f.first, f.root = f.root, f.first })
+	add(func(f *proofCase) { f.first, f.hashes = f.root, nil })
 	add(func(f *proofCase) { f.hashes = append(f.hashes, f.root) })
 	add(func(f *proofCase) { f.hashes = append([][]byte{f.first}, f.hashes...) })
 	if n := len(c.hashes); n > 0 {

@@ -171,6 +171,14 @@ TEST(NoteTest, ASignatureIsOfItsTypeAlone) {
   // The text that a cosignature signs must itself never be signed as a note: it would be one. This
   // is why a log key signs nothing but texts that begin with its origin.
   EXPECT_TRUE(VerifyLine(timed.key(), "x\ny\nz\n", line).ok());
+  // Nor of another's name, or under another's id.
+  NoteLine renamed = plain.Sign(text, 0);
+  EXPECT_TRUE(VerifyLine(plain.key(), text, renamed).ok());
+  renamed.name = "m";
+  EXPECT_FALSE(VerifyLine(plain.key(), text, renamed).ok());
+  renamed = plain.Sign(text, 0);
+  ++renamed.key_id;
+  EXPECT_FALSE(VerifyLine(plain.key(), text, renamed).ok());
 }
 
 TEST(NoteTest, KeysAsTextAreTakenInOneSpellingOnly) {

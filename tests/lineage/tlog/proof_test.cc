@@ -114,6 +114,34 @@ TEST(ProofTest, EveryConsistencyUpTo130LeavesHoldsAndNoForgeryOfItDoes) {
   }
 }
 
+TEST(ProofTest, AProofThatStopsEarlyProvesNothing) {
+  const std::vector<Digest> leaves = NumberedLeaves(40);
+  for (size_t n = 2; n <= leaves.size(); ++n) {
+    const Leaves d = Leaves(leaves).first(n);
+    const Digest root = SlowRoot(d);
+    for (size_t i = 0; i < n; ++i) {
+      // The root as its own leaf, and as the head of a log that has grown.
+      EXPECT_FALSE(VerifyInclusion(root, i, n, {}, root).ok());
+      if (i > 0) {
+        EXPECT_FALSE(VerifyConsistency(i, root, n, root, {}).ok());
+      }
+      // A subtree as a leaf: the path from there on leads to the root.
+      Proof path = SlowPath(i, d);
+      Digest at = leaves[i];
+      uint64_t fn = i, sn = n - 1;
+      while (!path.empty()) {
+        const bool left = (fn & 1) != 0 || fn == sn;
+        at = left ? NodeHash(path.front(), at) : NodeHash(at, path.front());
+        path.erase(path.begin());
+        for (; left && (fn & 1) == 0 && fn != 0; fn >>= 1) sn >>= 1;
+        fn >>= 1, sn >>= 1;
+        EXPECT_FALSE(VerifyInclusion(at, i, n, path, root).ok());
+      }
+      EXPECT_EQ(at, root);
+    }
+  }
+}
+
 TEST(ProofTest, VerificationIsTotal) {
   Rng rng = lineage::SeededRng();
   const auto number = [&rng] { return rng.U64() >> rng.Below(64); };

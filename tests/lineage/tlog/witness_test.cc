@@ -77,6 +77,9 @@ TEST_F(WitnessTest, AnEmptyLogIsCosignedWithItsOneRoot) {
 }
 
 TEST_F(WitnessTest, EveryRefusalHasTheStatusOfTheSpec) {
+  AddCheckpoint needless = Request(0, 8);
+  needless.proof = {leaves_[0]};
+  EXPECT_EQ(Status(needless), WitnessStatus::kRefused);
   ASSERT_EQ(Status(Request(0, 8)), WitnessStatus::kCosigned);
   const WitnessAnswer conflict = Ask(Request(5, 9));
   EXPECT_EQ(conflict.status, WitnessStatus::kConflict);
