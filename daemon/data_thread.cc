@@ -17,7 +17,12 @@ namespace {
 
 constexpr size_t kHeadroom = frame::kFrameHeaderBytes + wireguard::kTransportHeader;
 
-enum Tag : uint32_t { kTagTun, kTagUdp4, kTagUdp6, kTagStop };
+enum Tag : uint32_t {
+  kTagTun,  // and the TUN's further queues
+  kTagUdp4 = os::Tun::kQueuesMax,
+  kTagUdp6,
+  kTagStop
+};
 
 bool IsFrame(const wireguard::InDatagram& d) {
   return !d.bytes.empty() && d.bytes[0] == static_cast<uint8_t>(frame::Type::kFrame);
@@ -44,7 +49,8 @@ absl::StatusOr<std::unique_ptr<DataThread>> DataThread::Make(uint32_t number,
   if (!stop.valid()) return os::ErrnoStatus(errno, "opening an event descriptor");
   std::unique_ptr<DataThread> thread(
       new DataThread(number, std::move(ends), shared, std::move(epoll), std::move(stop)));
-  AQ_RETURN_IF_ERROR(thread->Watch(thread->lane_.tun().fd(), kTagTun));
+  for (uint32_t i = 0; i < thread->lane_.tun().queues(); ++i)
+    AQ_RETURN_IF_ERROR(thread->Watch(thread->lane_.tun().fd(i), kTagTun + i));
   AQ_RETURN_IF_ERROR(thread->Watch(thread->stop_.get(), kTagStop));
   for (const auto& [family, tag] :
        {std::pair{os::Family::kV4, kTagUdp4}, std::pair{os::Family::kV6, kTagUdp6}}) {
@@ -75,7 +81,7 @@ absl::Status DataThread::Watch(int fd, uint32_t tag) {
 }
 
 void DataThread::Run() {
-  std::array<epoll_event, 4> events;
+  std::array<epoll_event, os::Tun::kQueuesMax + 3> events;
   while (!stopping_) {
     const Instant before = os::ReadNow().mono;
     const int wait = tun_has_more_ ? 0 : os::PollTimeoutMs(before, report_at_);
@@ -87,11 +93,12 @@ void DataThread::Run() {
     bool tun_event = tun_has_more_;
     // What came in goes first: a receiver that starves while it sends drops what it asked for.
     for (int i = 0; i < n; ++i) {
-      switch (events[static_cast<size_t>(i)].data.u32) {
+      const uint32_t tag = events[static_cast<size_t>(i)].data.u32;
+      switch (tag) {
         case kTagUdp4: OnUdp(os::Family::kV4); break;
         case kTagUdp6: OnUdp(os::Family::kV6); break;
         case kTagStop: return;
-        default: tun_event = true;
+        default: tun_event = true; lane_.SetTunReadable(tag);
       }
     }
     if (tun_event) OnTun();

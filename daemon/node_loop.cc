@@ -135,12 +135,18 @@ absl::Status NodeLoop::Open() {
 
 absl::Status NodeLoop::OpenInterface() {
   AQ_ASSIGN_OR_RETURN(NetClient::Interface opened,
-                      net_->OpenTun(setup_.file.interface, setup_.file.mtu, options_.threads.data));
+                      net_->OpenTun(setup_.file.interface,
+                                    setup_.file.mtu,
+                                    options_.threads.data * options_.threads.flow_queues()));
   interface_ = std::move(opened.name);
   const uint32_t offloads = offloads_allowed().tun;
   AQ_ASSIGN_OR_RETURN(tun_, os::Tun::Adopt(os::Fd(Duplicate(opened.queues[0].get())), offloads));
-  for (os::Fd& queue : opened.queues) {
-    AQ_ASSIGN_OR_RETURN(auto tun, os::Tun::Adopt(std::move(queue), offloads));
+  if (opened.queues.size() == 1) options_.threads.data = 1;
+  const size_t each = opened.queues.size() / options_.threads.data;
+  for (size_t i = 0; i < opened.queues.size(); i += each) {
+    std::vector<os::Fd> queues;
+    for (size_t j = i; j < i + each; ++j) queues.push_back(std::move(opened.queues[j]));
+    AQ_ASSIGN_OR_RETURN(auto tun, os::Tun::Adopt(std::move(queues), offloads));
     ends_.push_back({.tun = std::move(tun), .udp = nullptr, .mtu = setup_.file.mtu});
   }
   net_wait_.assign(Duplicate(net_->fd()));

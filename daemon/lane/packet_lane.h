@@ -45,6 +45,8 @@ class PacketLane {
   std::unique_ptr<os::UdpPair> SetUdp(std::unique_ptr<os::UdpPair> udp) {
     return std::exchange(udp_, std::move(udp));
   }
+  // epoll says so; before ReadTun.
+  void SetTunReadable(size_t queue) { tun_->SetReadable(queue); }
   void SetMtu(uint16_t mtu_bytes) { arena_.SetMtu(mtu_bytes); }
   // Congestion signals that were given, for queues that stood: the TUN's and the sockets'.
   struct Signals {

@@ -18,6 +18,9 @@ absl::StatusOr<std::optional<uint32_t>> NumberFromEnvironment(const char* name);
 struct Threads {
   uint32_t data = 1;     // 1, 2, 4, 8 or 16
   uint32_t helpers = 0;  // that only seal and open, up to 16
+  // TUN queues of each data thread, among which the kernel spreads flows, so that sparse ones need
+  // not wait behind others: 1 to os::Tun::kQueuesMax.
+  uint32_t flow_queues() const { return data > 4 ? 4 : 8; }
 };
 // Below four cores one thread does better than two that wake each other.
 Threads ThreadsFor(unsigned cores);

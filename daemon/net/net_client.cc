@@ -54,7 +54,7 @@ absl::StatusOr<NetClient::Interface> NetClient::OpenTun(const std::string& name,
       net::TunOpened opened,
       AskFor<net::TunOpened>(
           net::OpenTun{.mtu = mtu, .queues = static_cast<uint8_t>(queues), .name = name}, fds));
-  if (fds.size() != queues)
+  if (fds.size() != queues && fds.size() != 1)
     return Internal(
         "aqmesh-net passed ", fds.size(), " descriptors for the interface, not ", queues);
   return Interface{

@@ -21,7 +21,7 @@ class NetClient {
   static absl::StatusOr<std::unique_ptr<NetClient>> Take(os::Fd fd);
 
   struct Interface {
-    std::vector<os::Fd> queues;
+    std::vector<os::Fd> queues;  // as many as asked for, or one: more it does not have
     uint32_t ifindex = 0;
     std::string name;
   };

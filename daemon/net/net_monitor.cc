@@ -89,9 +89,8 @@ absl::Status NetMonitor::Change(const net::Request& request) {
 
 absl::StatusOr<net::Reply> NetMonitor::OpenTun(const net::OpenTun& request,
                                                std::vector<os::Fd>& pass) {
-  const bool multi_queue = request.queues > 1;
-  AQ_ASSIGN_OR_RETURN(const auto tun,
-                      os::Tun::Open({.name = request.name, .multi_queue = multi_queue}));
+  const uint32_t first = std::min<uint32_t>(request.queues, os::Tun::kQueuesMax);
+  AQ_ASSIGN_OR_RETURN(const auto tun, os::Tun::Open({.name = request.name, .queues = first}));
   AQ_ASSIGN_OR_RETURN(const std::string name, tun->Name());
   AQ_ASSIGN_OR_RETURN(const os::Link link, writer_->LinkByName(name));
   AQ_RETURN_IF_ERROR(writer_->SetMtu(link.index, request.mtu));
@@ -100,10 +99,11 @@ absl::StatusOr<net::Reply> NetMonitor::OpenTun(const net::OpenTun& request,
     (void)writer_->SetGsoMax(link.index, most);
   ifindex_ = link.index;
   // The engine's will be the only descriptors: the device goes when the engine does.
-  pass.emplace_back(tun->Detach());
-  for (uint8_t i = 1; i < request.queues; ++i) {
+  const bool one = tun->queues() == 1;  // it was there before, and has one
+  pass = tun->Detach();
+  while (!one && pass.size() < request.queues) {
     AQ_ASSIGN_OR_RETURN(const auto queue, os::Tun::Open({.name = name, .multi_queue = true}));
-    pass.emplace_back(queue->Detach());
+    pass.push_back(std::move(queue->Detach().front()));
   }
   return net::Reply(net::TunOpened{link.index, name});
 }

@@ -33,7 +33,7 @@ namespace aqmesh::daemon {
 
 inline constexpr size_t kAddressesMax = 16;
 inline constexpr size_t kRoutesMax = 256;
-inline constexpr size_t kQueuesMax = 16;
+inline constexpr size_t kQueuesMax = 64;  // 16 data threads with 4 each
 inline constexpr size_t kMachineAddressesMax = 256;
 inline constexpr uint32_t kMtuMin = 576, kMtuMax = 65535;
 

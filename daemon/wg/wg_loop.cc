@@ -22,12 +22,12 @@ namespace {
 constexpr uint32_t kDefaultMtu = 1420;
 // How soon changes in another network namespace are noticed, and that a taken port is free.
 constexpr int kLookMs = 1000;
-constexpr int kEventsMax = 16;
+constexpr int kEventsMax = 32;
 
 // What epoll gives back. Clients are found by descriptor, from Client::kFirstTag on.
 enum Tag : uint32_t {
-  kTagTun,
-  kTagUdp4,
+  kTagTun,  // and the TUN's further queues
+  kTagUdp4 = os::Tun::kQueuesMax,
   kTagUdp6,
   kTagControl4,
   kTagControl6,
@@ -83,6 +83,7 @@ absl::StatusOr<std::unique_ptr<WgLoop>> WgLoop::Create(const Options& given) {
     AQ_ASSIGN_OR_RETURN(tun,
                         os::Tun::Open({.name = options.interface,
                                        .multi_queue = options.threads.data > 1,
+                                       .queues = options.threads.flow_queues(),
                                        .offloads = options.offloads.tun}));
     AQ_ASSIGN_OR_RETURN(const auto netlink, os::Netlink::Open());
     AQ_ASSIGN_OR_RETURN(const std::string made, tun->Name());
@@ -110,9 +111,11 @@ absl::StatusOr<std::unique_ptr<WgLoop>> WgLoop::Create(const Options& given) {
 
 absl::Status WgLoop::OpenQueues() {
   for (uint32_t i = 1; i < options_.threads.data; ++i) {
-    AQ_ASSIGN_OR_RETURN(
-        auto queue,
-        os::Tun::Open({.name = name_, .multi_queue = true, .offloads = options_.offloads.tun}));
+    AQ_ASSIGN_OR_RETURN(auto queue,
+                        os::Tun::Open({.name = name_,
+                                       .multi_queue = true,
+                                       .queues = options_.threads.flow_queues(),
+                                       .offloads = options_.offloads.tun}));
     queues_.push_back(std::move(queue));
   }
   return absl::OkStatus();
@@ -187,7 +190,8 @@ absl::Status WgLoop::OpenEvents() {
     return os::ErrnoStatus(errno, Join("watching the socket file ", listener_->path()));
   }
   AQ_ASSIGN_OR_RETURN(link_watch_, os::LinkWatch::Open());
-  AQ_RETURN_IF_ERROR(Watch(lane_.tun().fd(), kTagTun, EPOLLIN));
+  for (uint32_t i = 0; i < lane_.tun().queues(); ++i)
+    AQ_RETURN_IF_ERROR(Watch(lane_.tun().fd(i), kTagTun + i, EPOLLIN));
   AQ_RETURN_IF_ERROR(Watch(listener_->fd(), kTagListener, EPOLLIN));
   AQ_RETURN_IF_ERROR(Watch(link_watch_->fd(), kTagLinks, EPOLLIN));
   AQ_RETURN_IF_ERROR(Watch(signals_.get(), kTagSignals, EPOLLIN));
@@ -225,7 +229,7 @@ absl::Status WgLoop::Run() {
     if (n < 0 && errno != EINTR) return os::ErrnoStatus(errno, "waiting for events");
     // What came in goes first: a receiver that starves while it sends drops what it asked for.
     for (int i = 0; i < n; ++i) {
-      if (events[static_cast<size_t>(i)].data.u32 != kTagTun) {
+      if (events[static_cast<size_t>(i)].data.u32 >= kTagUdp4) {
         OnEvent(events[static_cast<size_t>(i)].data.u32, events[static_cast<size_t>(i)].events);
       }
     }
@@ -233,8 +237,9 @@ absl::Status WgLoop::Run() {
     bool tun_event = tun_has_more_;
     for (int i = 0; i < n; ++i) {
       const epoll_event& e = events[static_cast<size_t>(i)];
-      if (e.data.u32 != kTagTun) continue;
+      if (e.data.u32 >= kTagUdp4) continue;
       if ((e.events & EPOLLOUT) != 0) FollowInterface();
+      lane_.SetTunReadable(e.data.u32);
       tun_event = true;
     }
     if (tun_event) OnTunReadable();

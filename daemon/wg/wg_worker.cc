@@ -11,7 +11,12 @@ namespace aqmesh::daemon {
 
 namespace {
 
-enum Tag : uint32_t { kTagTun, kTagUdp4, kTagUdp6, kTagMail };
+enum Tag : uint32_t {
+  kTagTun,  // and the TUN's further queues
+  kTagUdp4 = os::Tun::kQueuesMax,
+  kTagUdp6,
+  kTagMail
+};
 
 }  // namespace
 
@@ -36,7 +41,8 @@ absl::StatusOr<std::unique_ptr<WgWorker>> WgWorker::Start(uint32_t number,
   if (!epoll.valid()) return os::ErrnoStatus(errno, "opening epoll");
   std::unique_ptr<WgWorker> worker(
       new WgWorker(number, std::move(tun), main, std::move(mail), std::move(epoll)));
-  AQ_RETURN_IF_ERROR(worker->Watch(worker->lane_.tun().fd(), kTagTun));
+  for (uint32_t i = 0; i < worker->lane_.tun().queues(); ++i)
+    AQ_RETURN_IF_ERROR(worker->Watch(worker->lane_.tun().fd(i), kTagTun + i));
   AQ_RETURN_IF_ERROR(worker->Watch(worker->mail_->fd(), kTagMail));
   worker->shard_.SetHelpers(helpers);
   worker->thread_ = std::thread([w = worker.get()] { w->Run(); });
@@ -68,7 +74,7 @@ int WgWorker::WaitMs(Instant now) const {
 }
 
 void WgWorker::Run() {
-  std::array<epoll_event, 4> events;
+  std::array<epoll_event, os::Tun::kQueuesMax + 3> events;
   while (!stopping_) {
     const int n = ::epoll_wait(
         epoll_.get(), events.data(), static_cast<int>(events.size()), WaitMs(os::ReadNow().mono));
@@ -76,11 +82,12 @@ void WgWorker::Run() {
     bool tun_event = tun_has_more_;
     // What came in goes first: a receiver that starves while it sends drops what it asked for.
     for (int i = 0; i < n; ++i) {
-      switch (events[static_cast<size_t>(i)].data.u32) {
+      const uint32_t tag = events[static_cast<size_t>(i)].data.u32;
+      switch (tag) {
         case kTagUdp4: OnUdp(os::Family::kV4); break;
         case kTagUdp6: OnUdp(os::Family::kV6); break;
         case kTagMail: TakeMail(); break;
-        default: tun_event = true;
+        default: tun_event = true; lane_.SetTunReadable(tag);
       }
     }
     if (tun_event && !stopping_) OnTun();
@@ -135,7 +142,8 @@ void WgWorker::OnTun() {
   tun_has_more_ = in.has_more;
   if (in.gone) {
     // The main thread sees it by its own queue, and stops us.
-    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, lane_.tun().fd(), nullptr);
+    for (size_t i = 0; i < lane_.tun().queues(); ++i)
+      ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, lane_.tun().fd(i), nullptr);
     return;
   }
   if (!in.packets.empty()) shard_.OnTunPackets(in.now, in.packets, out_);

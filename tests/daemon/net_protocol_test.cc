@@ -86,8 +86,8 @@ TEST(NetProtocolTest, HostBitsFamiliesAndNamesAreChecked) {
   EXPECT_FALSE(ParseRequest(Bytes{3, 5, 1, 2, 3, 4, 5}).ok()) << "no family has five bytes";
   EXPECT_FALSE(ParseRequest(Encode(net::Request(net::OpenTun{1380, 1, "../x"}))).ok());
   EXPECT_FALSE(ParseRequest(Encode(net::Request(net::OpenTun{1380, 0, "aq0"}))).ok());
-  EXPECT_TRUE(ParseRequest(Encode(net::Request(net::OpenTun{1380, 16, "aq0"}))).ok());
-  EXPECT_FALSE(ParseRequest(Encode(net::Request(net::OpenTun{1380, 17, "aq0"}))).ok());
+  EXPECT_TRUE(ParseRequest(Encode(net::Request(net::OpenTun{1380, 64, "aq0"}))).ok());
+  EXPECT_FALSE(ParseRequest(Encode(net::Request(net::OpenTun{1380, 65, "aq0"}))).ok());
   EXPECT_FALSE(ParseRequest(Encode(net::Request(net::OpenTun{100, 1, "aq0"}))).ok())
       << "an MTU that carries nothing";
 }

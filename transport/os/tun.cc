@@ -13,9 +13,12 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <thread>
+
+#include "core/base/check.h"
 
 namespace aqmesh::os {
 
@@ -57,15 +60,9 @@ absl::StatusOr<uint32_t> MtuInNamespaceOf(int tun_fd, const ifreq& named) {
   return mtu;
 }
 
-}  // namespace
-
-Tun::Tun(Fd fd, bool vnet_header) : fd_(std::move(fd)), vnet_header_(vnet_header) {}
-
-absl::StatusOr<std::unique_ptr<Tun>> Tun::Open(const Options& options) {
-  if (options.name.size() > kInterfaceNameMax || options.name.find('/') != std::string::npos) {
-    return InvalidArgument(
-        "interface name \"", options.name, "\": use at most 15 characters and no slash");
-  }
+absl::StatusOr<Fd> OpenQueue(const Tun::Options& options,
+                             const std::string& name,
+                             bool multi_queue) {
   Fd fd(::open(kTunNode, O_RDWR | O_CLOEXEC));
   if (!fd.valid()) {
     return ErrnoStatus(errno,
@@ -73,46 +70,99 @@ absl::StatusOr<std::unique_ptr<Tun>> Tun::Open(const Options& options) {
                        "load the tun module (modprobe tun) and run with CAP_NET_ADMIN");
   }
   ifreq r{};
-  std::memcpy(r.ifr_name, options.name.data(), options.name.size());
+  std::memcpy(r.ifr_name, name.data(), name.size());
   const int flags = IFF_TUN | IFF_NO_PI | (options.offload ? IFF_VNET_HDR : 0) |
-                    (options.multi_queue ? IFF_MULTI_QUEUE : 0);
+                    (multi_queue ? IFF_MULTI_QUEUE : 0);
   r.ifr_flags = static_cast<short>(flags);
-  if (::ioctl(fd.get(), TUNSETIFF, &r) < 0) {
-    const int err = errno;
-    return ErrnoStatus(
-        err,
-        Join("interface ", options.name, ": creating the TUN"),
-        err == EBUSY ? "an interface of that name exists: choose another or delete it (ip link del)"
-                     : "run with CAP_NET_ADMIN, and check the name");
+  if (::ioctl(fd.get(), TUNSETIFF, &r) == 0) return fd;
+  const int err = errno;
+  return ErrnoStatus(
+      err,
+      Join("interface ", name, ": creating the TUN"),
+      err == EBUSY ? "an interface of that name exists: choose another or delete it (ip link del)"
+                   : "run with CAP_NET_ADMIN, and check the name");
+}
+
+// The same for both directions of a flow.
+uint32_t FlowHash(ByteView packet) {
+  if (packet.empty()) return 0;
+  const bool v6 = packet[0] >> 4 == 6;
+  const size_t header = v6 ? 40 : size_t{packet[0] & 0x0fu} * 4;
+  if (packet.size() < (v6 ? 40u : 20u)) return 0;
+  const uint8_t protocol = packet[v6 ? 6 : 9];
+  uint32_t sum = protocol;
+  for (size_t at = v6 ? 8 : 12; at < (v6 ? 40u : 20u); at += 4)
+    sum += LoadBe<uint32_t>(packet.data() + at);
+  const bool fragment = !v6 && (LoadBe<uint16_t>(packet.data() + 6) & 0x3fff) != 0;
+  const bool ports = (protocol == 6 || protocol == 17) && !fragment;
+  if (ports && packet.size() >= header + 4) {
+    sum += uint32_t{LoadBe<uint16_t>(packet.data() + header)} +
+           LoadBe<uint16_t>(packet.data() + header + 2);
   }
-  std::unique_ptr<Tun> tun(new Tun(std::move(fd), options.offload));
+  return (sum * 0x9e3779b1u) >> 16;
+}
+
+}  // namespace
+
+Tun::Tun(std::vector<Fd> fds, bool vnet_header) : fds_(std::move(fds)), vnet_header_(vnet_header) {}
+
+absl::StatusOr<std::unique_ptr<Tun>> Tun::Open(const Options& options) {
+  if (options.name.size() > kInterfaceNameMax || options.name.find('/') != std::string::npos) {
+    return InvalidArgument(
+        "interface name \"", options.name, "\": use at most 15 characters and no slash");
+  }
+  AQ_CHECK(options.queues >= 1 && options.queues <= kQueuesMax);
+  std::vector<Fd> fds;
+  std::string name = options.name;
+  const bool multi_queue = options.multi_queue || options.queues > 1;
+  absl::StatusOr<Fd> first = OpenQueue(options, name, multi_queue);
+  uint32_t queues = options.queues;
+  if (absl::IsInvalidArgument(first.status()) && multi_queue && !options.multi_queue) {
+    // Somebody made the interface beforehand, with one queue.
+    first = OpenQueue(options, name, false);
+    queues = 1;
+  }
+  AQ_RETURN_IF_ERROR(first.status());
+  AQ_ASSIGN_OR_RETURN(const ifreq made, QueryInterface(first->get()));
+  name.assign(made.ifr_name, strnlen(made.ifr_name, IFNAMSIZ));
+  fds.push_back(*std::move(first));
+  while (fds.size() < queues) {
+    AQ_ASSIGN_OR_RETURN(Fd fd, OpenQueue(options, name, true));
+    fds.push_back(std::move(fd));
+  }
+  std::unique_ptr<Tun> tun(new Tun(std::move(fds), options.offload));
   AQ_RETURN_IF_ERROR(tun->Prepare(options.offloads));
   return tun;
 }
 
-absl::StatusOr<std::unique_ptr<Tun>> Tun::Adopt(Fd fd, uint32_t offloads) {
-  AQ_ASSIGN_OR_RETURN(const ifreq r, QueryInterface(fd.get()));
-  const unsigned flags = static_cast<unsigned short>(r.ifr_flags);
-  if ((flags & IFF_TUN) == 0 || (flags & IFF_NO_PI) == 0) {
-    return InvalidArgument(
-        "passed TUN descriptor of ", r.ifr_name, ": must be opened with IFF_TUN and IFF_NO_PI");
+absl::StatusOr<std::unique_ptr<Tun>> Tun::Adopt(std::vector<Fd> queues, uint32_t offloads) {
+  AQ_CHECK(!queues.empty() && queues.size() <= kQueuesMax);
+  bool vnet_header = false;
+  for (const Fd& fd : queues) {
+    AQ_ASSIGN_OR_RETURN(const ifreq r, QueryInterface(fd.get()));
+    const unsigned flags = static_cast<unsigned short>(r.ifr_flags);
+    if ((flags & IFF_TUN) == 0 || (flags & IFF_NO_PI) == 0) {
+      return InvalidArgument(
+          "passed TUN descriptor of ", r.ifr_name, ": must be opened with IFF_TUN and IFF_NO_PI");
+    }
+    vnet_header = (flags & IFF_VNET_HDR) != 0;  // the device's, so the same for all
   }
-  std::unique_ptr<Tun> tun(new Tun(std::move(fd), (flags & IFF_VNET_HDR) != 0));
+  std::unique_ptr<Tun> tun(new Tun(std::move(queues), vnet_header));
   AQ_RETURN_IF_ERROR(tun->Prepare(offloads));
   return tun;
 }
 
 absl::Status Tun::Prepare(uint32_t offloads) {
-  AQ_RETURN_IF_ERROR(SetNonBlocking(fd_.get()));
+  for (const Fd& fd : fds_) AQ_RETURN_IF_ERROR(SetNonBlocking(fd.get()));
   read_buffer_ = std::make_unique<uint8_t[]>(kReadMax);
   if (!vnet_header_) return absl::OkStatus();
   int header_size = kVnetHeaderSize;  // an earlier owner may have chosen 12
-  if (::ioctl(fd_.get(), TUNSETVNETHDRSZ, &header_size) < 0) {
+  if (::ioctl(fd(), TUNSETVNETHDRSZ, &header_size) < 0) {
     return ErrnoStatus(errno, "TUN: setting the size of the virtio header");
   }
   for (const uint32_t rung : kOffloadLadder) {
     const unsigned long wanted = rung & offloads;
-    if (::ioctl(fd_.get(), TUNSETOFFLOAD, wanted) == 0) {
+    if (::ioctl(fd(), TUNSETOFFLOAD, wanted) == 0) {
       offload_flags_ = static_cast<uint32_t>(wanted);
       break;
     }
@@ -122,15 +172,40 @@ absl::Status Tun::Prepare(uint32_t offloads) {
 }
 
 TunState Tun::ReadBatch(PacketArena& arena, size_t reads_max) {
-  for (size_t i = 0; i < reads_max; ++i) {
-    if (pending_ == 0) {
-      const ssize_t n = ::read(fd_.get(), read_buffer_.get(), kReadMax);
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return errno == EAGAIN ? TunState::kDrained : TunState::kGone;
-      pending_ = static_cast<size_t>(n);
+  bool full = pending_ != 0 && ReadInto(arena) == TunState::kOk;
+  // A queue that nobody looked at is not known to be empty.
+  uint32_t fresh = std::exchange(ready_, 0) & ~busy_;
+  if (fresh == 0 && busy_ == 0) fresh = (1u << fds_.size()) - 1;
+  while (!full && reads_max != 0 && (fresh | busy_) != 0) {
+    size_t queue = 0;
+    if (fresh != 0) {
+      queue = static_cast<size_t>(std::countr_zero(fresh));
+      fresh &= fresh - 1;
+    } else {
+      const uint32_t later = busy_ & ~((1u << next_busy_) - 1);
+      queue = static_cast<size_t>(std::countr_zero(later != 0 ? later : busy_));
+      next_busy_ = (queue + 1) % fds_.size();
     }
-    if (ReadInto(arena) == TunState::kOk)
-      return TunState::kOk;  // arena full: what is pending waits
+    const TunState state = ReadQueue(queue, arena, reads_max, full);
+    if (state == TunState::kGone) return state;
+    busy_ = state == TunState::kDrained ? busy_ & ~(1u << queue) : busy_ | 1u << queue;
+  }
+  ready_ |= fresh;
+  return full || (ready_ | busy_) != 0 ? TunState::kOk : TunState::kDrained;
+}
+
+// One queue's turn. kOk: there may be more in it.
+TunState Tun::ReadQueue(size_t queue, PacketArena& arena, size_t& reads_left, bool& full) {
+  size_t bytes = 0;
+  for (size_t i = 0; i < kQuantumReads && bytes < kQuantumBytes && reads_left != 0; ++i) {
+    const ssize_t n = ::read(fds_[queue].get(), read_buffer_.get(), kReadMax);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno == EAGAIN ? TunState::kDrained : TunState::kGone;
+    --reads_left;
+    pending_ = static_cast<size_t>(n);
+    bytes += pending_;
+    full = ReadInto(arena) == TunState::kOk;  // then what is pending waits
+    if (full) break;
   }
   return TunState::kOk;
 }
@@ -168,7 +243,9 @@ TunState Tun::WritePackets(std::span<const ByteView> packets) {
   while (!packets.empty()) {
     const size_t count = std::min(packets.size(), Coalescer::kBatchMax);
     for (const Coalescer::Write& w : coalescer_->Plan(packets.first(count))) {
-      if (::writev(fd_.get(), w.parts.data(), static_cast<int>(w.parts.size())) >= 0) continue;
+      const iovec& head = w.parts[1];
+      const int fd = FdFor({static_cast<const uint8_t*>(head.iov_base), head.iov_len});
+      if (::writev(fd, w.parts.data(), static_cast<int>(w.parts.size())) >= 0) continue;
       const TunState state = w.packets > 1 && errno == EINVAL ? WriteApart(w) : Refused(w.packets);
       if (state == TunState::kGone) return state;
     }
@@ -185,12 +262,16 @@ TunState Tun::Refused(size_t packets) {
   return TunState::kOk;
 }
 
+int Tun::FdFor(ByteView packet) const {
+  return fds_[fds_.size() == 1 ? 0 : FlowHash(packet) % fds_.size()].get();
+}
+
 TunState Tun::WriteAlone(ByteView packet) {
   std::array<uint8_t, kVnetHeaderSize> vnet{};
   const std::array<iovec, 2> parts = {
       iovec{.iov_base = vnet.data(), .iov_len = vnet_header_ ? vnet.size() : 0},
       iovec{.iov_base = const_cast<uint8_t*>(packet.data()), .iov_len = packet.size()}};
-  return ::writev(fd_.get(), parts.data(), parts.size()) < 0 ? Refused(1) : TunState::kOk;
+  return ::writev(FdFor(packet), parts.data(), parts.size()) < 0 ? Refused(1) : TunState::kOk;
 }
 
 // Some kernels accept an offload and then refuse its super-packets (6.6.44 and others of its summer
@@ -209,17 +290,17 @@ TunState Tun::WriteApart(const Coalescer::Write& joined) {
 }
 
 bool Tun::IsUp() const {
-  pollfd p{.fd = fd_.get(), .events = POLLOUT, .revents = 0};
+  pollfd p{.fd = fd(), .events = POLLOUT, .revents = 0};
   return ::poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) != 0 && (p.revents & POLLERR) == 0;
 }
 
 absl::StatusOr<std::string> Tun::Name() const {
-  AQ_ASSIGN_OR_RETURN(const ifreq r, QueryInterface(fd_.get()));
+  AQ_ASSIGN_OR_RETURN(const ifreq r, QueryInterface(fd()));
   return std::string(r.ifr_name, strnlen(r.ifr_name, IFNAMSIZ));
 }
 
 bool Tun::InOtherNamespace() const {
-  Fd theirs(::ioctl(fd_.get(), TUNGETDEVNETNS, 0));
+  Fd theirs(::ioctl(fd(), TUNGETDEVNETNS, 0));
   struct stat a{}, b{};
   if (!theirs.valid() || ::fstat(theirs.get(), &a) < 0 || ::stat("/proc/self/ns/net", &b) < 0)
     return false;
@@ -227,8 +308,8 @@ bool Tun::InOtherNamespace() const {
 }
 
 absl::StatusOr<uint32_t> Tun::Mtu() const {
-  AQ_ASSIGN_OR_RETURN(const ifreq r, QueryInterface(fd_.get()));
-  return InOtherNamespace() ? MtuInNamespaceOf(fd_.get(), r) : MtuHere(r);
+  AQ_ASSIGN_OR_RETURN(const ifreq r, QueryInterface(fd()));
+  return InOtherNamespace() ? MtuInNamespaceOf(fd(), r) : MtuHere(r);
 }
 
 }  // namespace aqmesh::os

@@ -11,6 +11,8 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "core/base/status.h"
 #include "transport/os/arena.h"
@@ -46,6 +48,9 @@ class Tun {
     bool offload = true;  // false: no virtio header at all (one packet a read)
     // More descriptors may be opened on the same name, a queue each. All of them, with this set.
     bool multi_queue = false;
+    // Descriptors of this Tun itself, up to kQueuesMax: the kernel puts each flow into one of their
+    // queues. One, where the interface was there already and has one.
+    uint32_t queues = 1;
     // Which offloads may be asked for, kTunCsum … kTunUso6, in both directions.
     uint32_t offloads = kTunOffloads;
   };
@@ -54,18 +59,32 @@ class Tun {
   // Takes a descriptor that another process opened (with or without IFF_VNET_HDR: asked by
   // TUNGETIFF). `offloads` are asked for anew, and those that the opener had beyond them end; a
   // process without CAP_NET_ADMIN may do so on an attached descriptor.
-  static absl::StatusOr<std::unique_ptr<Tun>> Adopt(Fd fd, uint32_t offloads = kTunOffloads);
+  static absl::StatusOr<std::unique_ptr<Tun>> Adopt(Fd fd, uint32_t offloads = kTunOffloads) {
+    std::vector<Fd> queues;
+    queues.push_back(std::move(fd));
+    return Adopt(std::move(queues), offloads);
+  }
+  static absl::StatusOr<std::unique_ptr<Tun>> Adopt(std::vector<Fd> queues,
+                                                    uint32_t offloads = kTunOffloads);
+  static constexpr size_t kQueuesMax = 16;
 
-  int fd() const { return fd_.get(); }  // readable: packets; writable: interface is up; error: gone
-  int Detach() {
-    return fd_.Release();
-  }  // hands the descriptor over (to pass it to another process)
+  size_t queues() const { return fds_.size(); }
+  // Readable: packets. Of the first: writable: the interface is up; error: it is gone.
+  int fd(size_t queue = 0) const { return fds_[queue].get(); }
+  // Hands the descriptors over (to pass them to another process).
+  std::vector<Fd> Detach() { return std::exchange(fds_, {}); }
 
+  // The driver found the queue readable. Where there are several and none was found so, the next
+  // read looks into all.
+  void SetReadable(size_t queue) { ready_ |= 1u << queue; }
   // Reads up to `reads_max` times. Packets are appended to `arena`, finished (Split). Malformed
-  // ones are counted.
+  // ones are counted. Sparse flows go first: a queue that was empty before is read before those
+  // that were not, and these take turns of kQuantumBytes or kQuantumReads (as RFC 8290 has it, with
+  // the kernel's queues for its own).
   TunState ReadBatch(PacketArena& arena, size_t reads_max);
   // Writes the packets, joined into super-packets where they allow it (coalesce.h). What the kernel
-  // refuses (down, malformed, queue full) is counted and skipped.
+  // refuses (down, malformed, queue full) is counted and skipped. A flow is written by one of the
+  // descriptors, and the kernel brings what comes back to its queue.
   TunState WritePackets(std::span<const ByteView> packets);
 
   bool IsUp() const;  // POLLOUT: follows the interface even into another namespace
@@ -85,16 +104,22 @@ class Tun {
   const Counters& counters() const { return counters_; }
 
  private:
-  Tun(Fd fd, bool vnet_header);
+  Tun(std::vector<Fd> fds, bool vnet_header);
   absl::Status Prepare(uint32_t offloads);
+  TunState ReadQueue(size_t queue, PacketArena& arena, size_t& reads_left, bool& full);
   TunState ReadInto(PacketArena& arena);
+  int FdFor(ByteView packet) const;
   TunState WriteAlone(ByteView packet);
   TunState WriteApart(const Coalescer::Write& joined);
   TunState Refused(size_t packets);
 
   static constexpr size_t kReadMax = 65535 + kVnetHeaderSize;
+  static constexpr size_t kQuantumBytes = 60'000, kQuantumReads = 64;
 
-  Fd fd_;
+  std::vector<Fd> fds_;
+  uint32_t ready_ = 0;    // queues that were found readable
+  uint32_t busy_ = 0;     // queues that were left with something in them
+  size_t next_busy_ = 0;  // whose turn it is among them
   bool vnet_header_ = false;
   uint32_t offload_flags_ = 0;
   std::unique_ptr<uint8_t[]> read_buffer_;

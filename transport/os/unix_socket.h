@@ -21,7 +21,7 @@
 namespace aqmesh::os {
 
 inline constexpr size_t kMessageMax = 64 * 1024;
-inline constexpr size_t kMessageFdsMax = 16;
+inline constexpr size_t kMessageFdsMax = 64;
 
 struct PeerCredentials {
   pid_t pid = 0;  // for the log only: a pid proves nothing

@@ -190,7 +190,7 @@ TEST_F(KernelTest, TunSplitsTheSuperPacketsOfTcpAndUdp) {
 TEST_F(KernelTest, ATunDescriptorIsAdopted) {
   auto tun = OpenTun({.name = "aqt0"});
   if (tun == nullptr) GTEST_SKIP() << "no /dev/net/tun";
-  auto adopted = Tun::Adopt(Fd(tun->Detach()));
+  auto adopted = Tun::Adopt(tun->Detach());
   ASSERT_TRUE(adopted.ok()) << adopted.status();
   EXPECT_EQ(*(*adopted)->Name(), "aqt0");
   EXPECT_NE((*adopted)->offload_flags(), 0u);

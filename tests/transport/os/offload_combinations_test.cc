@@ -106,7 +106,7 @@ class OffloadCombinationsTest : public KernelTest {
     auto opened = OpenTun({.name = "aqt0"});
     ASSERT_NE(opened, nullptr);
     have_ = opened->offload_flags();
-    auto adopted = Tun::Adopt(Fd(opened->Detach()), set.tun);
+    auto adopted = Tun::Adopt(opened->Detach(), set.tun);
     ASSERT_TRUE(adopted.ok()) << adopted.status();
     e.tun = *std::move(adopted);
     const Link link = *e.netlink->LinkByName("aqt0");
