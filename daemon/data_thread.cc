@@ -1,11 +1,9 @@
 #include "daemon/data_thread.h"
 
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 
 #include "daemon/echo.h"
@@ -17,12 +15,7 @@ namespace {
 
 constexpr size_t kHeadroom = frame::kFrameHeaderBytes + wireguard::kTransportHeader;
 
-enum Tag : uint32_t {
-  kTagTun,  // and the TUN's further queues
-  kTagUdp4 = os::Tun::kQueuesMax,
-  kTagUdp6,
-  kTagStop
-};
+absl::Status InterfaceGone() { return Unavailable("somebody deleted it; start aqmeshd again"); }
 
 bool IsFrame(const wireguard::InDatagram& d) {
   return !d.bytes.empty() && d.bytes[0] == static_cast<uint8_t>(frame::Type::kFrame);
@@ -30,11 +23,11 @@ bool IsFrame(const wireguard::InDatagram& d) {
 
 }  // namespace
 
-DataThread::DataThread(uint32_t number, Ends ends, const Shared& shared, os::Fd epoll, os::Fd stop)
+DataThread::DataThread(uint32_t number, Ends ends, const Shared& shared, LanePoll poll, os::Fd stop)
     : number_(number),
       lane_(std::move(ends.tun), kHeadroom, ends.mtu),
       shared_(shared),
-      epoll_(std::move(epoll)),
+      poll_(std::move(poll)),
       stop_(std::move(stop)) {
   lane_.SetUdp(std::move(ends.udp));
   judged_.SetHelpers(shared.helpers);
@@ -43,20 +36,14 @@ DataThread::DataThread(uint32_t number, Ends ends, const Shared& shared, os::Fd 
 absl::StatusOr<std::unique_ptr<DataThread>> DataThread::Make(uint32_t number,
                                                              Ends ends,
                                                              const Shared& shared) {
-  os::Fd epoll(::epoll_create1(EPOLL_CLOEXEC));
-  if (!epoll.valid()) return os::ErrnoStatus(errno, "opening epoll");
+  AQ_ASSIGN_OR_RETURN(LanePoll poll, LanePoll::Open());
   os::Fd stop(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   if (!stop.valid()) return os::ErrnoStatus(errno, "opening an event descriptor");
   std::unique_ptr<DataThread> thread(
-      new DataThread(number, std::move(ends), shared, std::move(epoll), std::move(stop)));
-  for (uint32_t i = 0; i < thread->lane_.tun().queues(); ++i)
-    AQ_RETURN_IF_ERROR(thread->Watch(thread->lane_.tun().fd(i), kTagTun + i));
-  AQ_RETURN_IF_ERROR(thread->Watch(thread->stop_.get(), kTagStop));
-  for (const auto& [family, tag] :
-       {std::pair{os::Family::kV4, kTagUdp4}, std::pair{os::Family::kV6, kTagUdp6}}) {
-    if (const int fd = thread->lane_.udp()->fd(family); fd >= 0)
-      AQ_RETURN_IF_ERROR(thread->Watch(fd, tag));
-  }
+      new DataThread(number, std::move(ends), shared, std::move(poll), std::move(stop)));
+  AQ_RETURN_IF_ERROR(thread->poll_.WatchTun(thread->lane_.tun()));
+  AQ_RETURN_IF_ERROR(thread->poll_.WatchCalls(thread->stop_.get()));
+  AQ_RETURN_IF_ERROR(thread->poll_.WatchUdp(*thread->lane_.udp()));
   return thread;
 }
 
@@ -71,37 +58,16 @@ DataThread::~DataThread() {
   thread_.join();
 }
 
-absl::Status DataThread::Watch(int fd, uint32_t tag) {
-  epoll_event e{};
-  e.events = EPOLLIN;
-  e.data.u32 = tag;
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &e) < 0)
-    return os::ErrnoStatus(errno, "watching a descriptor");
-  return absl::OkStatus();
-}
-
 void DataThread::Run() {
-  std::array<epoll_event, os::Tun::kQueuesMax + 3> events;
   while (!stopping_) {
     const Instant before = os::ReadNow().mono;
-    const int wait = tun_has_more_ ? 0 : os::PollTimeoutMs(before, report_at_);
-    const int n = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), wait);
-    if (n < 0 && errno != EINTR) {
-      Tell({.end = os::ErrnoStatus(errno, "a data thread waiting for events")});
-      return;
-    }
-    bool tun_event = tun_has_more_;
+    const auto ready = poll_.Wait(tun_has_more_ ? 0 : os::PollTimeoutMs(before, report_at_), lane_);
+    if (!ready.ok()) return End(ready.status());
+    if (ready->called) return;
     // What came in goes first: a receiver that starves while it sends drops what it asked for.
-    for (int i = 0; i < n; ++i) {
-      const uint32_t tag = events[static_cast<size_t>(i)].data.u32;
-      switch (tag) {
-        case kTagUdp4: OnUdp(os::Family::kV4); break;
-        case kTagUdp6: OnUdp(os::Family::kV6); break;
-        case kTagStop: return;
-        default: tun_event = true; lane_.SetTunReadable(tag);
-      }
-    }
-    if (tun_event) OnTun();
+    if (ready->udp4) OnUdp(os::Family::kV4);
+    if (ready->udp6) OnUdp(os::Family::kV6);
+    if (ready->tun || tun_has_more_) OnTun();
     if (report_at_ != kNever && os::ReadNow().mono >= report_at_) Report();
   }
 }
@@ -119,10 +85,7 @@ void DataThread::OnUdp(os::Family family) {
       while (same < rest.size() && wireguard::IsData(rest[same].bytes)) ++same;
       shared_.datapath.OnBare(in.now, rest.first(same), judged_, out_);
     } else {
-      Tell({.stray = StrayFrame{.bytes = Bytes(rest[0].bytes.begin(), rest[0].bytes.end()),
-                                .from = rest[0].from,
-                                .at = rest[0].at,
-                                .tos = rest[0].tos}});
+      Tell({.stray = CopyOf(rest[0])});
     }
     rest = rest.subspan(same);
   }
@@ -143,10 +106,7 @@ void DataThread::OnFrames(Now now, std::span<const wireguard::InDatagram> in) {
 void DataThread::OnTun() {
   const LanePackets in = lane_.ReadTun(out_);
   tun_has_more_ = in.has_more;
-  if (in.gone) {
-    stopping_ = true;
-    return Tell({.end = Unavailable("somebody deleted the interface; start aqmeshd again")});
-  }
+  if (in.gone) return End(InterfaceGone());
   if (!in.packets.empty()) shared_.datapath.OnTunPackets(in.now, in.packets, out_);
   shared_.datapath.FinishFrames(judged_, out_);
   Finish(in.now.mono);
@@ -155,10 +115,7 @@ void DataThread::OnTun() {
 // Sends and writes what a turn made, and says what Control has to hear.
 void DataThread::Finish(Instant now) {
   if (shared_.wants_echo.load(std::memory_order_relaxed)) TakeEchoes();
-  if (!lane_.Flush(out_, refused_)) {
-    stopping_ = true;
-    return Tell({.end = Unavailable("somebody deleted the interface; start aqmeshd again")});
-  }
+  if (!lane_.Flush(out_, refused_)) return End(InterfaceGone());
   if (!refused_.empty()) shared_.datapath.OnSourcesRefused(refused_);
   if (report_at_ == kNever) report_at_ = now + kReportEvery;
   if (shared_.datapath.TakeUrgentNews()) Report();
@@ -182,13 +139,17 @@ void DataThread::Report() {
                                  .udp_gro = lane_.udp()->gro()}});
 }
 
-void DataThread::Tell(FromDataThread letter) {
+bool DataThread::Tell(FromDataThread letter) {
   letter.thread = number_;
-  const bool must = !letter.end.ok();
-  // The last word is worth waiting for, unless the main thread waits for us.
-  while (!shared_.main.Put(letter) && must) {
-    std::array<epoll_event, 1> event;
-    if (::epoll_wait(epoll_.get(), event.data(), 1, 1) > 0 && event[0].data.u32 == kTagStop) return;
+  return shared_.main.Put(letter);
+}
+
+// The last word is worth waiting for, unless the main thread waits for us.
+void DataThread::End(const absl::Status& why) {
+  stopping_ = true;
+  while (!Tell({.end = why})) {
+    const auto ready = poll_.Wait(1, lane_);
+    if (!ready.ok() || ready->called) return;
   }
 }
 

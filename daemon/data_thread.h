@@ -1,4 +1,4 @@
-// A data thread of aqmeshd: one queue of the TUN and one pair of sockets, and node::Datapath
+// A data thread of aqmeshd: its queues of the TUN and one pair of sockets, and node::Datapath
 // between them. It decides nothing: what is no data, and what only Control can settle, goes to the
 // main thread's mailbox.
 // Spec:   spec/performance.md §5; spec/life-of-a-packet.md.
@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "daemon/lane/lane_poll.h"
 #include "daemon/lane/packet_lane.h"
 #include "node/datapath.h"
 #include "transport/os/mailbox.h"
@@ -28,19 +29,11 @@ struct LaneCounters {
   bool udp_gso = false, udp_gro = false;
 };
 
-// A datagram that is no data and came by a queue of data all the same.
-struct StrayFrame {
-  Bytes bytes;
-  Endpoint from;
-  wireguard::Source at;
-  uint8_t tos = 0;
-};
-
 // One letter to the main thread. Any of them means that Control should look at its Datapath.
 struct FromDataThread {
   uint32_t thread = 0;
   std::vector<node::ControlPacket> control = {};
-  std::optional<StrayFrame> stray = std::nullopt;
+  std::optional<StrayDatagram> stray = std::nullopt;  // no data, and came by its queue all the same
   Bytes echo = {};  // a packet for the TUN that may answer `aqmesh ping`
   std::optional<LaneCounters> counters = std::nullopt;
   absl::Status end = {};  // not OK: it cannot go on
@@ -52,7 +45,7 @@ class DataThread {
   // How late Control hears of what no handshake waits for.
   static constexpr std::chrono::milliseconds kReportEvery{50};
 
-  struct Shared {  // outlive it
+  struct Shared {  // what is in it outlives the thread
     node::Datapath& datapath;
     DataMailbox& main;
     crypto::AeadHelpers* helpers = nullptr;
@@ -60,7 +53,7 @@ class DataThread {
     const std::atomic<bool>& wants_echo;
   };
   struct Ends {
-    std::unique_ptr<os::Tun> tun;  // a queue of its own
+    std::unique_ptr<os::Tun> tun;  // queues of its own
     std::unique_ptr<os::UdpPair> udp;
     size_t mtu = 0;
   };
@@ -71,21 +64,22 @@ class DataThread {
   void Start();
 
  private:
-  DataThread(uint32_t number, Ends ends, const Shared& shared, os::Fd epoll, os::Fd stop);
-  absl::Status Watch(int fd, uint32_t tag);
+  DataThread(uint32_t number, Ends ends, const Shared& shared, LanePoll poll, os::Fd stop);
   void Run();
   void OnUdp(os::Family family);
   void OnFrames(Now now, std::span<const wireguard::InDatagram> in);
   void OnTun();
   void Finish(Instant now);
   void TakeEchoes();
-  void Tell(FromDataThread letter);
+  bool Tell(FromDataThread letter);  // false: the mailbox is full, and the letter is lost
+  void End(const absl::Status& why);
   void Report();
 
   const uint32_t number_;
   PacketLane lane_;
   Shared shared_;
-  os::Fd epoll_, stop_;
+  LanePoll poll_;
+  os::Fd stop_;
   node::Lane judged_;
   bool tun_has_more_ = false;
   bool stopping_ = false;

@@ -20,13 +20,6 @@ using boost::system::error_code;
 
 namespace {
 
-os::LocalSource ToOs(const wireguard::Source& s) {
-  return s.known ? os::LocalSource{.address = s.address, .ifindex = s.ifindex} : os::LocalSource{};
-}
-wireguard::Source FromOs(const os::LocalSource& s) {
-  return {.address = s.address, .ifindex = s.ifindex, .known = s.is_set()};
-}
-
 // Asio wants a descriptor of its own to close.
 int Duplicate(int fd) { return ::fcntl(fd, F_DUPFD_CLOEXEC, 3); }
 
@@ -273,23 +266,9 @@ void NodeLoop::Enqueue() {
 }
 
 void NodeLoop::SendDatagrams() {
-  if (out_.wg.datagrams.empty()) return;
-  outgoing_.clear();
-  for (const wireguard::OutDatagram& d : out_.wg.datagrams) {
-    outgoing_.push_back({.bytes = wireguard::Outbox::bytes(d),
-                         .remote = d.to,
-                         .local = ToOs(d.from),
-                         .tos = d.tos,
-                         .segment = d.segment});
-  }
-  const uint64_t before = handshakes_->counters().source_refused;
-  handshakes_->Send(outgoing_);
-  if (handshakes_->counters().source_refused == before) return;
-  std::vector<node::PeerId> refused;
-  for (const wireguard::OutDatagram& d : out_.wg.datagrams) {
-    if (d.from.known && d.peer != wireguard::kNoPeer) refused.push_back(d.peer);
-  }
-  control_->datapath().OnSourcesRefused(refused);
+  refused_.clear();
+  sender_.Send(*handshakes_, out_.wg.datagrams, refused_);
+  if (!refused_.empty()) control_->datapath().OnSourcesRefused(refused_);
 }
 
 void NodeLoop::WriteTun() {
@@ -372,14 +351,10 @@ void NodeLoop::WaitUdp(Socket& socket) {
 }
 
 void NodeLoop::OnUdp(Socket& socket) {
-  received_.clear();
   // What is left makes the next wait return at once.
-  handshakes_->Receive(socket.family, received_);
-  if (received_.empty()) return;
-  came_.clear();
-  for (const os::Datagram& d : received_)
-    came_.push_back({.bytes = d.bytes, .from = d.remote, .at = FromOs(d.local), .tos = d.tos});
-  Turn([this](Now now, node::Outbox& out) { control_->OnHandshakes(now, came_, out); });
+  const auto came = reader_.Read(*handshakes_, socket.family);
+  if (came.empty()) return;
+  Turn([&](Now now, node::Outbox& out) { control_->OnHandshakes(now, came, out); });
 }
 
 void NodeLoop::WaitMail() {
@@ -402,16 +377,12 @@ void NodeLoop::OnMail() {
   }
   // What the threads saw comes before what was said under it: a session's first frame confirms it.
   Turn([this](Now now, node::Outbox& out) { control_->OnNews(now, control_packets_, out); });
-  came_.clear();
+  std::vector<node::InFrame> strays;
   for (FromDataThread& letter : letters_) {
-    if (!letter.stray) continue;
-    came_.push_back({.bytes = letter.stray->bytes,
-                     .from = letter.stray->from,
-                     .at = letter.stray->at,
-                     .tos = letter.stray->tos});
+    if (letter.stray) strays.push_back(letter.stray->View());
   }
-  if (!came_.empty())
-    Turn([this](Now now, node::Outbox& out) { control_->OnHandshakes(now, came_, out); });
+  if (strays.empty()) return;
+  Turn([&](Now now, node::Outbox& out) { control_->OnHandshakes(now, strays, out); });
 }
 
 void NodeLoop::SendFromHere(ByteView packet) {

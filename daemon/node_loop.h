@@ -180,11 +180,11 @@ class NodeLoop {
 
   // Kept for their memory.
   node::Outbox out_;
-  std::vector<os::Datagram> received_;
-  std::vector<node::InFrame> came_;
+  DatagramReader reader_;
+  DatagramSender sender_;
+  std::vector<node::PeerId> refused_;
   std::vector<FromDataThread> letters_;
   std::vector<node::ControlPacket> control_packets_;
-  std::vector<os::OutDatagram> outgoing_;
   std::vector<ByteView> to_tun_;
 
   std::deque<lineage::Batch> backlog_;  // the log's queue was full; in order

@@ -14,13 +14,6 @@ namespace {
 // padded. An MTU of up to 65,535 may be set, and above this nothing can be carried.
 size_t InnerMax(size_t headroom) { return (65507 - headroom - wireguard::kTag) & ~size_t{15}; }
 
-os::LocalSource ToOs(const wireguard::Source& s) {
-  return s.known ? os::LocalSource{.address = s.address, .ifindex = s.ifindex} : os::LocalSource{};
-}
-wireguard::Source FromOs(const os::LocalSource& s) {
-  return {.address = s.address, .ifindex = s.ifindex, .known = s.is_set()};
-}
-
 // Else TCP would send it again until it gives up.
 void AnswerTooLong(ByteView packet, size_t inner_max, wireguard::Outbox& out) {
   std::array<uint8_t, wireguard::kUnreachableMax> icmp;
@@ -66,50 +59,22 @@ LanePackets PacketLane::ReadTun(wireguard::Outbox& out) {
           .gone = state == os::TunState::kGone};
 }
 
-bool PacketLane::Receive(os::UdpPair& udp, os::Family family) {
-  received_.clear();
-  const bool has_more = udp.Receive(family, received_);
-  came_.clear();
-  for (const os::Datagram& d : received_)
-    came_.push_back({.bytes = d.bytes, .from = d.remote, .at = FromOs(d.local), .tos = d.tos});
-  return has_more;
-}
-
 LaneDatagrams PacketLane::ReadUdp(os::Family family) {
   if (udp_ == nullptr) return {};  // closed earlier in this turn
-  const bool emptied = !Receive(*udp_, family);
+  const auto came = reader_.Read(*udp_, family);
   const Now now = os::ReadNow();
-  signal_ = udp_queues_[family == os::Family::kV4 ? 0 : 1].OnRead(now.mono, emptied);
-  return {.now = now, .datagrams = came_};
+  signal_ = udp_queues_[family == os::Family::kV4 ? 0 : 1].OnRead(now.mono, reader_.emptied());
+  return {.now = now, .datagrams = came};
 }
 
 LaneDatagrams PacketLane::ReadFrom(os::UdpPair& udp, os::Family family) {
-  Receive(udp, family);
-  return {.now = os::ReadNow(), .datagrams = came_};
-}
-
-void PacketLane::Send(const wireguard::Outbox& out, std::vector<wireguard::PeerId>& refused) {
-  outgoing_.clear();
-  for (const wireguard::OutDatagram& d : out.datagrams) {
-    outgoing_.push_back({.bytes = out.bytes(d),
-                         .remote = d.to,
-                         .local = ToOs(d.from),
-                         .tos = d.tos,
-                         .segment = d.segment});
-  }
-  const uint64_t before = udp_->counters().source_refused;
-  udp_->Send(outgoing_);
-  if (udp_->counters().source_refused == before) return;
-  // An address went with its interface. Whose packet it was is not known; asking the kernel anew
-  // costs the other peers of this batch nothing.
-  for (const wireguard::OutDatagram& d : out.datagrams) {
-    if (d.from.known && d.peer != wireguard::kNoPeer) refused.push_back(d.peer);
-  }
+  const auto came = reader_.Read(udp, family);
+  return {.now = os::ReadNow(), .datagrams = came};
 }
 
 bool PacketLane::Flush(wireguard::Outbox& out, std::vector<wireguard::PeerId>& refused) {
   refused.clear();
-  if (udp_ != nullptr && !out.datagrams.empty()) Send(out, refused);
+  if (udp_ != nullptr) sender_.Send(*udp_, out.datagrams, refused);
   if (signal_ && !out.tun.empty()) {
     wireguard::SignalCongestion(out.tun);
     ++signals_.udp;

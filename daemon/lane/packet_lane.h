@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/lane/datagrams.h"
 #include "transport/os/arena.h"
 #include "transport/os/standing_queue.h"
 #include "transport/os/tun.h"
@@ -68,9 +69,6 @@ class PacketLane {
   // end a turn sooner, by the arena.
   static constexpr size_t kTunReadsMax = 256;
 
-  bool Receive(os::UdpPair& udp, os::Family family);  // false: emptied
-  void Send(const wireguard::Outbox& out, std::vector<wireguard::PeerId>& refused);
-
   const size_t inner_max_;  // the longest packet that fits a datagram
   std::unique_ptr<os::Tun> tun_;
   std::unique_ptr<os::UdpPair> udp_;
@@ -83,9 +81,8 @@ class PacketLane {
   os::PacketArena arena_;
   std::vector<wireguard::TunPacket> packets_;
   std::vector<ByteView> to_tun_;
-  std::vector<os::Datagram> received_;
-  std::vector<wireguard::InDatagram> came_;
-  std::vector<os::OutDatagram> outgoing_;
+  DatagramReader reader_;
+  DatagramSender sender_;
 };
 
 }  // namespace aqmesh::daemon

@@ -309,10 +309,7 @@ absl::Status WgLoop::OnMail() {
     AQ_RETURN_IF_ERROR(letter.end);
     if (letter.report) device_.OnReport(os::ReadNow(), *letter.report, out_);
     if (letter.stray) {
-      const wireguard::InDatagram stray{.bytes = letter.stray->bytes,
-                                        .from = letter.stray->from,
-                                        .at = letter.stray->at,
-                                        .tos = letter.stray->tos};
+      const wireguard::InDatagram stray = letter.stray->View();
       device_.OnHandshakes(os::ReadNow(), {&stray, 1}, out_);
     }
     Flush(out_);

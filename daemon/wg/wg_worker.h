@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "daemon/lane/lane_poll.h"
 #include "daemon/lane/packet_lane.h"
 #include "transport/os/mailbox.h"
 #include "transport/wireguard/shard.h"
@@ -26,17 +27,10 @@ struct ToWorker {
   bool stop = false;
 };
 
-// A datagram that is no data and came to a worker all the same.
-struct StrayDatagram {
-  Bytes bytes;
-  Endpoint from;
-  wireguard::Source at;
-  uint8_t tos = 0;
-};
 struct FromWorker {
   std::optional<wireguard::ShardReport> report = std::nullopt;
-  std::optional<StrayDatagram> stray = std::nullopt;
-  absl::Status end = {};  // not OK: it cannot go on
+  std::optional<StrayDatagram> stray = std::nullopt;  // no data, and came to a worker all the same
+  absl::Status end = {};                              // not OK: it cannot go on
 };
 using MainMailbox = os::Mailbox<FromWorker>;
 
@@ -58,8 +52,7 @@ class WgWorker {
            std::unique_ptr<os::Tun> tun,
            MainMailbox& main,
            std::unique_ptr<os::Mailbox<ToWorker>> mail,
-           os::Fd epoll);
-  absl::Status Watch(int fd, uint32_t tag);
+           LanePoll poll);
   void Run();
   int WaitMs(Instant now) const;
   void TakeMail();
@@ -72,7 +65,7 @@ class WgWorker {
 
   MainMailbox& main_;
   std::unique_ptr<os::Mailbox<ToWorker>> mail_;
-  os::Fd epoll_;
+  LanePoll poll_;
   PacketLane lane_;
   wireguard::Shard shard_;
   wireguard::Outbox out_;
