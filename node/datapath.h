@@ -6,9 +6,8 @@
 //   (gate) -> TUN
 // Spec:   spec/life-of-a-packet.md; spec/objects.md §4 (a4).
 // Bounds: kSessionsMax sessions, three a peer at most. Nothing is allocated per packet once the outbox grew.
-// Thread: any: a call holds the lock (transport/wireguard/data_lock.h) wherever it looks something
-// up
-//         or changes it, and not while it seals and opens. A Lane has one owner. So there is one
+// Thread: any. A call holds the lock (transport/wireguard/data_lock.h) while it looks things up or
+//         changes them, and not while it seals and opens. A Lane has one owner. So there is one
 //         table of flows, one of verdicts, one bucket a peer, however many threads there are.
 // Errors: counted drops of three rooms (frame, wireguard, admission).
 #ifndef AQMESH_NODE_DATAPATH_H_
@@ -72,9 +71,7 @@ using InFrame = wireguard::InDatagram;
 // One thread's way through the Datapath: its ciphers, and what a batch leaves between two calls.
 class Lane {
  public:
-  Lane() = default;
   void SetHelpers(crypto::AeadHelpers* helpers) { ciphers_.SetHelpers(helpers); }
-  crypto::AeadBackend aead() const { return ciphers_.backend(); }
 
  private:
   friend class Datapath;
@@ -124,7 +121,8 @@ class Datapath {
   // go to out.tun. `frames` must stand until DeliverFrames has said false.
   void OpenFrames(Now now, std::span<const InFrame> frames, Lane& lane);
   // True: a control packet went to `control`, and frames behind it wait for the next call. What it
-  // says may change what is in force for them, and which sessions there are.
+  // says may change what is in force for them, and which sessions there are: who hears it on the
+  // spot does so before that call, a data thread only passes it on.
   bool DeliverFrames(Now now,
                      Lane& lane,
                      wireguard::Outbox& out,

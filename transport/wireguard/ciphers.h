@@ -32,10 +32,9 @@ class Ciphers {
   // One message, whose header is written too.
   void SealOne(Keypair& session, MutableBytes text);
 
-  crypto::AeadBackend backend() const { return batch_.backend(); }
   void SetHelpers(crypto::AeadHelpers* helpers) { batch_.SetHelpers(helpers); }  // or nullptr
   // May several threads use one key at a time? OpenSSL's contexts hold what changes a packet.
-  bool SharesKeys() const { return backend() != crypto::AeadBackend::kEvp; }
+  bool SharesKeys() const { return batch_.backend() != crypto::AeadBackend::kEvp; }
 
  private:
   crypto::AeadBatch batch_;

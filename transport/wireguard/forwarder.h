@@ -55,7 +55,6 @@ class Forwarder {
   AllowedIps& allowed_ips() { return allowed_ips_; }
   const AllowedIps& allowed_ips() const { return allowed_ips_; }
   void SetMtu(uint16_t mtu_bytes) { mtu_bytes_ = mtu_bytes; }
-  crypto::AeadBackend aead() const { return ciphers_.backend(); }
 
   // ---- from the control half; what it makes us send goes to `out` ----
   void Apply(Now now, const Order& order, Outbox& out);

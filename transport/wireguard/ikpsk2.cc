@@ -102,15 +102,6 @@ void IkPsk2::Agree(const crypto::X25519Private& ours, std::span<FirstSecret> sec
   }
 }
 
-std::optional<Chain> IkPsk2::OpenStatic(const Self& self,
-                                        const X25519Key& ephemeral,
-                                        ByteView sealed_static,
-                                        X25519Key& peer) const {
-  FirstSecret agreed{.ephemeral = ephemeral, .es = {}};
-  Agree(self.private_key, {&agreed, 1});
-  return OpenStatic(self.public_key, agreed, sealed_static, peer);
-}
-
 std::optional<Chain> IkPsk2::OpenStatic(const X25519Key& our_public,
                                         const FirstSecret& agreed,
                                         ByteView sealed_static,
@@ -142,22 +133,6 @@ void IkPsk2::Agree(std::span<SecondSecrets> secrets) {
     crypto::X25519Batch(std::span(jobs).first(3 * n));
     for (size_t i = 0; i < n; ++i) secrets[i].ok = jobs[3 * i + 1].ok && jobs[3 * i + 2].ok;
   }
-}
-
-std::optional<IkPsk2::Sealed> IkPsk2::SealSecond(Chain chain,
-                                                 const crypto::X25519Private& ephemeral,
-                                                 const Theirs& theirs,
-                                                 const Secret<32>& psk,
-                                                 ByteView payload,
-                                                 MutableBytes sealed_payload) {
-  SecondSecrets agreed{.ours = ephemeral.Clone(),
-                       .their_ephemeral = theirs.ephemeral,
-                       .their_static = theirs.static_key,
-                       .ephemeral = {},
-                       .ee = {},
-                       .se = {}};
-  Agree({&agreed, 1});
-  return SealSecond(std::move(chain), agreed, psk, payload, sealed_payload);
 }
 
 std::optional<IkPsk2::Sealed> IkPsk2::SealSecond(Chain chain,

@@ -5,9 +5,8 @@
 // Thread: pure. Errors: nullopt: a Diffie-Hellman was all zero, or a field did not open. Nothing is
 //         left behind.
 // Cost:   what a step agrees on it agrees on at once (core/crypto/curve_batch.h): on lanes 25 us
-// for
-//         e and es, for es, for e, ee and se, and for ee and se; for many handshakes together a
-//         fifth. ss is an argument.
+//         a step, whether one X25519 or three; a fifth for many handshakes together. ss is an
+//         argument.
 #ifndef AQMESH_TRANSPORT_WIREGUARD_IKPSK2_H_
 #define AQMESH_TRANSPORT_WIREGUARD_IKPSK2_H_
 
@@ -65,10 +64,6 @@ class IkPsk2 {
                                   MutableBytes sealed_payload) const;
   // The responder's side in two halves, so that a gate may stand between them: e, es, s; then ss,
   // payload.
-  struct Self {
-    const crypto::X25519Private& private_key;
-    const X25519Key& public_key;
-  };
   // What the responder and an initiator's ephemeral agree on.
   struct FirstSecret {
     X25519Key ephemeral;  // theirs; the next are Agree's
@@ -80,20 +75,12 @@ class IkPsk2 {
                                   const FirstSecret& agreed,
                                   ByteView sealed_static,
                                   X25519Key& peer) const;
-  std::optional<Chain> OpenStatic(const Self& self,
-                                  const X25519Key& ephemeral,
-                                  ByteView sealed_static,
-                                  X25519Key& peer) const;
   static bool OpenPayload(Chain& chain,
                           const Secret<32>& ss,
                           ByteView sealed,
                           MutableBytes payload);
 
   // ---- second message, on a copy of the chain after the first: e, ee, se, psk, payload ----
-  struct Theirs {
-    const X25519Key& ephemeral;
-    const X25519Key& static_key;
-  };
   // A fresh ephemeral of ours, and what it and they agree on.
   struct SecondSecrets {
     crypto::X25519Private ours;
@@ -105,12 +92,6 @@ class IkPsk2 {
   static void Agree(std::span<SecondSecrets> secrets);
   static std::optional<Sealed> SealSecond(Chain chain,
                                           const SecondSecrets& agreed,
-                                          const Secret<32>& psk,
-                                          ByteView payload,
-                                          MutableBytes sealed_payload);
-  static std::optional<Sealed> SealSecond(Chain chain,
-                                          const crypto::X25519Private& ephemeral,
-                                          const Theirs& theirs,
                                           const Secret<32>& psk,
                                           ByteView payload,
                                           MutableBytes sealed_payload);

@@ -120,15 +120,6 @@ std::optional<CreatedResponse> CreateResponse(const ConsumedInitiation& initiati
   return out;
 }
 
-std::optional<CreatedResponse> CreateResponse(const ConsumedInitiation& initiation,
-                                              const Secret<32>& psk,
-                                              const crypto::X25519Private& ephemeral,
-                                              uint32_t local_index) {
-  SecondSecrets agreed = SecretsFor(initiation, ephemeral.Clone());
-  Agree({&agreed, 1});
-  return CreateResponse(initiation, agreed, psk, local_index);
-}
-
 std::optional<ConsumedResponse> ConsumeResponse(const Response& message,
                                                 const InitiatorState& state,
                                                 const Identity& us,

@@ -91,10 +91,6 @@ std::optional<CreatedResponse> CreateResponse(const ConsumedInitiation& initiati
                                               const SecondSecrets& agreed,
                                               const Secret<32>& psk,
                                               uint32_t local_index);
-std::optional<CreatedResponse> CreateResponse(const ConsumedInitiation& initiation,
-                                              const Secret<32>& psk,
-                                              const crypto::X25519Private& ephemeral,
-                                              uint32_t local_index);
 
 // ---- initiator again ----
 struct ConsumedResponse {

@@ -56,7 +56,9 @@ TEST_F(NoiseVectorsTest, EveryMessageOfIkPsk2) {
   EXPECT_EQ(ToHex(a->ephemeral) + ToHex(sealed_static) + ToHex(sealed_payload), ToHex(first.bytes));
 
   X25519Key peer;
-  auto b = pattern.OpenStatic({resp, resp_public}, a->ephemeral, sealed_static, peer);
+  IkPsk2::FirstSecret agreed{.ephemeral = a->ephemeral, .es = {}};
+  IkPsk2::Agree(resp, {&agreed, 1});
+  auto b = pattern.OpenStatic(resp_public, agreed, sealed_static, peer);
   ASSERT_TRUE(b);
   EXPECT_EQ(peer, init_public);
   Bytes opened(first.payload.size());
@@ -66,8 +68,14 @@ TEST_F(NoiseVectorsTest, EveryMessageOfIkPsk2) {
   // Second message: ephemeral 32, payload + 16.
   const Message& second = messages_[1];
   sealed_payload.resize(second.payload.size() + 16);
-  const auto end_b = IkPsk2::SealSecond(
-      b->Clone(), resp_e, {a->ephemeral, init_public}, psk, second.payload, sealed_payload);
+  IkPsk2::SecondSecrets answer{.ours = resp_e.Clone(),
+                               .their_ephemeral = a->ephemeral,
+                               .their_static = init_public,
+                               .ephemeral = {},
+                               .ee = {},
+                               .se = {}};
+  IkPsk2::Agree({&answer, 1});
+  const auto end_b = IkPsk2::SealSecond(b->Clone(), answer, psk, second.payload, sealed_payload);
   ASSERT_TRUE(end_b);
   EXPECT_EQ(ToHex(end_b->ephemeral) + ToHex(sealed_payload), ToHex(second.bytes));
   opened.resize(second.payload.size());
@@ -107,8 +115,9 @@ TEST_F(NoiseVectorsTest, AnyFlippedBitOfTheFirstMessageIsRefused) {
     const ByteView view(m);
     X25519Key peer;
     Bytes payload(messages_[0].payload.size());
-    auto chain = pattern.OpenStatic(
-        {resp, resp_public}, *X25519Key::From(view.first(32)), view.subspan(32, 48), peer);
+    IkPsk2::FirstSecret agreed{.ephemeral = *X25519Key::From(view.first(32)), .es = {}};
+    IkPsk2::Agree(resp, {&agreed, 1});
+    auto chain = pattern.OpenStatic(resp_public, agreed, view.subspan(32, 48), peer);
     EXPECT_FALSE(chain && IkPsk2::OpenPayload(*chain, ss, view.subspan(80), payload)) << bit;
   }
 }

@@ -73,7 +73,8 @@ TEST_F(RunTest, AShorterPacketEndsARunAndNothingIsBothLongerAndInside) {
 }
 
 TEST_F(RunTest, NoRunIsMoreThanOneMessageTakes) {
-  const std::vector<Bytes> small(2 * kRunSegmentsMax + 2, Packet(64, 1)), large(60, Packet(kMtu, 1));
+  const std::vector<Bytes> small(2 * kRunSegmentsMax + 2, Packet(64, 1)),
+      large(60, Packet(kMtu, 1));
   Outbox out;
   SendLaidOut(small, out);
   ASSERT_EQ(out.datagrams.size(), 3u);

@@ -89,7 +89,9 @@ TEST_F(VectorsTest, BothEndsAgreeOnEveryStepAndOnTheResponse) {
   ASSERT_TRUE(fast);
   EXPECT_EQ(H(fast->chain.ck.view()), H(in->chain.ck.view()));
 
-  const std::optional<CreatedResponse> out = CreateResponse(*in, psk_, RunSecret(0x61), 0x55667788);
+  SecondSecrets agreed = SecretsFor(*in, RunSecret(0x61));
+  Agree({&agreed, 1});
+  const std::optional<CreatedResponse> out = CreateResponse(*in, agreed, psk_, 0x55667788);
   ASSERT_TRUE(out);
   const std::string response = ToHex(Serialize(out->message));
   EXPECT_EQ(response.substr(0, 120), kResponse.substr(0, 120));
