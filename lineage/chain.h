@@ -71,8 +71,8 @@ class HybridClock {
 
 class Chain {
  public:
-  // An empty log signed by log key `log`.
-  explicit Chain(const Kid& log) : log_(log) {}
+  // An empty log signed by log key `log`; on `clock` if another log of this node came before.
+  explicit Chain(const Kid& log, HybridClock clock = HybridClock()) : log_(log), clock_(clock) {}
   // Goes on after `last`, the body of the newest durable record (store: Head(), Read()). DataLoss
   // if the body does not parse; FailedPrecondition if it belongs to another log.
   static absl::StatusOr<Chain> Resume(const Kid& log, ByteView last);

@@ -79,6 +79,7 @@ absl::Status CheckBatches(std::span<const Batch> batches, const std::optional<He
   std::optional<Head> at = head;
   size_t records = 0;
   for (const Batch& batch : batches) {
+    if (batch.begins_log) at.reset();
     records += batch.records.size();
     if (records > kGroupRecordsMax) {
       return InvalidArgument("more than ", kGroupRecordsMax, " records in one commit");
@@ -108,6 +109,17 @@ absl::StatusOr<Bytes> Store::Read(Seq seq) const {
   }
   if (!found) return NotFound("record ", seq, " is not in the log, which has ", size());
   return *std::move(found);
+}
+
+absl::StatusOr<tlog::Prover> Store::ProverAt(uint64_t size) const {
+  const auto read = [this](const tlog::Tile& tile) { return ReadTile(tile); };
+  const tlog::Edge whole = edge();
+  if (size > whole.size())
+    return InvalidArgument("a head of ", size, " records: the log has ", whole.size());
+  tlog::Prover prover(whole.size(), whole.Root(), read);
+  if (size == whole.size()) return prover;
+  AQ_ASSIGN_OR_RETURN(const tlog::Edge edge, prover.EdgeAt(size));
+  return tlog::Prover(size, edge.Root(), read);
 }
 
 absl::StatusOr<std::vector<FoundRecord>> Store::Query(const Filter& filter) const {
@@ -165,8 +177,17 @@ absl::Status MemStore::CommitAll(std::span<const Batch> batches) {
   AQ_RETURN_IF_ERROR(CheckBatches(batches, head()));
   AQ_RETURN_IF_ERROR(fault_);
   for (const Batch& batch : batches) {
+    if (batch.begins_log) {
+      past_.push_back(std::exchange(log_, {}));
+      edge_ = {};
+      tiles_.clear();
+      by_subject_.clear();
+    }
     for (const RecordEntry& entry : batch.records) {
       log_.push_back(entry);
+      edge_.Append(entry.leaf, [this](const tlog::TileEntry& made) {
+        if (made.level > 0) tiles_[{made.level, made.index}] = made.hash;
+      });
       if (entry.subject) by_subject_[*entry.subject].push_back(entry.seq);
     }
     for (const ObjectEntry& o : batch.objects) objects_[{o.shelf, o.oid}] = o.bytes;
@@ -249,6 +270,21 @@ absl::StatusOr<Seq> MemStore::SeqAt(uint64_t hlc) const {
   const auto it = std::lower_bound(
       log_.begin(), log_.end(), hlc, [](const RecordEntry& e, uint64_t h) { return e.hlc < h; });
   return static_cast<Seq>(it - log_.begin());
+}
+
+absl::StatusOr<Bytes> MemStore::ReadTile(const tlog::Tile& tile) const {
+  Bytes out;
+  for (unsigned i = 0; i < tile.width; ++i) {
+    const uint64_t index = tile.index * tlog::kTileWidth + i;
+    if (tile.level == 0 && index < log_.size()) {
+      Append(out, log_[index].leaf);
+      continue;
+    }
+    const auto it = tiles_.find({tile.level, index});
+    if (it == tiles_.end()) return NotFound(tlog::TilePath(tile), ": the log is not that long");
+    Append(out, it->second);
+  }
+  return out;
 }
 
 void MemStore::Rot(Seq seq, size_t bit) {

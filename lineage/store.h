@@ -25,6 +25,7 @@
 #include "core/base/ids.h"
 #include "lineage/chain.h"
 #include "lineage/record.h"
+#include "lineage/tlog/proof.h"
 
 namespace aqmesh::lineage {
 
@@ -49,12 +50,15 @@ struct StatePut {
 };
 // What belongs together: durable whole or not at all.
 struct Batch {
+  // Set: the log that was ends here, readable (RocksOptions::log), and the records begin another at
+  // seq 0 (spec: lineage#7.6).
+  bool begins_log = false;
   std::vector<RecordEntry> records = {};
   std::vector<ObjectEntry> objects = {};
   std::vector<std::string> deletes = {};  // names; done before the puts
   std::vector<StatePut> puts = {};
   bool empty() const {
-    return records.empty() && objects.empty() && deletes.empty() && puts.empty();
+    return !begins_log && records.empty() && objects.empty() && deletes.empty() && puts.empty();
   }
 };
 
@@ -97,8 +101,15 @@ class Store {
   // The first seq whose hlc is `hlc` or later, through idx_time; size() if there is none.
   virtual absl::StatusOr<Seq> SeqAt(uint64_t hlc) const = 0;
 
+  // The right edge of the tree over all records, and its tiles: the first tile.width hashes.
+  // NotFound if the log is shorter than that.
+  virtual tlog::Edge edge() const = 0;
+  virtual absl::StatusOr<Bytes> ReadTile(const tlog::Tile& tile) const = 0;
+
   // The body of one record; NotFound if there is none.
   absl::StatusOr<Bytes> Read(Seq seq) const;
+  // Makes proofs in the tree of the first `size` records. The store must outlive it.
+  absl::StatusOr<tlog::Prover> ProverAt(uint64_t size) const;
   // Records that match, in the filter's order, at most its limit.
   absl::StatusOr<std::vector<FoundRecord>> Query(const Filter& filter) const;
   // Recomputes the chain of the newest `count` records and compares its end with head().
@@ -130,6 +141,8 @@ class MemStore final : public Store {
   absl::Status WalkSubject(
       const Kid& subject, Seq first, Seq end, Order order, RecordVisitor visit) const override;
   absl::StatusOr<Seq> SeqAt(uint64_t hlc) const override;
+  tlog::Edge edge() const override { return edge_; }
+  absl::StatusOr<Bytes> ReadTile(const tlog::Tile& tile) const override;
 
   // From now on commits fail with `fault` and change nothing; OK heals. (The simulator's full
   // disk.)
@@ -141,6 +154,9 @@ class MemStore final : public Store {
   absl::StatusOr<bool> Show(const RecordEntry& entry, RecordVisitor visit) const;
 
   std::vector<RecordEntry> log_;
+  tlog::Edge edge_;
+  std::map<std::pair<unsigned, uint64_t>, Digest> tiles_;  // level from 1, index
+  std::vector<std::vector<RecordEntry>> past_;             // logs that ended
   std::map<std::pair<Shelf, Oid>, Bytes> objects_;
   std::map<std::string, Bytes, std::less<>> state_;
   std::map<Kid, std::vector<Seq>> by_subject_;

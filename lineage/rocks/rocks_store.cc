@@ -20,6 +20,7 @@
 #include <system_error>
 #include <utility>
 
+#include "core/authority/signed.h"
 #include "core/base/check.h"
 #include "core/base/status.h"
 #include "core/crypto/hash.h"
@@ -36,12 +37,14 @@ constexpr off_t kRoomBytes = 32 << 20;  // kMemtablesBytes and some
 constexpr int kOpenFiles = 256;
 constexpr int kReadOnlyTries = 5;  // a live writer may drop files while they are being opened
 constexpr absl::Duration kReadOnlyPause = absl::Milliseconds(20);
-constexpr std::string_view kCommitKey = "commit";
+constexpr std::string_view kCommitKey = "commit", kLogsKey = "logs", kEdgeKey = "edge";
+constexpr size_t kLogsMax = 1024;       // restores from a backup, in a machine's life
+constexpr uint64_t kTreeStep = 16'384;  // records of a tree that is built late, per write
 
 // Families, in the order in which they are opened.
-enum Family : size_t { kMeta, kLog, kObjects, kSubject, kTime, kState, kFamilies };
+enum Family : size_t { kMeta, kLog, kObjects, kSubject, kTime, kState, kTile, kFamilies };
 constexpr std::array<const char*, kFamilies> kFamilyNames = {
-    "default", "log", "oid", "idx_subject", "idx_time", "state"};
+    "default", "log", "oid", "idx_subject", "idx_time", "state", "tile"};
 
 rocksdb::Slice SliceOf(ByteView b) { return {reinterpret_cast<const char*>(b.data()), b.size()}; }
 rocksdb::Slice SliceOf(std::string_view s) { return {s.data(), s.size()}; }
@@ -49,14 +52,20 @@ ByteView BytesOf(const rocksdb::Slice& s) {
   return {reinterpret_cast<const uint8_t*>(s.data()), s.size()};
 }
 
-Bytes SeqKey(uint64_t seq) {
+// A place is the seq of a record plus the base of its log.
+Bytes BeKey(uint64_t place) {
   Bytes key;
-  AppendBe(key, seq);
+  AppendBe(key, place);
   return key;
 }
-Bytes SubjectKey(const Kid& kid, Seq seq) {
+Bytes SubjectKey(const Kid& kid, uint64_t place) {
   Bytes key(kid.bytes.begin(), kid.bytes.end());
-  AppendBe(key, seq);
+  AppendBe(key, place);
+  return key;
+}
+Bytes TileKey(unsigned level, uint64_t place) {
+  Bytes key = {static_cast<uint8_t>(level)};
+  AppendBe(key, place);
   return key;
 }
 Bytes ObjectKey(Shelf shelf, const Oid& oid) {
@@ -77,9 +86,25 @@ std::optional<CommitMark> ParseMark(ByteView b) {
   return CommitMark{
       LoadBe<uint64_t>(b.data()), LoadBe<uint64_t>(b.data() + 8), *Digest::From(b.subspan(16))};
 }
-std::optional<Head> HeadOf(const CommitMark& mark) {
-  if (mark.records == 0) return std::nullopt;
-  return Head{mark.records - 1, mark.leaf};
+// The bases of the logs, rising from 0; nullopt if these are not such.
+std::optional<std::vector<uint64_t>> ParseBases(ByteView bytes) {
+  std::vector<uint64_t> out;
+  if (bytes.empty() || bytes.size() % 8 != 0 || bytes.size() / 8 > kLogsMax) return std::nullopt;
+  for (; !bytes.empty(); bytes = bytes.subspan(8)) {
+    out.push_back(LoadBe<uint64_t>(bytes.data()));
+    if (out.size() == 1 ? out[0] != 0 : out.back() < out[out.size() - 2]) return std::nullopt;
+  }
+  return out;
+}
+
+// One log of a store: its place, and its tree.
+struct Span {
+  uint64_t base = 0;
+  tlog::Edge edge = {};
+};
+std::optional<Head> HeadOf(const CommitMark& mark, uint64_t base) {
+  if (mark.records == base) return std::nullopt;
+  return Head{mark.records - base - 1, mark.leaf};
 }
 
 absl::Status Translate(const rocksdb::Status& s, std::string_view doing, const std::string& dir) {
@@ -119,7 +144,7 @@ class NoAutoRecovery final : public rocksdb::EventListener {
 rocksdb::DBOptions DatabaseOptions(bool fresh) {
   rocksdb::DBOptions options;
   options.create_if_missing = fresh;
-  options.create_missing_column_families = fresh;
+  options.create_missing_column_families = true;  // an older program knew fewer of them
   options.paranoid_checks = true;
   options.wal_recovery_mode =
       rocksdb::WALRecoveryMode::kPointInTimeRecovery;  // the header says why
@@ -183,17 +208,32 @@ absl::StatusOr<HeadFile> OpenHead(const std::string& dir, bool writable) {
   return head;
 }
 
+using Handles = std::array<rocksdb::ColumnFamilyHandle*, kFamilies>;
+
+void ComposeRecord(const RecordEntry& entry,
+                   Span& log,
+                   const Handles& in,
+                   rocksdb::WriteBatch& out) {
+  const uint64_t base = log.base;
+  const Bytes place = BeKey(base + entry.seq);
+  out.Put(in[kLog], SliceOf(place), SliceOf(Concat({entry.leaf, entry.body})));
+  out.Put(in[kTime], SliceOf(BeKey(entry.hlc)), SliceOf(place));
+  if (entry.subject)
+    out.Put(in[kSubject], SliceOf(SubjectKey(*entry.subject, base + entry.seq)), rocksdb::Slice());
+  log.edge.Append(entry.leaf, [&](const tlog::TileEntry& made) {
+    if (made.level == 0) return;
+    out.Put(in[kTile], SliceOf(TileKey(made.level, base + made.index)), SliceOf(made.hash.view()));
+  });
+}
+
+// `log`: as it was, and then as it will be.
 void Compose(std::span<const Batch> batches,
-             const std::array<rocksdb::ColumnFamilyHandle*, kFamilies>& in,
+             Span& log,
+             const Handles& in,
              rocksdb::WriteBatch& out) {
   for (const Batch& batch : batches) {
-    for (const RecordEntry& entry : batch.records) {
-      const Bytes seq = SeqKey(entry.seq);
-      out.Put(in[kLog], SliceOf(seq), SliceOf(Concat({entry.leaf, entry.body})));
-      out.Put(in[kTime], SliceOf(SeqKey(entry.hlc)), SliceOf(seq));
-      if (entry.subject)
-        out.Put(in[kSubject], SliceOf(SubjectKey(*entry.subject, entry.seq)), rocksdb::Slice());
-    }
+    if (batch.begins_log) log = {log.base + log.edge.size(), {}};
+    for (const RecordEntry& entry : batch.records) ComposeRecord(entry, log, in, out);
     for (const ObjectEntry& o : batch.objects)
       out.Put(in[kObjects], SliceOf(ObjectKey(o.shelf, o.oid)), SliceOf(o.bytes));
     for (const std::string& name : batch.deletes) out.Delete(in[kState], SliceOf(name));
@@ -224,11 +264,14 @@ struct RocksStore::Impl {
   // that cannot open them again even for reading, db stays empty and reads say so (Get, Iterate).
   mutable std::shared_mutex db_mutex;
   std::unique_ptr<rocksdb::DB> db;
-  std::array<rocksdb::ColumnFamilyHandle*, kFamilies> in{};
-  mutable std::mutex mutex;  // guards mark and broken
+  Handles in{};
+  mutable std::mutex mutex;  // guards all down to broken
   CommitMark mark;
-  absl::Status broken;  // why there will be no more commits
-  bool full = false;    // the committing thread's own
+  std::vector<uint64_t> bases = {0};  // of the logs there were, the newest last
+  uint64_t places = 0;                // records of all logs
+  Span log;                           // the one that is shown: the newest, or what a reader chose
+  absl::Status broken;                // why there will be no more commits
+  bool full = false;                  // the committing thread's own
 
   ~Impl() {
     const std::lock_guard lock(db_mutex);
@@ -244,11 +287,20 @@ struct RocksStore::Impl {
     const std::lock_guard lock(mutex);
     return mark;
   }
+  Span Log() const {
+    const std::lock_guard lock(mutex);
+    return log;
+  }
+  uint64_t Base() const {
+    const std::lock_guard lock(mutex);
+    return log.base;
+  }
 
   absl::Status OpenDatabase(Access access) {
     const std::string path = dir + "/db";
     const bool fresh = access == Access::kWrite && head_file->mark().commit == 0;
     const rocksdb::DBOptions options = DatabaseOptions(fresh);
+    if (access == Access::kRead) AQ_RETURN_IF_ERROR(CheckFamilies(options, path));
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::DB* opened = nullptr;
     const rocksdb::Status s =
@@ -259,6 +311,21 @@ struct RocksStore::Impl {
     db.reset(opened);
     AQ_CHECK(handles.size() == kFamilies);
     std::copy(handles.begin(), handles.end(), in.begin());
+    return absl::OkStatus();
+  }
+
+  // A reader cannot add what an older program's store lacks.
+  static absl::Status CheckFamilies(const rocksdb::DBOptions& options, const std::string& path) {
+    std::vector<std::string> there;
+    AQ_RETURN_IF_ERROR(
+        Translate(rocksdb::DB::ListColumnFamilies(options, path, &there), "opening", path));
+    for (const char* name : kFamilyNames) {
+      if (std::ranges::find(there, name) == there.end()) {
+        return FailedPrecondition(
+            path,
+            " was written by an older aqmesh: start aqmeshd once, which brings it up to date");
+      }
+    }
     return absl::OkStatus();
   }
 
@@ -289,6 +356,46 @@ struct RocksStore::Impl {
       if (!visit(BytesOf(it->key()).subspan(prefix.size()), BytesOf(it->value()))) break;
     }
     return Translate(it->status(), "reading", dir);
+  }
+
+  // The stored leaves first..end-1 of the log at `base`.
+  template <class Visit>
+  absl::Status Leaves(uint64_t base, Seq first, Seq end, Visit visit) const {
+    AQ_ASSIGN_OR_RETURN(const auto it, Iterate(kLog));
+    it->Seek(SliceOf(BeKey(base + first)));
+    for (Seq seq = first; seq < end; ++seq, it->Next()) {
+      const bool here = it->Valid() && Equal(BytesOf(it->key()), BeKey(base + seq));
+      AQ_RETURN_IF_ERROR(Translate(it->status(), "reading", dir));
+      if (!here || it->value().size() <= 32)
+        return DataLoss("record ", seq, " is missing in ", dir);
+      visit(*Digest::From(BytesOf(it->value()).first(32)));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<Bytes> ReadTile(uint64_t base, const tlog::Tile& tile) const {
+    Bytes out;
+    const uint64_t first = tile.index * tlog::kTileWidth;
+    if (tile.level == 0) {
+      AQ_RETURN_IF_ERROR(Leaves(
+          base, first, first + tile.width, [&out](const Digest& leaf) { Append(out, leaf); }));
+      return out;
+    }
+    for (uint64_t i = first; i < first + tile.width; ++i) {
+      AQ_ASSIGN_OR_RETURN(const auto row, Get(kTile, SliceOf(TileKey(tile.level, base + i))));
+      if (row && row->size() != 32)
+        return DataLoss("tile ", tlog::TilePath(tile), " in ", dir, " is malformed");
+      if (row) {
+        Append(out, *row);
+        continue;
+      }
+      AQ_ASSIGN_OR_RETURN(const Bytes below, ReadTile(base, {tile.level - 1, i}));
+      tlog::Edge edge;
+      for (size_t at = 0; at < below.size(); at += 32)
+        edge.Append(*Digest::From(ByteView(below).subspan(at, 32)));
+      Append(out, edge.Root());
+    }
+    return out;
   }
 
   // Hashes a stored record again, then shows it.
@@ -341,6 +448,14 @@ struct RocksStore::Impl {
     return absl::OkStatus();
   }
 
+  Bytes EncodeBases(uint64_t newest) const {
+    const std::lock_guard lock(mutex);
+    Bytes out;
+    for (const uint64_t base : bases) AppendBe(out, base);
+    AppendBe(out, newest);
+    return out;
+  }
+
   absl::Status Full(std::string_view why) {
     full = true;
     return ResourceExhausted("writing ",
@@ -350,14 +465,20 @@ struct RocksStore::Impl {
                              "): free some space; nobody new is admitted until then");
   }
 
-  absl::Status Write(std::span<const Batch> batches, const CommitMark& next) {
+  // What the batches make durable; `to` becomes what stands then.
+  absl::Status Write(std::span<const Batch> batches, const CommitMark& next, Span& to) {
     if (full) {
       const absl::Status resumed = Resume(next);
       if (full) return absl::IsUnavailable(Broken()) ? Broken() : Full(Text(resumed));
     }
     rocksdb::WriteBatch group;
-    Compose(batches, in, group);
+    const uint64_t base = to.base;
+    Compose(batches, to, in, group);
     group.Put(in[kMeta], SliceOf(kCommitKey), SliceOf(EncodeMark(next)));
+    Bytes edge;
+    to.edge.AppendTo(edge);
+    group.Put(in[kMeta], SliceOf(kEdgeKey), SliceOf(edge));
+    if (to.base != base) group.Put(in[kMeta], SliceOf(kLogsKey), SliceOf(EncodeBases(to.base)));
     rocksdb::WriteOptions synced;
     synced.sync = true;
     const rocksdb::Status s = db->Write(synced, &group);
@@ -399,7 +520,9 @@ absl::StatusOr<std::unique_ptr<RocksStore>> RocksStore::OpenReadOnly(const std::
     if (!last.ok()) continue;
     std::unique_ptr<RocksStore> store(new RocksStore(std::move(impl)));
     last = store->CheckHead(options);
-    if (last.ok()) return store;
+    if (!last.ok()) continue;
+    if (options.log) AQ_RETURN_IF_ERROR(store->SelectLog(*options.log));
+    return store;
   }
   return last;
 }
@@ -443,15 +566,12 @@ absl::Status RocksStore::CheckHead(const RocksOptions& options) {
     const std::lock_guard lock(impl_->mutex);
     impl_->mark = *here;
   }
+  AQ_RETURN_IF_ERROR(LoadTree());
   if (told.records > 0) {
     std::optional<Digest> leaf;
-    AQ_RETURN_IF_ERROR(WalkLog(told.records - 1,
-                               told.records,
-                               Order::kOldestFirst,
-                               [&leaf](Seq, const Digest& l, ByteView) {
-                                 leaf = l;
-                                 return false;
-                               }));
+    const std::shared_lock reading(impl_->db_mutex);
+    AQ_RETURN_IF_ERROR(
+        impl_->Leaves(0, told.records - 1, told.records, [&leaf](const Digest& l) { leaf = l; }));
     if (leaf != told.leaf)
       return DataLoss(
           "the log in ", impl_->dir, " is not the one that HEAD was written for: ", both);
@@ -478,19 +598,28 @@ absl::Status RocksStore::CommitAll(std::span<const Batch> batches) {
     if (!impl_->broken.ok()) return impl_->broken;
   }
   const CommitMark mark = impl_->Mark();
-  AQ_RETURN_IF_ERROR(CheckBatches(batches, HeadOf(mark)));
+  Span log = impl_->Log();
+  const uint64_t base = log.base;
+  AQ_RETURN_IF_ERROR(CheckBatches(batches, HeadOf(mark, base)));
   if (std::all_of(batches.begin(), batches.end(), [](const Batch& b) { return b.empty(); }))
     return absl::OkStatus();
   const CommitMark next = MarkAfter(batches, mark);
-  AQ_RETURN_IF_ERROR(impl_->Write(batches, next));
+  AQ_RETURN_IF_ERROR(impl_->Write(batches, next, log));
   const absl::Status told = impl_->head_file->Write(next);
   if (!told.ok()) return impl_->Break(told);
   const std::lock_guard lock(impl_->mutex);
   impl_->mark = next;
+  if (log.base != base) impl_->bases.push_back(log.base);
+  impl_->places = next.records;
+  impl_->log = log;
   return absl::OkStatus();
 }
 
-std::optional<Head> RocksStore::head() const { return HeadOf(impl_->Mark()); }
+std::optional<Head> RocksStore::head() const {
+  const std::lock_guard lock(impl_->mutex);
+  return HeadOf(impl_->mark, impl_->log.base);
+}
+tlog::Edge RocksStore::edge() const { return impl_->Log().edge; }
 uint64_t RocksStore::commits() const { return impl_->Mark().commit; }
 
 absl::StatusOr<std::optional<Bytes>> RocksStore::GetObject(Shelf shelf, const Oid& oid) const {
@@ -527,11 +656,12 @@ absl::Status RocksStore::WalkLog(Seq first, Seq end, Order order, RecordVisitor 
   if (first >= end) return absl::OkStatus();
   const std::shared_lock reading(impl_->db_mutex);
   const bool forward = order == Order::kOldestFirst;
+  const uint64_t base = impl_->Base();
   AQ_ASSIGN_OR_RETURN(const auto it, impl_->Iterate(kLog));
-  it->Seek(SliceOf(SeqKey(forward ? first : end - 1)));
+  it->Seek(SliceOf(BeKey(base + (forward ? first : end - 1))));
   for (Seq i = first; i < end; ++i) {
     const Seq seq = forward ? i : end - 1 - (i - first);
-    if (!it->Valid() || !Equal(BytesOf(it->key()), SeqKey(seq))) {
+    if (!it->Valid() || !Equal(BytesOf(it->key()), BeKey(base + seq))) {
       AQ_RETURN_IF_ERROR(Translate(it->status(), "reading", impl_->dir));
       return DataLoss("record ", seq, " is missing in ", impl_->dir);
     }
@@ -548,17 +678,19 @@ absl::Status RocksStore::WalkSubject(
   if (first >= end) return absl::OkStatus();
   const std::shared_lock reading(impl_->db_mutex);
   const bool forward = order == Order::kOldestFirst;
+  const uint64_t base = impl_->Base();
   AQ_ASSIGN_OR_RETURN(const auto it, impl_->Iterate(kSubject));
   if (forward)
-    it->Seek(SliceOf(SubjectKey(subject, first)));
+    it->Seek(SliceOf(SubjectKey(subject, base + first)));
   else
-    it->SeekForPrev(SliceOf(SubjectKey(subject, end - 1)));
+    it->SeekForPrev(SliceOf(SubjectKey(subject, base + end - 1)));
   for (; it->Valid(); forward ? it->Next() : it->Prev()) {
     const ByteView key = BytesOf(it->key());
     if (key.size() != 24 || !Equal(key.first(16), subject)) break;
-    const Seq seq = LoadBe<uint64_t>(key.data() + 16);
-    if (seq < first || seq >= end) break;
-    AQ_ASSIGN_OR_RETURN(const std::optional<Bytes> value, impl_->Get(kLog, SliceOf(SeqKey(seq))));
+    const uint64_t place = LoadBe<uint64_t>(key.data() + 16);
+    if (place < base + first || place >= base + end) break;
+    const Seq seq = place - base;
+    AQ_ASSIGN_OR_RETURN(const std::optional<Bytes> value, impl_->Get(kLog, SliceOf(BeKey(place))));
     if (!value) return DataLoss("record ", seq, " is missing in ", impl_->dir);
     AQ_ASSIGN_OR_RETURN(const bool more, impl_->Show(seq, *value, visit));
     if (!more) break;
@@ -569,13 +701,130 @@ absl::Status RocksStore::WalkSubject(
 absl::StatusOr<Seq> RocksStore::SeqAt(uint64_t hlc) const {
   const std::shared_lock reading(impl_->db_mutex);
   AQ_ASSIGN_OR_RETURN(const auto it, impl_->Iterate(kTime));
-  it->Seek(SliceOf(SeqKey(hlc)));
+  it->Seek(SliceOf(BeKey(hlc)));
   AQ_RETURN_IF_ERROR(Translate(it->status(), "reading", impl_->dir));
   if (!it->Valid()) return size();
   const ByteView value = BytesOf(it->value());
   if (value.size() != 8)
     return DataLoss("the time index in ", impl_->dir, " is malformed at hlc ", hlc);
-  return std::min<Seq>(LoadBe<uint64_t>(value.data()), size());
+  const uint64_t place = LoadBe<uint64_t>(value.data()), base = impl_->Base();
+  return place < base ? 0 : std::min<Seq>(place - base, size());
+}
+
+// A row that is missing, of a log that an older program wrote, is computed from the level below.
+absl::StatusOr<Bytes> RocksStore::ReadTile(const tlog::Tile& tile) const {
+  const Span log = impl_->Log();
+  const uint64_t first = tile.index * tlog::kTileWidth;
+  const unsigned shift = tile.level * tlog::kTileHeight;
+  if (tile.level > tlog::kTileLevelMax || tile.width == 0 || tile.width > tlog::kTileWidth ||
+      tile.index > (tlog::kTreeSizeMax >> shift) || first + tile.width > (log.edge.size() >> shift))
+    return NotFound(tlog::TilePath(tile), ": the log is not that long");
+  const std::shared_lock reading(impl_->db_mutex);
+  return impl_->ReadTile(log.base, tile);
+}
+
+absl::StatusOr<std::vector<RocksStore::Log>> RocksStore::Logs() const {
+  std::vector<uint64_t> bases;
+  uint64_t end = 0;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    bases = impl_->bases;
+    end = impl_->places;
+  }
+  std::vector<Log> out;
+  const std::shared_lock reading(impl_->db_mutex);
+  for (size_t i = 0; i < bases.size(); ++i) {
+    Log log{std::nullopt, (i + 1 < bases.size() ? bases[i + 1] : end) - bases[i]};
+    if (log.records != 0) {
+      AQ_ASSIGN_OR_RETURN(const auto row, impl_->Get(kLog, SliceOf(BeKey(bases[i]))));
+      auto record = row && row->size() > 32
+                        ? authority::ParseBody<authority::Observe>(ByteView(*row).subspan(32))
+                        : absl::StatusOr<authority::Observe>(DataLoss("it is not there"));
+      if (!record.ok())
+        return DataLoss(
+            "the first record of log ", i, " in ", impl_->dir, ": ", Text(record.status()));
+      log.kid = record->log;
+    }
+    out.push_back(log);
+  }
+  return out;
+}
+
+// Shows another of the logs there were.
+absl::Status RocksStore::SelectLog(const Kid& kid) {
+  AQ_ASSIGN_OR_RETURN(const std::vector<Log> logs, Logs());
+  for (size_t i = 0; i < logs.size(); ++i) {
+    if (logs[i].kid != kid) continue;
+    if (i + 1 == logs.size()) return absl::OkStatus();
+    {
+      const std::lock_guard lock(impl_->mutex);
+      impl_->log = {impl_->bases[i], {}};
+      impl_->mark.records = impl_->bases[i] + logs[i].records;
+    }
+    AQ_RETURN_IF_ERROR(BuildTree());
+    const std::lock_guard lock(impl_->mutex);
+    AQ_ASSIGN_OR_RETURN(const auto row, impl_->Get(kLog, SliceOf(BeKey(impl_->mark.records - 1))));
+    if (row && row->size() > 32) impl_->mark.leaf = *Digest::From(ByteView(*row).first(32));
+    return absl::OkStatus();
+  }
+  return NotFound("log ", ToHex(kid), " is not in ", impl_->dir);
+}
+
+// The tree of the newest log: as it was stored, or made anew where an older program stored none.
+absl::Status RocksStore::LoadTree() {
+  AQ_ASSIGN_OR_RETURN(const std::optional<Bytes> logs, impl_->Get(kMeta, SliceOf(kLogsKey)));
+  AQ_ASSIGN_OR_RETURN(const std::optional<Bytes> stored, impl_->Get(kMeta, SliceOf(kEdgeKey)));
+  uint64_t size = 0;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    if (logs) {
+      auto bases = ParseBases(*logs);
+      if (!bases || bases->back() > impl_->mark.records)
+        return DataLoss(
+            "the list of logs in ", impl_->dir, " is malformed: restore the state directory");
+      impl_->bases = *std::move(bases);
+    }
+    impl_->log.base = impl_->bases.back();
+    impl_->places = impl_->mark.records;
+    size = impl_->mark.records - impl_->log.base;
+  }
+  if (!stored) return BuildTree();
+  auto edge = tlog::Edge::Parse(*stored);
+  if (!edge.ok() || edge->size() != size) return BuildTree();
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->log.edge = *edge;
+  }
+  // The stored edge against the stored tiles and leaves.
+  tlog::Prover prover(
+      size, edge->Root(), [this](const tlog::Tile& tile) { return ReadTile(tile); });
+  return Annotate(prover.EdgeAt(size).status(), Join("the tree in ", impl_->dir));
+}
+
+absl::Status RocksStore::BuildTree() {
+  Span log{impl_->Base(), {}};
+  const uint64_t size = impl_->Mark().records - log.base;
+  while (log.edge.size() < size) {
+    rocksdb::WriteBatch rows;
+    const uint64_t first = log.edge.size();
+    const std::shared_lock reading(impl_->db_mutex);
+    AQ_RETURN_IF_ERROR(
+        impl_->Leaves(log.base, first, std::min(size, first + kTreeStep), [&](const Digest& leaf) {
+          log.edge.Append(leaf, [&](const tlog::TileEntry& made) {
+            if (made.level == 0) return;
+            rows.Put(impl_->in[kTile],
+                     SliceOf(TileKey(made.level, log.base + made.index)),
+                     SliceOf(made.hash.view()));
+          });
+        }));
+    // Not synced: a row that is lost is computed again.
+    if (impl_->writable)
+      AQ_RETURN_IF_ERROR(Translate(
+          impl_->db->Write(rocksdb::WriteOptions(), &rows), "writing the tree of", impl_->dir));
+  }
+  const std::lock_guard lock(impl_->mutex);
+  impl_->log = log;
+  return absl::OkStatus();
 }
 
 }  // namespace aqmesh::lineage

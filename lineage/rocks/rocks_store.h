@@ -5,6 +5,10 @@
 //           (zeros: none) log          BE64 seq -> leaf 32 || body oid          u8 shelf || oid 32
 //           -> bytes idx_subject  kid 16 || BE64 seq -> (empty) idx_time     BE64 hlc -> BE64 seq
 //           state        name -> value
+//         Seqs in keys and values are places: the seq plus "base". default also has "logs" -> BE64
+//         base of each log there was, the newest last (absent: one, of base 0), and "edge" -> the
+//         newest log's tlog::Edge. tile: u8 level from 1 || BE64 (base + index) -> 32; level 0 is
+//         the leaves in log, and a row that is missing is computed from the level below.
 // A commit: one WriteBatch into the synced WAL, then the synced HEAD, then OK. The WAL is recovered
 // to a point in time: a torn tail, which nobody was told about, must not brick the node, while the
 // stricter mode refuses it. What that mode would hide, a flipped bit that cuts off acked commits,
@@ -27,6 +31,8 @@ namespace aqmesh::lineage {
 
 struct RocksOptions {
   uint64_t verify_last = 1024;  // links of the chain recomputed at open
+  // For reading: the log to show, of those there were; the newest if there is none.
+  std::optional<Kid> log = std::nullopt;
 };
 
 class RocksStore final : public Store {
@@ -55,13 +61,24 @@ class RocksStore final : public Store {
   absl::Status WalkSubject(
       const Kid& subject, Seq first, Seq end, Order order, RecordVisitor visit) const override;
   absl::StatusOr<Seq> SeqAt(uint64_t hlc) const override;
+  tlog::Edge edge() const override;
+  absl::StatusOr<Bytes> ReadTile(const tlog::Tile& tile) const override;
 
   uint64_t commits() const;  // synced writes since the store was made
+  // The logs there were, the newest last, with how many records each has.
+  struct Log {
+    std::optional<Kid> kid;  // nullopt: without a record
+    uint64_t records = 0;
+  };
+  absl::StatusOr<std::vector<Log>> Logs() const;
 
  private:
   struct Impl;
   explicit RocksStore(std::unique_ptr<Impl> impl);
   absl::Status CheckHead(const RocksOptions& options);
+  absl::Status LoadTree();
+  absl::Status BuildTree();
+  absl::Status SelectLog(const Kid& log);
 
   std::unique_ptr<Impl> impl_;
 };

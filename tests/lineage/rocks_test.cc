@@ -1,6 +1,7 @@
 // The store on a disk that is cut off, rolled back, flipped, full or shared.
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <rocksdb/db.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -56,6 +57,24 @@ class RocksTest : public testing::Test {
     Scribe scribe = Scribe::After(**store);
     for (int i = 0; i < commits; ++i) ASSERT_TRUE((*store)->Commit(scribe.NextBatch()).ok());
   }
+  // Changes the closed database behind the store's back.
+  template <class Change>
+  void Raw(Change change) {
+    std::vector<std::string> names;
+    const std::string path = dir_ + "/db";
+    ASSERT_TRUE(rocksdb::DB::ListColumnFamilies({}, path, &names).ok());
+    std::vector<rocksdb::ColumnFamilyDescriptor> families;
+    for (const std::string& name : names)
+      families.emplace_back(name, rocksdb::ColumnFamilyOptions());
+    std::vector<rocksdb::ColumnFamilyHandle*> handles;
+    rocksdb::DB* opened = nullptr;
+    ASSERT_TRUE(rocksdb::DB::Open({}, path, families, &handles, &opened).ok());
+    const std::unique_ptr<rocksdb::DB> db(opened);
+    change(*db, [&](std::string_view name) {
+      return handles[static_cast<size_t>(std::ranges::find(names, name) - names.begin())];
+    });
+    for (rocksdb::ColumnFamilyHandle* handle : handles) db->DestroyColumnFamilyHandle(handle);
+  }
   absl::Status OpenStatus() { return RocksStore::Open(dir_).status(); }
 
   TempDir temp_;
@@ -72,6 +91,86 @@ TEST_F(RocksTest, KeepsEverythingOverAReopenInADirectoryOfItsOwn) {
   EXPECT_EQ((*store)->size(), 3u);
   EXPECT_EQ((*store)->commits(), 3u);
   EXPECT_TRUE((*store)->Verify().ok());
+}
+
+TEST_F(RocksTest, TheTreeGoesOnOverAReopenAndIsMadeAnewWhereItIsMissing) {
+  constexpr size_t kRecords = 66'000;  // past a tile of the second level
+  tlog::Edge edge;
+  {
+    auto store = RocksStore::Open(dir_);
+    ASSERT_TRUE(store.ok()) << store.status();
+    Scribe scribe;
+    while (scribe.size() < kRecords) ASSERT_TRUE((*store)->Commit(scribe.NextBatch(3'000)).ok());
+    edge = (*store)->edge();
+    EXPECT_EQ(edge.size(), kRecords);
+  }
+  const auto tiles = [](const Store& store) {
+    return std::array{
+        *store.ReadTile({0, 256, 256}), *store.ReadTile({1, 0, 256}), *store.ReadTile({2, 0, 1})};
+  };
+  std::array<Bytes, 3> whole;
+  {
+    auto store = RocksStore::Open(dir_);
+    ASSERT_TRUE(store.ok()) << store.status();
+    EXPECT_EQ((*store)->edge(), edge);
+    whole = tiles(**store);
+  }
+  // As an older program left it: no tiles, no edge.
+  Raw([](rocksdb::DB& db, const auto& family) {
+    rocksdb::WriteBatch batch;
+    batch.Delete(family("default"), "edge");
+    ASSERT_TRUE(db.Write({}, &batch).ok());
+    ASSERT_TRUE(db.DropColumnFamily(family("tile")).ok());
+  });
+  EXPECT_TRUE(absl::IsFailedPrecondition(RocksStore::OpenReadOnly(dir_).status()));
+  auto store = RocksStore::Open(dir_);
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_EQ((*store)->edge(), edge);
+  EXPECT_EQ(tiles(**store), whole);
+}
+
+TEST_F(RocksTest, AnEdgeThatIsNotTheRecordsOwnIsNoticed) {
+  Append(5);
+  Raw([](rocksdb::DB& db, const auto& family) {
+    std::string edge;
+    ASSERT_TRUE(db.Get({}, family("default"), "edge", &edge).ok());
+    edge.back() = static_cast<char>(edge.back() ^ 1);
+    ASSERT_TRUE(db.Put({}, family("default"), "edge", edge).ok());
+  });
+  EXPECT_TRUE(absl::IsDataLoss(OpenStatus()));
+}
+
+TEST_F(RocksTest, ALogThatEndedIsStillReadUnderItsOwnKey) {
+  const Kid second = Filled<Kid>(0x66);
+  tlog::Edge first_edge;
+  {
+    auto store = RocksStore::Open(dir_);
+    ASSERT_TRUE(store.ok()) << store.status();
+    Scribe scribe;
+    ASSERT_TRUE((*store)->Commit(scribe.NextBatch(700)).ok());
+    first_edge = (*store)->edge();
+    Scribe next(Chain(second, scribe.clock()));
+    Batch begin = next.NextBatch(300);
+    begin.begins_log = true;
+    ASSERT_TRUE((*store)->Commit(begin).ok());
+  }
+  auto reader = RocksStore::OpenReadOnly(dir_);
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  EXPECT_EQ((*reader)->size(), 300u);
+  EXPECT_EQ((*reader)->edge().size(), 300u);
+  const auto logs = (*reader)->Logs();
+  ASSERT_TRUE(logs.ok()) << logs.status();
+  ASSERT_EQ(logs->size(), 2u);
+  EXPECT_EQ((*logs)[0].kid, LogKid());
+  EXPECT_EQ((*logs)[0].records, 700u);
+  EXPECT_EQ((*logs)[1].kid, second);
+  auto past = RocksStore::OpenReadOnly(dir_, {.log = LogKid()});
+  ASSERT_TRUE(past.ok()) << past.status();
+  EXPECT_EQ((*past)->size(), 700u);
+  EXPECT_EQ((*past)->edge(), first_edge);
+  EXPECT_TRUE((*past)->Verify().ok());
+  EXPECT_TRUE((*past)->ProverAt(699)->Inclusion(250).ok());
+  EXPECT_TRUE(absl::IsNotFound(RocksStore::OpenReadOnly(dir_, {.log = Filled<Kid>(9)}).status()));
 }
 
 TEST_F(RocksTest, OneWriterAtATimeAndReadersBesideIt) {

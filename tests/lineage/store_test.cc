@@ -213,6 +213,79 @@ TYPED_TEST(EachStoreTest, ObjectsAreFoundOnTheirShelfOnly) {
   EXPECT_FALSE(*store.GetObject(Shelf::kSigned, Filled<Oid>(2)));
 }
 
+// A prefix of the log: its records lead to its root, and its head to the newest one.
+void ProvesItself(const Store& store, uint64_t size) {
+  const tlog::Edge whole = store.edge();
+  auto newest = store.ProverAt(store.size());
+  auto then = store.ProverAt(size);
+  ASSERT_TRUE(newest.ok() && then.ok());
+  const auto lead = newest->Consistency(size);
+  ASSERT_TRUE(lead.ok()) << lead.status();
+  EXPECT_TRUE(
+      tlog::VerifyConsistency(size, lead->old_root, store.size(), whole.Root(), lead->proof).ok());
+  for (const uint64_t index : {uint64_t{0}, size / 2, size - 1}) {
+    const auto path = then->Inclusion(index);
+    ASSERT_TRUE(path.ok()) << path.status();
+    const Digest leaf = ParseEntry(*store.Read(index))->leaf;
+    EXPECT_TRUE(tlog::VerifyInclusion(leaf, index, size, *path, lead->old_root).ok());
+  }
+}
+
+TYPED_TEST(EachStoreTest, TheTreeStandsOverAllRecordsAndProvesEachOfThem) {
+  Store& store = *this->store_;
+  EXPECT_EQ(store.edge().size(), 0u);
+  EXPECT_FALSE(store.ReadTile({0, 0, 1}).ok());
+  Scribe scribe;
+  tlog::Edge edge;
+  for (const size_t records : {1u, 254u, 1u, 3u, 700u}) {
+    const Batch batch = scribe.NextBatch(records);
+    for (const RecordEntry& e : batch.records) edge.Append(e.leaf);
+    ASSERT_TRUE(store.Commit(batch).ok());
+    EXPECT_EQ(store.edge(), edge);
+  }
+  for (const uint64_t size : {1u, 255u, 256u, 257u, 512u, 958u, 959u}) ProvesItself(store, size);
+  EXPECT_TRUE(store.ReadTile({0, 3, 191}).ok());
+  EXPECT_TRUE(store.ReadTile({1, 0, 3}).ok());
+  for (const tlog::Tile beyond : {tlog::Tile{0, 3, 192}, {1, 0, 4}, {2, 0, 1}, {0, 4, 1}})
+    EXPECT_TRUE(absl::IsNotFound(store.ReadTile(beyond).status()));
+  EXPECT_FALSE(store.ProverAt(960).ok());
+}
+
+TYPED_TEST(EachStoreTest, AnotherLogBeginsAtZeroAndWhatIsBesideTheLogStays) {
+  Store& store = *this->store_;
+  Scribe scribe;
+  Batch before = scribe.NextBatch(300);
+  before.puts.push_back({"floor/1", Owned("x")});
+  ASSERT_TRUE(store.Commit(before).ok());
+  Scribe next(Chain(Filled<Kid>(0x66), scribe.clock()));
+  Batch begin = next.NextBatch(2);
+  EXPECT_FALSE(store.Commit(begin).ok()) << "seq 0 follows nothing";
+  begin.begins_log = true;
+  ASSERT_TRUE(store.Commit(begin).ok());
+  EXPECT_EQ(store.size(), 2u);
+  EXPECT_EQ(store.edge().size(), 2u);
+  EXPECT_EQ(**store.GetState("floor/1"), Owned("x"));
+  ASSERT_TRUE(store.Commit(next.NextBatch(400)).ok());
+  EXPECT_TRUE(store.Verify().ok());
+  ProvesItself(store, 270);
+  const uint64_t third = ParseEntry(*store.Read(3))->hlc;
+  EXPECT_EQ(*store.SeqAt(third), 3u);
+  EXPECT_EQ(*store.SeqAt(before.records[5].hlc), 0u);
+  size_t of_subject = 0;
+  EXPECT_TRUE(store
+                  .WalkSubject(Filled<Kid>(2),
+                               0,
+                               kSeqEnd,
+                               Order::kNewestFirst,
+                               [&](Seq seq, const Digest&, ByteView) {
+                                 EXPECT_LT(seq, 402u);
+                                 ++of_subject;
+                                 return true;
+                               })
+                  .ok());
+  EXPECT_EQ(of_subject, 81u) << "of the newest log alone";
+}
+
 TEST(MemStoreTest, ACopyIsTheDiskAtThatInstant) {
   MemStore disk;
   Scribe scribe;

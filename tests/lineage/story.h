@@ -55,6 +55,11 @@ class Scribe {
   RecordEntry Next(uint8_t subject = 1) {
     return chain_.Add(Decided(subject), WallTime::FromSeconds(kStartSeconds + chain_.next()));
   }
+  uint64_t size() const { return chain_.next(); }
+  const HybridClock& clock() { return chain_.clock(); }
+  RecordEntry Add(authority::Observe record) {
+    return chain_.Add(std::move(record), WallTime::FromSeconds(kStartSeconds + chain_.next()));
+  }
   Batch NextBatch(size_t records = 1) {
     Batch batch;
     for (size_t i = 0; i < records; ++i)

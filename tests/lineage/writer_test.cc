@@ -36,6 +36,8 @@ class SlowDisk final : public Store {
     return mem.WalkSubject(k, a, b, o, v);
   }
   absl::StatusOr<Seq> SeqAt(uint64_t hlc) const override { return mem.SeqAt(hlc); }
+  tlog::Edge edge() const override { return mem.edge(); }
+  absl::StatusOr<Bytes> ReadTile(const tlog::Tile& t) const override { return mem.ReadTile(t); }
 
   std::latch started{1}, go{1};
   std::vector<size_t> groups;  // the log thread's; read after Stop
