@@ -35,6 +35,9 @@ std::string_view EventName(node::Event::Kind kind) {
     case Kind::kNotice: return "refuses us";
     case Kind::kRevoked: return "revoked";
     case Kind::kRenewed: return "grant renewed";
+    case Kind::kLogBehind: return "log is older than what others saw of it";
+    case Kind::kLogBegun: return "began another log";
+    case Kind::kForked: return "showed two histories";
   }
   return "event";
 }
@@ -335,9 +338,24 @@ void NodeLoop::TellEvents(const std::vector<node::Event>& events) {
         Log(Severity::kWarn, "invitation", Text(gone));
     }
     verbs_->OnEvent(e);
+    if (e.kind == node::Event::Kind::kLogBehind) {
+      if (const absl::Status begun = BeginLog(); !begun.ok())
+        Log(Severity::kError, "lineage", Join("no other log was begun: ", Text(begun)));
+    }
+    if (e.kind == node::Event::Kind::kLogBegun) {
+      if (const absl::Status kept = SettleLogKey(*setup_.keys, *setup_.store); !kept.ok())
+        Log(Severity::kError, "lineage", Join("the new log's key: ", Text(kept)));
+    }
     if (e.kind == node::Event::Kind::kJoined || e.kind == node::Event::Kind::kRenewed)
       FollowTables();
   }
+}
+
+// The state directory was restored from a backup: the old log is never signed again.
+absl::Status NodeLoop::BeginLog() {
+  const crypto::Ed25519Seed seed = crypto::NewEd25519(rng_);
+  AQ_RETURN_IF_ERROR(setup_.keys->SaveEd25519(kNextLogKey, seed));
+  return Turn([&](Now now, node::Outbox& out) { return control_->BeginLog(now, seed, out); });
 }
 
 // ---- input ----

@@ -135,6 +135,7 @@ class NodeLoop {
   void RunDurable();
   void TellEvents(const std::vector<node::Event>& events);
   void LogEvent(const node::Event& event);
+  absl::Status BeginLog();
 
   // input
   // One family of handshakes_.

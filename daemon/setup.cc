@@ -22,10 +22,24 @@ absl::StatusOr<node::Image> ReadImage(const lineage::RocksStore& store) {
   if (const auto head = store.head()) {
     AQ_ASSIGN_OR_RETURN(image.last_record, store.Read(head->seq));
   }
+  image.edge = store.edge();
   return image;
 }
 
 }  // namespace
+
+absl::Status SettleLogKey(issuing::KeyStore& keys, const lineage::RocksStore& store) {
+  if (!keys.Has(kNextLogKey)) return absl::OkStatus();
+  AQ_ASSIGN_OR_RETURN(const crypto::Ed25519Seed next, keys.LoadEd25519(kNextLogKey));
+  AQ_ASSIGN_OR_RETURN(const auto logs, store.Logs());
+  const Kid kid = authority::KidOf(authority::Suite::kEd25519, crypto::Ed25519Public(next));
+  if (logs.back().kid == kid) {
+    // Whatever step of this a crash comes after, the next start ends up here again.
+    if (keys.Has(cli::kLogKey)) AQ_RETURN_IF_ERROR(keys.Remove(cli::kLogKey));
+    AQ_RETURN_IF_ERROR(keys.SaveEd25519(cli::kLogKey, next));
+  }
+  return keys.Remove(kNextLogKey);
+}
 
 absl::StatusOr<cli::Config> ReadConfigFile(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
@@ -48,6 +62,7 @@ absl::StatusOr<Setup> LoadSetup(const std::string& state_path, const std::string
   setup.keys = std::make_unique<issuing::KeyStore>(std::move(keys));
   setup.seqs = std::make_unique<issuing::SeqCounter>(setup.keys->dir());
   AQ_ASSIGN_OR_RETURN(setup.store, setup.dir->OpenStore());
+  AQ_RETURN_IF_ERROR(SettleLogKey(*setup.keys, *setup.store));
   AQ_ASSIGN_OR_RETURN(setup.image, ReadImage(*setup.store));
   return setup;
 }
@@ -56,7 +71,8 @@ absl::StatusOr<node::Config> NodeConfig(Setup& setup) {
   node::Config config;
   AQ_ASSIGN_OR_RETURN(config.identity, setup.keys->LoadEd25519(cli::kIdentityKey));
   AQ_ASSIGN_OR_RETURN(config.static_key, setup.keys->LoadX25519(cli::kStaticKey));
-  AQ_ASSIGN_OR_RETURN(config.log, setup.dir->KidOfKey(cli::kLogKey));
+  AQ_ASSIGN_OR_RETURN(config.log, setup.keys->LoadEd25519(cli::kLogKey));
+  config.store = setup.store.get();
   config.name = setup.file.name;
   config.mtu = setup.file.mtu;
   config.endpoints = setup.file.endpoints;

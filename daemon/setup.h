@@ -35,6 +35,10 @@ struct Setup {
 absl::StatusOr<Setup> LoadSetup(const std::string& state_path, const std::string& config_path);
 // The node's configuration; its keys are read here and live in it alone.
 absl::StatusOr<node::Config> NodeConfig(Setup& setup);
+// The key of a log that is about to begin lies beside the log's until its first record is durable
+// (spec: lineage#7.6). Makes it the log's key if that has happened, and removes it if not.
+inline constexpr std::string_view kNextLogKey = "log-next";
+absl::Status SettleLogKey(issuing::KeyStore& keys, const lineage::RocksStore& store);
 absl::StatusOr<cli::Config> ReadConfigFile(const std::string& path);
 
 }  // namespace aqmesh::daemon

@@ -27,6 +27,9 @@ std::string_view FollowName(node::Event::Kind kind) {
     case Kind::kAdmitted: return "admitted";
     case Kind::kRevoked: return "revoked";
     case Kind::kRenewed: return "renewed";
+    case Kind::kLogBehind:
+    case Kind::kLogBegun: return "log";
+    case Kind::kForked: return "forked";
   }
   return "";
 }

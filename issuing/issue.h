@@ -253,6 +253,17 @@ absl::StatusOr<Held<authority::Rotate>> MakeRotate(const Signer& new_key,
 
 // ---- The rest
 
+// Binds a key of kind 2 (a log's) or 3 to the signer. Takes a number of its stream E.
+struct KeybindTerms {
+  uint8_t kind = 2;
+  Ed25519Key key{};
+  uint32_t ttl = 400 * 86'400;
+};
+absl::StatusOr<Held<authority::Keybind>> MakeKeybind(const Signer& signer,
+                                                     const ScopeId& scope,
+                                                     const KeybindTerms& terms,
+                                                     uint64_t now);
+
 struct ApproveTerms {
   Kid subject{};
   authority::Nonce16 item{};

@@ -216,6 +216,21 @@ absl::StatusOr<Held<Approve>> MakeApprove(const Issuer& issuer,
   return TrySeal(a, issuer.signer.seed());
 }
 
+absl::StatusOr<Held<authority::Keybind>> MakeKeybind(const Signer& signer,
+                                                     const ScopeId& scope,
+                                                     const KeybindTerms& terms,
+                                                     uint64_t now) {
+  authority::Keybind k;
+  k.scope = scope;
+  k.kind = terms.kind;
+  k.suite = authority::Suite::kEd25519;
+  k.key = Digest{terms.key.bytes};
+  k.not_before = now;
+  k.ttl = terms.ttl;
+  AQ_ASSIGN_OR_RETURN(k.seq, signer.seqs().ReserveExpansion(signer.kid()));
+  return TrySeal(k, signer.seed());
+}
+
 absl::StatusOr<Held<Announce>> MakeAnnounce(const crypto::Ed25519Seed& identity,
                                             AnnounceTerms terms,
                                             uint64_t now) {

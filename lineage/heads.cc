@@ -28,6 +28,13 @@ std::optional<Kid> LogOfOrigin(std::string_view origin) {
 
 std::string CosignerName(const Kid& cosigner) { return Join(kCosignerPrefix, ToHex(cosigner)); }
 
+std::optional<Kid> CosignerOfName(std::string_view name) {
+  if (!name.starts_with(kCosignerPrefix)) return std::nullopt;
+  const auto bytes = FromHex(name.substr(kCosignerPrefix.size()));
+  const auto kid = bytes ? Kid::From(*bytes) : std::nullopt;
+  return kid && CosignerName(*kid) == name ? kid : std::nullopt;
+}
+
 tlog::NoteKey LogNoteKey(const Ed25519Key& log) {
   return {LogOrigin(KidOf(log)), tlog::KeyType::kEd25519, log};
 }

@@ -8,6 +8,7 @@
 
 #include <absl/functional/function_ref.h>
 
+#include <algorithm>
 #include <optional>
 #include <set>
 #include <string>
@@ -23,6 +24,7 @@ namespace aqmesh::lineage {
 std::string LogOrigin(const Kid& log);                       // "aqmesh/1/log/<kid>"
 std::optional<Kid> LogOfOrigin(std::string_view origin);     // exactly what LogOrigin gives
 std::string CosignerName(const Kid& cosigner);               // "aqmesh/1/<kid>"
+std::optional<Kid> CosignerOfName(std::string_view name);    // exactly what CosignerName gives
 tlog::NoteKey LogNoteKey(const Ed25519Key& log);             // type 1, named by its own kid
 tlog::NoteKey CosignerNoteKey(const Ed25519Key& cosigner);   // type 4, likewise
 tlog::NoteSigner LogSigner(const crypto::Ed25519Seed& log);  // the log key signs nothing else
@@ -97,6 +99,9 @@ class StartCheck {
                                    const std::optional<tlog::SignedCheckpoint>& newest,
                                    uint64_t own_records,
                                    RootAt root_at);
+  // Whoever has not answered by now may never do: one answer is enough from here on.
+  void SettleForOne() { wanted_ = std::min<size_t>(wanted_, 1); }
+  bool HasAnswered(const Kid& peer) const { return answered_.contains(peer); }
   Finding finding() const;
   // With kNewLog: the longest head that our disk does not lead to.
   const std::optional<tlog::SignedCheckpoint>& beyond() const { return beyond_; }

@@ -17,11 +17,22 @@ constexpr auto kTickEvery = 10s;  // FLOW and DROPS records close (spec: authori
 // on.
 constexpr uint64_t kSilentAfterSeconds = 160;
 
-lineage::Chain ChainFrom(const Kid& log, const Image& image) {
+lineage::Chain ChainFrom(const crypto::Ed25519Seed& key, const Image& image) {
+  const Kid log = authority::KidOf(authority::Suite::kEd25519, crypto::Ed25519Public(key));
   if (!image.last_record) return lineage::Chain(log);
   auto chain = lineage::Chain::Resume(log, *image.last_record);
   AQ_CHECK(chain.ok());  // the driver opened the store with this log key and verified its end
   return *std::move(chain);
+}
+
+// Members that were let in first-hand in an earlier life: they may hold heads of our log.
+size_t PeersMet(const Image& image) {
+  size_t n = 0;
+  for (auto it = image.state.lower_bound("committed/");
+       it != image.state.end() && it->first.starts_with("committed/");
+       ++it)
+    ++n;
+  return n;
 }
 
 }  // namespace
@@ -30,7 +41,17 @@ Control::Control(Config config, const Image& image, Rng rng, Now start)
     : config_(std::move(config)),
       rng_(std::move(rng)),
       mesh_(config_.identity),
-      recorder_(ChainFrom(config_.log, image)),
+      recorder_(ChainFrom(config_.log, image), image.edge),
+      letters_(rng_.Child("letters")),
+      notary_({.identity = config_.identity,
+               .seqs = config_.seqs,
+               .store = config_.store,
+               .recorder = recorder_,
+               .letters = letters_},
+              config_.log,
+              PeersMet(image),
+              start),
+      cosigner_(config_.identity, recorder_, letters_),
       device_({.peers_max = config_.peers_max, .mtu = config_.mtu, .lanes = config_.lanes},
               rng_.Child("wireguard")),
       datapath_(device_.forwarder(),
@@ -66,6 +87,8 @@ Control::~Control() = default;
 // What a state's name says it is: "family/HEX", the hex of a key.
 void Control::LoadState(Turn& t, std::string_view name, ByteView value) {
   if (name == "synced" && value.size() == 8) synced_wall_ = LoadLe<uint64_t>(value.data());
+  notary_.Load(name, value);
+  cosigner_.Load(name, value);
   const size_t slash = name.find('/');
   if (slash == std::string_view::npos) return;
   const std::string_view family = name.substr(0, slash);
@@ -337,6 +360,7 @@ void Control::EndTurn(Turn& t) {
     Settle(t);
     SettleHandshakes(t);
     TakeLate(t);
+    SettleHeads(t);
     recorder_.Flush(t.out.commits);
   } while (recorder_.RunDue() || !t.out.wg.governed.empty() || !t.out.wg.sessions.empty());
   recorder_.Flush(t.out.commits);
@@ -456,6 +480,7 @@ void Control::Tick(Turn& t) {
   if (!joining()) {
     RenewAnnounce(t);
     AskRenewal(t);
+    TickHeads(t);
   }
 }
 

@@ -23,6 +23,8 @@
 #include "issuing/line.h"
 #include "node/actuator.h"
 #include "node/datapath.h"
+#include "node/heads/cosigner.h"
+#include "node/heads/notary.h"
 #include "node/mesh.h"
 #include "node/outbox.h"
 #include "node/peer.h"
@@ -36,8 +38,9 @@ namespace aqmesh::node {
 struct Config {
   crypto::Ed25519Seed identity;
   crypto::X25519Private static_key;
-  Kid log;           // of the log key
-  std::string name;  // lab, of this machine
+  crypto::Ed25519Seed log;                // signs the heads of this machine's log, and nothing else
+  const lineage::Store* store = nullptr;  // to read from; without it no head is signed
+  std::string name;                       // lab, of this machine
   admission::LocalPolicy policy;
   std::vector<Endpoint> endpoints;  // where others may find us
   uint16_t mtu = 1380;
@@ -110,6 +113,9 @@ class Control {
   // Signs with this machine's enroller grant.
   absl::StatusOr<Held<authority::Invite>> Invite(Now now, issuing::InviteTerms terms, Outbox& out);
   absl::Status Revoke(Now now, const issuing::RevokeTerms& terms, Outbox& out);
+  // After Event::Kind::kLogBehind: goes on under another log key, which is durable (spec:
+  // lineage#7.6). FailedPrecondition: nobody holds a head that this log does not lead to.
+  absl::Status BeginLog(Now now, const crypto::Ed25519Seed& log, Outbox& out);
   // Publishes the terminal self-revocation that `subject` deposited here.
   absl::Status ReleaseDeposit(Now now, const Kid& subject, Outbox& out);
 
@@ -120,6 +126,7 @@ class Control {
   // For data threads, whose calls it takes beside those of this class.
   Datapath& datapath() { return datapath_; }
   const Recorder& recorder() const { return recorder_; }
+  const Notary& notary() const { return notary_; }
   std::optional<IpAddress> address6() const;
   std::vector<Prefix> own_addresses() const;
   // Both directions between us and the peer, in words.
@@ -356,6 +363,13 @@ class Control {
   void AskRenewal(Turn& t);
   void OnRenewalRequest(Turn& t, Peer& peer, const SignedPtr& object);
 
+  // the log's heads (log_heads.cc)
+  std::vector<Fellow> Fellows() const;
+  void OnHeads(Turn& t, const Peer& peer, const frame::Message& m);
+  void TickHeads(Turn& t);
+  void SettleHeads(Turn& t);
+  void NoteFork(Turn& t, const Cosigner::Fork& fork);
+
   Peer* PeerOf(PeerId id);
   template <class F>
   std::vector<PeerId> PeersWhere(F f) const;
@@ -368,6 +382,10 @@ class Control {
   Rng rng_;
   Mesh mesh_;
   Recorder recorder_;
+  Letters letters_;
+  Notary notary_;
+  Cosigner cosigner_;
+  std::optional<tlog::SignedCheckpoint> beyond_;  // a head of ours that our disk does not lead to
   wireguard::Device device_;
   Datapath datapath_;
   Lane lane_;  // of what this thread itself seals and opens

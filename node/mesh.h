@@ -19,6 +19,7 @@
 #include "core/authority/address.h"
 #include "core/authority/chain.h"
 #include "core/authority/taxonomy.h"
+#include "lineage/tlog/tree.h"
 #include "transport/frame/control.h"
 
 namespace aqmesh::node {
@@ -32,6 +33,7 @@ struct Image {
   std::vector<Bytes> objects;  // shelf kSigned
   std::map<std::string, Bytes, std::less<>> state;
   std::optional<Bytes> last_record;
+  tlog::Edge edge;  // of the log's tree
 };
 
 class Mesh {

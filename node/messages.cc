@@ -61,7 +61,8 @@ void Control::OnMessage(Turn& t, Peer& peer, const frame::Message& m) {
     Dropped(Drop::kControlRung);
     return;
   }
-  const bool needs_charter = m.kind == ControlKind::kVector || m.kind == ControlKind::kDeposit;
+  const bool needs_charter = m.kind == ControlKind::kVector || m.kind == ControlKind::kDeposit ||
+                             m.kind == ControlKind::kCosign;
   if (needs_charter && !mesh_.has_charter()) {
     Dropped(Drop::kUnasked);
     return;
@@ -88,7 +89,10 @@ void Control::OnMessage(Turn& t, Peer& peer, const frame::Message& m) {
       Say(t, Event::Kind::kNotice, peer.kid.value_or(Kid{}), peer.name, text);
       break;
     }
-    case ControlKind::kNote: break;  // checkpoints come with the witnesses
+    case ControlKind::kNote:
+    case ControlKind::kAsk:
+    case ControlKind::kCosign:
+    case ControlKind::kCosigned: OnHeads(t, peer, m); break;
   }
 }
 

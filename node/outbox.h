@@ -27,6 +27,9 @@ struct Event {
     kNotice,       // a peer refused us; text = why
     kRevoked,      // a session was closed by a restriction
     kRenewed,      // our grant was renewed
+    kLogBehind,    // others hold a head that our log does not lead to: answer with BeginLog
+    kLogBegun,     // another log was begun; text = the kid of its key
+    kForked,       // a member's log showed two histories; subject = the member
   };
   Kind kind{};
   Kid subject;

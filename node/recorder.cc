@@ -5,7 +5,9 @@
 namespace aqmesh::node {
 
 Digest Recorder::Record(authority::Observe record, WallTime wall) {
+  if (record.kind != authority::RecordKind::kCheckpoint) ++worth_;
   lineage::RecordEntry entry = chain_.Add(std::move(record), wall);
+  edge_.Append(entry.leaf);
   const Digest leaf = entry.leaf;
   batch_.records.push_back(std::move(entry));
   return leaf;
@@ -31,6 +33,14 @@ void Recorder::Flush(std::vector<lineage::Batch>& out) {
   AQ_CHECK(batch_.records.size() <= lineage::kGroupRecordsMax);  // a turn is bounded far below that
   out.push_back(std::exchange(batch_, {}));
   ++sent_;
+}
+
+void Recorder::BeginLog(const Kid& log, std::vector<lineage::Batch>& out) {
+  Flush(out);
+  chain_ = lineage::Chain(log, chain_.clock());
+  edge_ = {};
+  worth_ = 0;
+  batch_.begins_log = true;
 }
 
 bool Recorder::RunDue() {

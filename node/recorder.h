@@ -24,7 +24,8 @@ class Recorder {
  public:
   static constexpr size_t kWaitingMax = 4'096;
 
-  explicit Recorder(lineage::Chain chain) : chain_(chain) {}
+  // `edge`: of the records that `chain` goes on after.
+  Recorder(lineage::Chain chain, const tlog::Edge& edge) : chain_(chain), edge_(edge) {}
 
   // The digest by which others cite the record.
   Digest Record(authority::Observe record, WallTime wall);
@@ -48,6 +49,12 @@ class Recorder {
 
   lineage::Chain& chain() { return chain_; }
   const lineage::Chain& chain() const { return chain_; }
+  // The tree over all records, durable or not.
+  const tlog::Edge& edge() const { return edge_; }
+  // Records of this life but those of kind CHECKPOINT: what a head is signed for.
+  uint64_t worth() const { return worth_; }
+  // What was recorded up to now ends the log; what comes begins that of `log`.
+  void BeginLog(const Kid& log, std::vector<lineage::Batch>& out);
   bool settled() const { return durable_ == sent_ && batch_.empty(); }
 
  private:
@@ -68,6 +75,8 @@ class Recorder {
   Ticket Newest() const { return batch_.empty() ? sent_ : sent_ + 1; }
 
   lineage::Chain chain_;
+  tlog::Edge edge_;
+  uint64_t worth_ = 0;
   lineage::Batch batch_;
   std::deque<Waiting> waiting_;
   Ticket sent_ = 0, durable_ = 0;

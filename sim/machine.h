@@ -19,9 +19,9 @@ namespace aqmesh::sim {
 
 struct Machine {
   std::string name;
-  crypto::Ed25519Seed identity;
+  crypto::Ed25519Seed identity, log;
   crypto::X25519Private static_key;
-  Kid kid, log;
+  Kid kid;
   Endpoint endpoint;
   std::chrono::nanoseconds skew{0};  // of its wall clock
   issuing::MemorySeqs seqs;

@@ -31,6 +31,9 @@ std::string_view EventWord(node::Event::Kind kind) {
     case Kind::kNotice: return "notice";
     case Kind::kRevoked: return "closed";
     case Kind::kRenewed: return "renewed";
+    case Kind::kLogBehind: return "log behind";
+    case Kind::kLogBegun: return "log begun";
+    case Kind::kForked: return "forked";
   }
   return "?";
 }

@@ -77,8 +77,7 @@ Machine& World::NewMachine(const std::string& name) {
   m->identity = crypto::NewEd25519(keys);
   m->static_key = crypto::NewX25519(keys);
   m->kid = authority::KidOf(authority::Suite::kEd25519, crypto::Ed25519Public(m->identity));
-  m->log =
-      authority::KidOf(authority::Suite::kEd25519, crypto::Ed25519Public(crypto::NewEd25519(keys)));
+  m->log = crypto::NewEd25519(keys);
   const uint8_t address[] = {192, 168, 1, static_cast<uint8_t>(10 + machines_.size())};
   m->endpoint = {*IpAddress::From(address), 41641};
   if (options_.skew_max > 0ns) {
@@ -139,6 +138,7 @@ node::Image World::ImageOf(const Machine& m) const {
                           })
                .ok());
   if (m.disk.size() > 0) image.last_record = *m.disk.Read(m.disk.size() - 1);
+  image.edge = m.disk.edge();
   return image;
 }
 
@@ -146,7 +146,8 @@ void World::Start(Machine& m) {
   AQ_CHECK(!m.running());
   node::Config config{.identity = m.identity.Clone(),
                       .static_key = m.static_key.Clone(),
-                      .log = m.log,
+                      .log = m.log.Clone(),
+                      .store = &m.disk,
                       .name = m.name,
                       .policy = admission::OpenLocalPolicy(),
                       .endpoints = {m.endpoint},

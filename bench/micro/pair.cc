@@ -157,7 +157,7 @@ NodePair::NodePair(Below below) : now{Instant{1000s}, WallTime::FromSeconds(kSta
 void NodePair::Start(Host& h, const Machine& m, node::Image image) {
   node::Config config{.identity = m.identity.Clone(),
                       .static_key = m.static_key.Clone(),
-                      .log = m.kid,
+                      .log = m.identity.Clone(),  // signs nothing here
                       .name = m.name,
                       .policy = admission::OpenLocalPolicy(),
                       .endpoints = {m.endpoint},

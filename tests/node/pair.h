@@ -56,6 +56,7 @@ class TestNode {
       : number_(number), name_(std::move(name)), keys_(TestSeed(number)) {
     identity_ = crypto::NewEd25519(keys_);
     static_ = crypto::NewX25519(keys_);
+    log_ = crypto::NewEd25519(keys_);
     public_ = crypto::X25519Public(static_);
     kid_ = authority::KidOf(authority::Suite::kEd25519, crypto::Ed25519Public(identity_));
     const uint8_t address[] = {192, 0, 2, number};
@@ -75,7 +76,8 @@ class TestNode {
   void Start() {
     Config config{.identity = identity_.Clone(),
                   .static_key = static_.Clone(),
-                  .log = kid_,
+                  .log = log_.Clone(),
+                  .store = &disk,
                   .name = name_,
                   .policy = policy,
                   .endpoints = {endpoint},
@@ -100,6 +102,7 @@ class TestNode {
     EXPECT_TRUE(disk.ScanObjects(lineage::Shelf::kSigned, object).ok());
     EXPECT_TRUE(disk.ScanState("", state).ok());
     if (disk.size() > 0) image.last_record = *disk.Read(disk.size() - 1);
+    image.edge = disk.edge();
     return image;
   }
   // The records of one kind, oldest first.
@@ -148,6 +151,14 @@ class TestNode {
     now.wall.nanos += d.count();
   }
 
+  // As a driver answers Event::Kind::kLogBehind.
+  void BeginLog() {
+    crypto::Ed25519Seed next = crypto::NewEd25519(keys_);
+    Do([&](Outbox& out) { EXPECT_TRUE(control->BeginLog(now, next, out).ok()); });
+    log_ = std::move(next);
+  }
+
+  const crypto::Ed25519Seed& log() const { return log_; }
   const Kid& kid() const { return kid_; }
   const X25519Key& static_key() const { return public_; }
   const crypto::Ed25519Seed& identity() const { return identity_; }
@@ -157,6 +168,7 @@ class TestNode {
   admission::LocalPolicy policy = admission::OpenLocalPolicy();
   lineage::MemStore disk;
   std::unique_ptr<Control> control;
+  std::vector<Event> events;  // of all lives
   uint32_t lanes = 0;         // data threads beside the test's own
   bool hold_commits = false;  // the disk is busy: commits are made and never end
   Now now{Instant{} + 1000s, WallTime::FromSeconds(1'780'000'000)};
@@ -171,14 +183,14 @@ class TestNode {
       const ByteView b = out.wg.bytes(p);
       did.tun.emplace_back(b.begin(), b.end());
     }
-    for (const Event& e : out.events) did.events.push_back(e);
+    for (const Event& e : out.events) did.events.push_back(e), events.push_back(e);
     for (const lineage::Batch& b : out.commits) did.commits.push_back(b);
     for (const OsAction& a : out.os) did.os.push_back(a);
   }
   uint8_t number_;
   std::string name_;
   Rng keys_;
-  crypto::Ed25519Seed identity_;
+  crypto::Ed25519Seed identity_, log_;
   crypto::X25519Private static_;
   X25519Key public_;
   Kid kid_;

@@ -23,6 +23,9 @@ constexpr std::array<LeastRow, kControlKinds> kLeast{{
     {Control::kNote, Rung::kProbation, Rung::kProbation},
     {Control::kWords, Rung::kEscalate, Rung::kEscalate},
     {Control::kDeposit, Rung::kEscalate, Rung::kEscalate},
+    {Control::kAsk, Rung::kProbation, Rung::kProbation},
+    {Control::kCosign, Rung::kProbation, Rung::kProbation},
+    {Control::kCosigned, Rung::kProbation, Rung::kProbation},
 }};
 constexpr bool LeastInOrder() {
   for (size_t i = 0; i < kLeast.size(); ++i) {
@@ -294,6 +297,38 @@ std::vector<Bytes> EncodeVector(std::span<const Row> rows) {
       Append(out[part], EncodeRow(row));
     }
   }
+  return out;
+}
+
+Ref16 CosignRef(ByteView whole) {
+  return Ref16{crypto::H128({AsBytes(std::string_view("aqmesh/1/cosign")), whole})};
+}
+
+Bytes EncodeCosign(ByteView keybind, std::string_view request) {
+  AQ_CHECK(keybind.size() <= 0xffff);
+  Bytes out;
+  AppendLe(out, static_cast<uint16_t>(keybind.size()));
+  Append(out, keybind);
+  Append(out, AsBytes(request));
+  return out;
+}
+
+std::optional<CosignRequest> ParseCosign(ByteView whole) {
+  if (whole.size() < 2) return std::nullopt;
+  const size_t bound = LoadLe<uint16_t>(whole.data());
+  if (whole.size() - 2 < bound) return std::nullopt;
+  return CosignRequest{whole.subspan(2, bound), AsText(whole.subspan(2 + bound))};
+}
+
+std::optional<CosignAnswer> ParseCosigned(ByteView body) {
+  if (body.size() < 2) return std::nullopt;
+  return CosignAnswer{LoadLe<uint16_t>(body.data()), AsText(body.subspan(2))};
+}
+
+Bytes EncodeCosigned(uint16_t status, std::string_view body) {
+  Bytes out;
+  AppendLe(out, status);
+  Append(out, AsBytes(body.substr(0, kMessageBodyMax - 2)));
   return out;
 }
 

@@ -14,6 +14,7 @@
 #include <array>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "core/authority/objects.h"
@@ -34,9 +35,12 @@ enum class Control : uint8_t {
   kVector,
   kNote,
   kWords,
-  kDeposit
+  kDeposit,
+  kAsk,       // which head of that log is the newest you know? Answered by a NOTE of this request
+  kCosign,    // pieces of a witness's request (spec: lineage#7.4)
+  kCosigned,  // its answer
 };
-inline constexpr size_t kControlKinds = 8;
+inline constexpr size_t kControlKinds = 11;
 
 inline constexpr uint16_t kControlPort = 42405;
 inline constexpr size_t kPacketHeaderBytes = 48;  // IPv6 and UDP
@@ -151,6 +155,24 @@ struct VectorPart {
 Drop ParseVectorPart(ByteView body, VectorPart& out);
 // One body a part; rows in their order, at most kVectorPartsMax * kRowsPerPart.
 std::vector<Bytes> EncodeVector(std::span<const Row> rows);
+
+// COSIGN: as OBJECT's pieces, of LE16 length || keybind of the log key || the request of C2SP
+// add-checkpoint. Their ref is CosignRef of the whole.
+Ref16 CosignRef(ByteView whole);
+Bytes EncodeCosign(ByteView keybind, std::string_view request);
+struct CosignRequest {  // views into what was parsed
+  ByteView keybind;
+  std::string_view request;
+};
+std::optional<CosignRequest> ParseCosign(ByteView whole);
+
+// COSIGNED: LE16 status as HTTP's, then the body of the answer.
+struct CosignAnswer {
+  uint16_t status = 0;
+  std::string_view body;  // into the message
+};
+std::optional<CosignAnswer> ParseCosigned(ByteView body);
+Bytes EncodeCosigned(uint16_t status, std::string_view body);  // cut to what a message holds
 
 // WORDS: the joiner's nonce. DEPOSIT: one Signed of at most kDepositMax bytes, judged by who keeps
 // it.

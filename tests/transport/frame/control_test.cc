@@ -156,7 +156,7 @@ TEST(MessagesTest, StrictButSkipsUnknownKinds) {
        2,
        1},
       {"kind 0", "0000000001000000", Drop::kNone, 0, 1},
-      {"kind 9", "0900000001000000", Drop::kNone, 0, 1},
+      {"kind 12", "0c00000001000000", Drop::kNone, 0, 1},
       {"second byte", "0601000001000000", Drop::kControlMessage, 0, 0},
       {"length past the end", "0600010001000000", Drop::kControlMessage, 0, 0},
       {"second past the end", "06000000010000000600ffff02000000", Drop::kControlMessage, 0, 0},
@@ -187,7 +187,7 @@ TEST(MessagesTest, RandomPayloadsNeverReadPastTheirEnd) {
     rng.Fill(payload);
     for (size_t at = 0; at + 8 <= payload.size();
          at += 8u + payload[at + 2]) {  // plausible heads go deep
-      payload[at] = static_cast<uint8_t>(payload[at] % 10);
+      payload[at] = static_cast<uint8_t>(payload[at] % 13);
       payload[at + 1] = payload[at + 3] = 0;
     }
     Messages m;
@@ -352,11 +352,27 @@ TEST(LeastRungTest, IsTheTableOfTheSpec) {  // spec: objects#6
   EXPECT_EQ(LeastRung(Control::kPull, false), Rung::kProbation);
   EXPECT_EQ(LeastRung(Control::kOffer, false), Rung::kProbation);
   EXPECT_EQ(LeastRung(Control::kOffer, true), Rung::kNone);
-  EXPECT_EQ(LeastRung(Control::kNote, true), Rung::kProbation);
+  for (const Control c : {Control::kNote, Control::kAsk, Control::kCosign, Control::kCosigned})
+    EXPECT_EQ(LeastRung(c, true), Rung::kProbation);
   for (const Control c :
        {Control::kObject, Control::kNotice, Control::kVector, Control::kWords, Control::kDeposit}) {
     EXPECT_EQ(LeastRung(c, false), Rung::kEscalate);
   }
+}
+
+TEST(BodyTest, CosignAndItsAnswerReadBackAndAreBounded) {
+  const Bytes whole = EncodeCosign(Bytes(170, 7), "old 0\n");
+  const auto request = ParseCosign(whole);
+  ASSERT_TRUE(request.has_value());
+  EXPECT_EQ(Bytes(request->keybind.begin(), request->keybind.end()), Bytes(170, 7));
+  EXPECT_EQ(request->request, "old 0\n");
+  EXPECT_TRUE(ParseCosign(Hex("0000")).has_value());
+  for (const char* bad : {"", "00", "0100", "ffff00"}) EXPECT_FALSE(ParseCosign(Hex(bad)));
+  EXPECT_NE(CosignRef(whole), CosignRef(EncodeCosign(Bytes(170, 7), "old 1\n")));
+  const auto answer = ParseCosigned(EncodeCosigned(409, "7\n"));
+  EXPECT_EQ(answer->status, 409);
+  EXPECT_EQ(EncodeCosigned(200, std::string(5'000, 'x')).size(), kMessageBodyMax);
+  EXPECT_FALSE(ParseCosigned(Hex("c8")).has_value());
 }
 
 TEST(BodyTest, WordsAndDepositHaveTheirSizes) {

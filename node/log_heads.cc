@@ -1,0 +1,122 @@
+#include "core/base/status.h"
+#include "node/control.h"
+
+// The heads of this machine's log and of its fellows': what is said about them inside the tunnels.
+// Spec: spec/lineage.md §7.
+namespace aqmesh::node {
+
+using ControlKind = frame::Control;
+
+std::vector<Fellow> Control::Fellows() const {
+  std::vector<Fellow> out;
+  for (const auto& [id, peer] : peers_) {
+    if (!peer.speaks() || !peer.kid || peer.rung < authority::Rung::kProbation) continue;
+    if (const auto key = mesh_.KeyOf(*peer.kid)) out.push_back({*peer.kid, *key});
+  }
+  return out;
+}
+
+void Control::TickHeads(Turn& t) {
+  if (!mesh_.has_charter() || config_.store == nullptr) return;
+  cosigner_.Expire(t.now.mono);
+  notary_.Tick(t.now, mesh_.scope(), Fellows());
+}
+
+void Control::OnHeads(Turn& t, const Peer& peer, const frame::Message& m) {
+  const auto key = peer.kid ? mesh_.KeyOf(*peer.kid) : std::nullopt;
+  if (!key) return;
+  const Fellow from{*peer.kid, *key};
+  switch (m.kind) {
+    case ControlKind::kAsk: {
+      const auto log = Kid::From(m.body);
+      if (!log) {
+        Dropped(frame::Drop::kControlBody);
+      } else if (*log == notary_.log()) {
+        notary_.OnAsk(from, m.request);
+      } else {
+        cosigner_.OnAsk(from, m.request, *log);
+      }
+      break;
+    }
+    case ControlKind::kNote: {
+      const auto log = letters_.Answered(m.request, from.kid);
+      if (!log) {
+        Dropped(frame::Drop::kUnasked);
+      } else if (*log == notary_.log()) {
+        notary_.OnNote(from, m.body);
+      } else {
+        cosigner_.OnNote(t.now, *log, m.body);
+      }
+      break;
+    }
+    case ControlKind::kCosign: {
+      const auto fellows = Fellows();
+      if (const auto d = cosigner_.OnCosign(t.now, mesh_.scope(), from, m, fellows);
+          d != frame::Drop::kNone)
+        Dropped(d);
+      break;
+    }
+    default: notary_.OnCosigned(t.now, from, m.request, m.body);
+  }
+}
+
+// What the two halves want done, at the end of each round of a turn.
+void Control::SettleHeads(Turn& t) {
+  if (notary_.fresh()) notary_.Gather(t.now, Fellows());
+  for (const Letter& letter : letters_.Take()) {
+    for (const auto& [id, peer] : peers_) {
+      if (peer.kid == letter.to && peer.speaks())
+        SendControl(t, peer, letter.kind, letter.body, letter.request);
+    }
+  }
+  for (const Cosigner::Fork& fork : cosigner_.TakeForks()) NoteFork(t, fork);
+  if (auto beyond = notary_.TakeBeyond()) {
+    Say(t,
+        Event::Kind::kLogBehind,
+        mesh_.kid(),
+        config_.name,
+        Join("others hold its head of ", beyond->checkpoint.size, " records"));
+    beyond_ = std::move(beyond);
+  }
+}
+
+// The two heads convict the log by themselves; what follows for its owner is a person's to say.
+void Control::NoteFork(Turn& t, const Cosigner::Fork& fork) {
+  for (const tlog::SignedCheckpoint& head : fork.heads) {
+    recorder_.PutObject(
+        lineage::Shelf::kNote, tlog::NoteOid(head.note.text), AsBytes(head.note.Text()));
+  }
+  authority::Observe o;
+  o.kind = authority::RecordKind::kEscalated;
+  o.scope = mesh_.scope();
+  o.subject = fork.owner;
+  o.evidence = Digest{tlog::NoteOid(fork.heads[1].note.text).bytes};
+  o.intent_gen = fork.heads[1].checkpoint.size;
+  o.reason = static_cast<uint16_t>(authority::Reason::kEquivocation);
+  recorder_.Record(std::move(o), t.now.wall);
+  Say(t,
+      Event::Kind::kForked,
+      fork.owner,
+      "",
+      Join("its log ",
+           ToHex(fork.log).substr(0, 8),
+           " signed two heads of ",
+           fork.heads[0].checkpoint.size,
+           " records"));
+}
+
+absl::Status Control::BeginLog(Now now, const crypto::Ed25519Seed& log, Outbox& out) {
+  if (!beyond_) return FailedPrecondition("this log is not behind any head that others hold");
+  Turn t{now, out};
+  const uint64_t had = recorder_.chain().next();
+  const Kid kid = authority::KidOf(authority::Suite::kEd25519, crypto::Ed25519Public(log));
+  recorder_.BeginLog(kid, out.commits);
+  notary_.BeginLog(log, *std::exchange(beyond_, std::nullopt), had, now);
+  cosigner_.OnRolledBack();
+  recorder_.WhenDurable(
+      [this, kid] { Say(*turn_, Event::Kind::kLogBegun, mesh_.kid(), config_.name, ToHex(kid)); });
+  EndTurn(t);
+  return absl::OkStatus();
+}
+
+}  // namespace aqmesh::node
