@@ -57,7 +57,8 @@ void AddLook(Tree& tree);       // status peers ping whois whoami ip wait explai
 void AddAuthority(Tree& tree);  // authority, grant, fragment, revoke
 void AddObjects(Tree& tree);    // inspect verify
 void AddLineage(Tree& tree);    // lineage
-void AddHelp(Tree& tree);       // version completion help
+void AddEvidence(Tree& tree, CLI::App* lineage);  // lineage prove check verify
+void AddHelp(Tree& tree);                         // version completion help
 
 // A span as "30d"; Usage errors name the flag.
 absl::StatusOr<uint64_t> SpanFlag(Session& s,

@@ -35,7 +35,9 @@ constexpr Topic kTopics[] = {
     {"lineage",
      "The lineage is this machine's record of every decision, chained so that nothing can be taken "
      "out unseen.\n"
-     "`aqmesh lineage query` asks it.\n"},
+     "Each minute its head is signed, and three members cosign it: from then on nobody can show "
+     "another history.\n"
+     "`aqmesh lineage query` asks it; `lineage prove` makes a file that others can check.\n"},
 };
 
 absl::StatusOr<int> Help(Session& s, CLI::App& root, const std::vector<std::string>& words) {

@@ -1,0 +1,365 @@
+// prove, check and verify: what leaves the machine to be believed elsewhere, and the whole log
+// here.
+#include <algorithm>
+#include <charconv>
+
+#include "core/authority/armour.h"
+#include "core/authority/chain.h"
+#include "core/authority/charter.h"
+#include "core/authority/standalone.h"
+#include "core/wire/json.h"
+#include "daemon/cli/commands.h"
+#include "daemon/cli/lineage_read.h"
+#include "daemon/cli/text.h"
+#include "lineage/audit.h"
+#include "lineage/evidence.h"
+#include "lineage/inputs.h"
+
+namespace aqmesh::cli {
+
+namespace {
+
+using authority::Grant;
+using authority::Keybind;
+
+uint64_t SecondsOf(const authority::Observe& record) {
+  return lineage::MillisFromHlc(record.hlc) / 1'000;
+}
+WallTime WallOf(uint64_t seconds) { return WallTime::FromSeconds(seconds); }
+
+// ---- prove ----
+
+// Collects what a checker needs, each thing once.
+class Citations {
+ public:
+  void Add(lineage::Shelf shelf, ByteView bytes) {
+    lineage::Cited c{shelf, Bytes(bytes.begin(), bytes.end())};
+    if (std::ranges::find(cited_, c) == cited_.end()) cited_.push_back(std::move(c));
+  }
+  // A grant, and what it hangs on.
+  void AddChain(const KnownObjects& known, const Held<Grant>* grant) {
+    for (size_t depth = 0; grant != nullptr && depth < authority::kChainMax; ++depth) {
+      Add(lineage::Shelf::kSigned, grant->envelope->bytes());
+      grant = known.GrantNamed(grant->body.parent);
+    }
+  }
+  absl::StatusOr<std::vector<lineage::Cited>> Take() {
+    if (cited_.size() > lineage::kCitedMax)
+      return ResourceExhausted(
+          "the record cites ", cited_.size(), " things, more than a file holds");
+    return std::move(cited_);
+  }
+
+ private:
+  std::vector<lineage::Cited> cited_;
+};
+
+// The objects that the decision was made from, and whatever the record names as its evidence.
+absl::Status CiteRecord(const lineage::Store& store,
+                        const authority::Observe& record,
+                        Citations& out) {
+  const auto cite = [&](lineage::Shelf shelf, const Oid& oid) -> absl::Status {
+    AQ_ASSIGN_OR_RETURN(const auto bytes, store.GetObject(shelf, oid));
+    if (bytes) out.Add(shelf, *bytes);
+    return absl::OkStatus();
+  };
+  if (record.inputs) {
+    AQ_ASSIGN_OR_RETURN(const auto bytes, store.GetObject(lineage::Shelf::kInputs, *record.inputs));
+    if (bytes) {
+      out.Add(lineage::Shelf::kInputs, *bytes);
+      AQ_ASSIGN_OR_RETURN(const lineage::Inputs inputs, lineage::ParseInputs(*bytes));
+      for (const Oid& oid : inputs.oids) AQ_RETURN_IF_ERROR(cite(lineage::Shelf::kSigned, oid));
+    }
+  }
+  if (record.evidence) {
+    const Oid oid{record.evidence->bytes};
+    for (const auto shelf :
+         {lineage::Shelf::kSigned, lineage::Shelf::kProof, lineage::Shelf::kNote})
+      AQ_RETURN_IF_ERROR(cite(shelf, oid));
+  }
+  return absl::OkStatus();
+}
+
+// The newest binding of the log key.
+const SignedPtr* KeybindOf(const KnownObjects& known, const Kid& log, Keybind& body) {
+  const SignedPtr* best = nullptr;
+  for (const SignedPtr& o : known.others) {
+    if (o->ctx() != authority::Ctx::kKeybind) continue;
+    const auto k = authority::ParseBody<Keybind>(o->body());
+    if (!k.ok() || k->kind != 2 || authority::KidOf(k->suite, k->key) != log) continue;
+    if (best != nullptr && body.not_before >= k->not_before) continue;
+    best = &o;
+    body = *k;
+  }
+  return best;
+}
+
+struct ProveFlags {
+  std::string which, out = "-";
+};
+
+absl::StatusOr<int> Prove(Session& s, const ProveFlags& flags) {
+  AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
+  AQ_ASSIGN_OR_RETURN(const auto store, state.ReadStore());
+  AQ_ASSIGN_OR_RETURN(const KnownObjects known, LoadObjects(*store));
+  AQ_ASSIGN_OR_RETURN(const lineage::FoundRecord found, RecordNamed(*store, flags.which));
+  const authority::Observe& record = found.record;
+  AQ_ASSIGN_OR_RETURN(const tlog::SignedCheckpoint head,
+                      lineage::HeadOver(*store, record.seq, lineage::LogOrigin(record.log)));
+  Keybind bound;
+  const SignedPtr* keybind = KeybindOf(known, record.log, bound);
+  if (keybind == nullptr)
+    return NotFound("the store holds no binding of the log key ", ToHex(record.log));
+  Citations cited;
+  if (known.charter()) cited.Add(lineage::Shelf::kSigned, known.charter()->envelope->bytes());
+  cited.Add(lineage::Shelf::kSigned, (*keybind)->bytes());
+  const auto add_member = [&](const Kid& kid, uint64_t at) {
+    cited.AddChain(known, known.GrantOf(kid, authority::Class::kNode, at));
+  };
+  add_member((*keybind)->kid(), SecondsOf(record));
+  for (const tlog::NoteLine& line : head.note.lines) {
+    if (const auto kid = lineage::CosignerOfName(line.name)) add_member(*kid, SecondsOf(record));
+  }
+  AQ_RETURN_IF_ERROR(CiteRecord(*store, record, cited));
+  lineage::Evidence evidence;
+  AQ_ASSIGN_OR_RETURN(evidence.record, store->Read(record.seq));
+  AQ_ASSIGN_OR_RETURN(evidence.cited, cited.Take());
+  AQ_ASSIGN_OR_RETURN(tlog::Prover prover, store->ProverAt(head.checkpoint.size));
+  evidence.proof.index = record.seq;
+  AQ_ASSIGN_OR_RETURN(evidence.proof.hashes, prover.Inclusion(record.seq));
+  evidence.proof.head = head;
+  AQ_RETURN_IF_ERROR(s.WriteFile(flags.out, evidence.Text()));
+  s.Say(Join("Record ",
+             record.seq,
+             " under the head of ",
+             head.checkpoint.size,
+             " records with ",
+             head.note.lines.size() - 1,
+             " cosignatures; check it with `aqmesh lineage check FILE --charter CHARTER`."));
+  return 0;
+}
+
+// ---- check ----
+
+struct CheckFlags {
+  std::string file, charter;
+  size_t cosigners = 0;
+};
+
+// Members whom the cited grants prove under the charter, at the record's time.
+struct Member {
+  Kid kid;
+  Ed25519Key key;
+  std::string name;
+};
+std::vector<Member> MembersIn(const std::vector<SignedPtr>& objects,
+                              const Held<authority::Charter>& charter,
+                              uint64_t at) {
+  std::vector<Member> out;
+  for (const SignedPtr& o : objects) {
+    if (o->ctx() != authority::Ctx::kGrant) continue;
+    const auto grant = authority::ParseBody<Grant>(o->body());
+    if (!grant.ok() || grant->cls != authority::Class::kNode) continue;
+    std::vector<SignedPtr> rest;
+    for (const SignedPtr& other : objects) {
+      if (other != o) rest.push_back(other);
+    }
+    if (!authority::VerifyStandalone(o->bytes(), charter, rest, WallOf(at)).status.ok()) continue;
+    out.push_back({authority::KidOf(grant->suite, grant->key), grant->key, grant->name});
+  }
+  return out;
+}
+
+struct LogOwner {
+  Ed25519Key log;
+  Member member;
+};
+absl::StatusOr<LogOwner> OwnerOf(const Kid& log,
+                                 const std::vector<SignedPtr>& objects,
+                                 std::span<const Member> members,
+                                 const ScopeId& scope) {
+  for (const SignedPtr& o : objects) {
+    if (o->ctx() != authority::Ctx::kKeybind) continue;
+    const auto k = authority::ParseBody<Keybind>(o->body());
+    if (!k.ok() || k->kind != 2 || k->suite != authority::Suite::kEd25519 || k->scope != scope ||
+        authority::KidOf(k->suite, k->key) != log)
+      continue;
+    const auto m = std::ranges::find(members, o->kid(), &Member::kid);
+    if (m == members.end()) {
+      return Unauthenticated("the log key is bound to ",
+                             ToHex(o->kid()),
+                             ", whom no cited grant proves under this charter at that time");
+    }
+    if (!authority::VerifySignature(*o, m->key))
+      return Unauthenticated("the binding of the log key is not signed by ", m->name);
+    return LogOwner{Ed25519Key{k->key.bytes}, *m};
+  }
+  return Unauthenticated("no cited keybind says whose log ", ToHex(log), " is");
+}
+
+std::string CheckText(const lineage::Proven& proven,
+                      const lineage::Evidence& evidence,
+                      const LogOwner& owner,
+                      std::span<const Member> members,
+                      const lineage::Names& names) {
+  std::string cosigned;
+  for (const tlog::Signer& c : proven.cosigned)
+    cosigned += Join(cosigned.empty() ? "" : ", ", members[c.key].name);
+  return Join("Holds.\n",
+              lineage::RenderPage(proven.record, proven.leaf, names),
+              "\nof the log of    ",
+              owner.member.name,
+              "\nin its head of   ",
+              evidence.proof.head.checkpoint.size,
+              " records\ncosigned by      ",
+              cosigned.empty() ? "nobody" : cosigned,
+              "\n");
+}
+
+std::string CheckJson(const lineage::Proven& proven,
+                      const lineage::Evidence& evidence,
+                      const LogOwner& owner,
+                      std::span<const Member> members,
+                      const lineage::Names& names) {
+  wire::JsonWriter w;
+  w.Object().Field("schema", "aqmesh.check/1").Field("ok", true).Field("owner", owner.member.name);
+  w.Field("size", evidence.proof.head.checkpoint.size).Key("cosigned").Array();
+  for (const tlog::Signer& c : proven.cosigned) {
+    w.Object().Field("name", members[c.key].name).Field("kid", ToHex(members[c.key].kid));
+    w.Field("time", c.time).End();
+  }
+  w.End().End();
+  std::string out = w.Take();
+  out.pop_back();  // the record has its own renderer
+  return Join(out, ",\"record\":", lineage::RenderJson(proven.record, proven.leaf, names), "}\n");
+}
+
+// Nothing but the file and the charter is believed.
+absl::StatusOr<int> Check(Session& s, const CheckFlags& flags) {
+  AQ_ASSIGN_OR_RETURN(const std::string text, s.ReadFile(flags.file, lineage::kEvidenceBytesMax));
+  auto parsed = lineage::ParseEvidence(text);
+  if (!parsed.ok()) return Annotate(parsed.status(), flags.file);
+  const lineage::Evidence& evidence = *parsed;
+  AQ_ASSIGN_OR_RETURN(const auto charter, s.ReadOne<authority::Charter>(flags.charter));
+  if (charter.body.version == 1) {
+    AQ_RETURN_IF_ERROR(
+        Annotate(authority::VerifyCharter(charter, nullptr, {}, nullptr), flags.charter));
+  }
+  std::vector<SignedPtr> objects;
+  KnownObjects known;  // for names
+  for (const lineage::Cited& c : evidence.cited) {
+    if (c.shelf != lineage::Shelf::kSigned) continue;
+    auto object = authority::Signed::Parse(c.bytes);
+    if (!object.ok()) return Annotate(object.status(), Join(flags.file, ": a cited object"));
+    objects.push_back(std::make_shared<const authority::Signed>(*std::move(object)));
+    if (objects.back()->ctx() == authority::Ctx::kGrant) {
+      if (auto g = authority::ParseBody<Grant>(objects.back()->body()); g.ok())
+        known.grants.push_back({objects.back(), *std::move(g)});
+    }
+  }
+  AQ_ASSIGN_OR_RETURN(const lineage::RecordEntry entry, lineage::ParseEntry(evidence.record));
+  const std::vector<Member> members =
+      MembersIn(objects, charter, lineage::MillisFromHlc(entry.hlc) / 1'000);
+  AQ_ASSIGN_OR_RETURN(const authority::Observe record,
+                      authority::ParseBody<authority::Observe>(evidence.record));
+  AQ_ASSIGN_OR_RETURN(const LogOwner owner,
+                      OwnerOf(record.log, objects, members, issuing::ScopeOfCharter(charter)));
+  std::vector<tlog::NoteKey> cosigners;
+  for (const Member& m : members) cosigners.push_back(lineage::CosignerNoteKey(m.key));
+  AQ_ASSIGN_OR_RETURN(const lineage::Proven proven,
+                      lineage::CheckEvidence(evidence, owner.log, cosigners));
+  if (proven.cosigned.size() < flags.cosigners) {
+    return Unauthenticated("the head is cosigned by ",
+                           proven.cosigned.size(),
+                           " members that the file proves, --cosigners wants ",
+                           flags.cosigners);
+  }
+  const lineage::Names names = NamesOf(known);
+  s.Out(s.json ? CheckJson(proven, evidence, owner, members, names)
+               : CheckText(proven, evidence, owner, members, names));
+  return 0;
+}
+
+// ---- verify ----
+
+absl::StatusOr<lineage::AuditReport> Audit(const StateDir& state, const lineage::Store& store) {
+  AQ_ASSIGN_OR_RETURN(const issuing::KeyStore keys, state.Keys());
+  AQ_ASSIGN_OR_RETURN(const issuing::KeyStore::Info log, keys.Look(kLogKey));
+  AQ_ASSIGN_OR_RETURN(const KnownObjects known, LoadObjects(store));
+  std::vector<tlog::NoteKey> cosigners;
+  for (const auto& g : known.grants) {
+    if (g.body.cls != authority::Class::kNode) continue;
+    const tlog::NoteKey key = lineage::CosignerNoteKey(g.body.key);
+    if (std::ranges::find(cosigners, key) == cosigners.end()) cosigners.push_back(key);
+  }
+  return lineage::AuditLog(store, lineage::LogNoteKey(Ed25519Key{log.public_key}), cosigners);
+}
+
+absl::StatusOr<int> VerifyLog(Session& s) {
+  AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
+  AQ_ASSIGN_OR_RETURN(const auto store, state.ReadStore());
+  const auto report = Audit(state, *store);
+  if (s.json) {
+    wire::JsonWriter w;
+    w.Object()
+        .Field("schema", "aqmesh.lineage-verify/1")
+        .Field("ok", report.ok())
+        .Field("size", store->size());
+    if (report.ok()) {
+      w.Field("heads", report->heads)
+          .Field("cosignatures", report->cosignatures)
+          .Field("covered", report->covered);
+    } else {
+      w.Field("why", Text(report.status()));
+    }
+    w.End();
+    s.Out(Join(w.Take(), "\n"));
+    return report.ok() ? 0 : 1;
+  }
+  AQ_RETURN_IF_ERROR(report.status());
+  s.Out(Join(report->records,
+             " records, each follows from the one before",
+             report->end ? Join("; head ", ToHex(report->end->leaf)) : "",
+             "\n",
+             report->heads,
+             " signed heads over ",
+             report->covered,
+             " of them, each with the root that the records give; ",
+             report->cosignatures,
+             " cosignatures of members\n"));
+  return 0;
+}
+
+}  // namespace
+
+void AddEvidence(Tree& tree, CLI::App* lineage) {
+  auto prove = std::make_shared<ProveFlags>();
+  CLI::App* app = tree.Command(lineage,
+                               "prove",
+                               "Write a file that proves one record to somebody else",
+                               "aqmesh lineage prove 9f3a -o record.evidence",
+                               [prove](Session& s) { return Prove(s, *prove); });
+  app->add_option("RECORD", prove->which, "Its number, or the first digits of its id")->required();
+  app->add_option("-o,--output", prove->out, "Where to; - for stdout")->capture_default_str();
+
+  auto check = std::make_shared<CheckFlags>();
+  app = tree.Command(lineage,
+                     "check",
+                     "Check such a file with nothing but the charter",
+                     "aqmesh lineage check record.evidence --charter home.charter",
+                     [check](Session& s) { return Check(s, *check); });
+  app->add_option("FILE", check->file, "What `lineage prove` wrote; - for stdin")->required();
+  app->add_option("--charter", check->charter, "The charter to trust")->required();
+  app->add_option("--cosigners", check->cosigners, "Refuse it below so many cosigners")
+      ->capture_default_str();
+  tree.Json(app);
+
+  app = tree.Command(lineage,
+                     "verify",
+                     "Recompute the whole log, and check what was signed about it",
+                     "aqmesh lineage verify",
+                     VerifyLog);
+  tree.Json(app);
+}
+
+}  // namespace aqmesh::cli

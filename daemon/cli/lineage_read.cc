@@ -1,0 +1,79 @@
+#include "daemon/cli/lineage_read.h"
+
+#include <charconv>
+
+#include "admission/packet.h"
+#include "core/base/status.h"
+#include "transport/frame/drop.h"
+
+namespace aqmesh::cli {
+
+// A name of a grant held here, or the first digits of its key.
+absl::StatusOr<Kid> KidNamed(const KnownObjects& known, std::string_view text) {
+  std::optional<Kid> found;
+  for (const auto& g : known.grants) {
+    const Kid kid = authority::KidOf(g.body.suite, g.body.key);
+    if (g.body.name != text && (text.size() < 4 || !ToHex(kid).starts_with(text))) continue;
+    if (found && *found != kid)
+      return InvalidArgument("`", text, "` names more than one key; give more digits of it");
+    found = kid;
+  }
+  if (found) return *found;
+  if (const auto bytes = FromHex(text)) {
+    if (const auto kid = Kid::From(*bytes)) return *kid;
+  }
+  return NotFound("nobody here is called `", text, "`; `aqmesh grant show` lists who is known");
+}
+
+lineage::Names NamesOf(const KnownObjects& known) {
+  lineage::Names names;
+  names.drop = [](uint16_t code) -> std::string_view {
+    const uint16_t number = static_cast<uint16_t>(code + lineage::kFirstDropReason);
+    if (number < frame::kDropEnd) return frame::NameOf(static_cast<frame::Drop>(number));
+    if (number < admission::kDropRecordBase ||
+        number - admission::kDropRecordBase >= static_cast<int>(admission::kDropCount))
+      return "";
+    return admission::DropName(static_cast<admission::Drop>(number - admission::kDropRecordBase));
+  };
+  names.peer = [&known](const Kid& kid) -> std::string {
+    for (const auto& g : known.grants) {
+      if (!g.body.name.empty() && authority::KidOf(g.body.suite, g.body.key) == kid)
+        return g.body.name;
+    }
+    return "";
+  };
+  return names;
+}
+
+absl::StatusOr<lineage::FoundRecord> RecordNamed(const lineage::Store& store,
+                                                 std::string_view which) {
+  uint64_t seq = 0;
+  const auto [end, error] = std::from_chars(which.data(), which.data() + which.size(), seq);
+  const bool number = error == std::errc() && end == which.data() + which.size();
+  std::vector<lineage::FoundRecord> found;
+  if (number && seq < store.size()) {
+    AQ_ASSIGN_OR_RETURN(const Bytes body, store.Read(seq));
+    AQ_ASSIGN_OR_RETURN(const lineage::RecordEntry entry, lineage::ParseEntry(body));
+    AQ_ASSIGN_OR_RETURN(authority::Observe record, authority::ParseBody<authority::Observe>(body));
+    found.push_back({entry.leaf, std::move(record)});
+  } else {
+    const auto prefix = FromHex(which);
+    if (!prefix || prefix->empty() || prefix->size() > 32) {
+      return NotFound("no record ",
+                      which,
+                      " among ",
+                      store.size(),
+                      "; give a number below that, or an even number of digits of an id");
+    }
+    lineage::Filter filter;
+    filter.id_prefix = *prefix;
+    filter.limit = 2;
+    AQ_ASSIGN_OR_RETURN(found, store.Query(filter));
+  }
+  if (found.empty()) return NotFound("no record whose id starts with ", which);
+  if (found.size() > 1)
+    return InvalidArgument("more than one record's id starts with ", which, "; give more digits");
+  return std::move(found[0]);
+}
+
+}  // namespace aqmesh::cli

@@ -1,0 +1,144 @@
+#include "lineage/audit.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "core/authority/signed.h"
+#include "core/base/status.h"
+
+namespace aqmesh::lineage {
+
+namespace {
+
+constexpr size_t kHeadsLookedAt = 4;       // behind a record: cosignatures may be late
+constexpr Seq kRecordsLookedAt = 1 << 18;  // a head is due after 1,024
+
+struct SizeAndRoot {
+  uint64_t size = 0;
+  Digest root;
+};
+
+// The heads of this log on the shelf, by size, their signatures checked and counted.
+absl::StatusOr<std::vector<SizeAndRoot>> HeadsOf(const Store& store,
+                                                 std::span<const tlog::NoteKey> keys,
+                                                 AuditReport& report) {
+  std::vector<SizeAndRoot> heads;
+  absl::Status wrong;
+  AQ_RETURN_IF_ERROR(store.ScanObjects(Shelf::kNote, [&](const Oid& oid, ByteView bytes) {
+    const auto note = tlog::ParseCheckpoint(AsText(bytes));
+    if (!note.ok() || tlog::NoteOid(note->note.text) != oid) {
+      wrong = DataLoss("note ", ToHex(oid), " is not what it was stored as");
+      return false;
+    }
+    const tlog::Checkpoint& head = note->checkpoint;
+    if (head.origin != keys[0].name) return true;  // another log's
+    const auto signers = tlog::VerifyNote(note->note, keys);
+    if (!signers.ok() || signers->front().key != 0) {
+      wrong = Unauthenticated(
+          "the head of ",
+          head.size,
+          " records: ",
+          signers.ok() ? "the log's own signature is missing" : Text(signers.status()));
+      return false;
+    }
+    report.cosignatures += signers->size() - 1;
+    heads.push_back({head.size, head.root});
+    return true;
+  }));
+  AQ_RETURN_IF_ERROR(wrong);
+  std::ranges::sort(heads, {}, &SizeAndRoot::size);
+  return heads;
+}
+
+}  // namespace
+
+absl::StatusOr<AuditReport> AuditLog(const Store& store,
+                                     const tlog::NoteKey& log,
+                                     std::span<const tlog::NoteKey> cosigners) {
+  AuditReport report;
+  // Before the heads: a live log goes on meanwhile, and signs what we do not read any more.
+  const std::optional<Head> end = store.head();
+  const tlog::Edge edge = store.edge();
+  std::vector<tlog::NoteKey> keys{log};
+  keys.insert(keys.end(), cosigners.begin(), cosigners.end());
+  AQ_ASSIGN_OR_RETURN(const std::vector<SizeAndRoot> heads, HeadsOf(store, keys, report));
+  ChainVerifier chain;
+  tlog::Edge tree;
+  size_t next = 0;
+  absl::Status wrong;
+  const auto check_heads = [&] {
+    for (; next < heads.size() && heads[next].size <= tree.size(); ++next) {
+      if (tree.Root() != heads[next].root) {
+        wrong = DataLoss("the head of ",
+                         heads[next].size,
+                         " records was signed over the root ",
+                         ToHex(heads[next].root),
+                         ", the records give ",
+                         ToHex(tree.Root()));
+        return false;
+      }
+      ++report.heads;
+      report.covered = heads[next].size;
+    }
+    return true;
+  };
+  AQ_RETURN_IF_ERROR(store.WalkLog(
+      0, end ? end->seq + 1 : 0, Order::kOldestFirst, [&](Seq, const Digest& leaf, ByteView body) {
+        wrong = chain.Add(body);
+        if (!wrong.ok()) return false;
+        tree.Append(leaf);
+        return check_heads();
+      }));
+  AQ_RETURN_IF_ERROR(wrong);
+  if (chain.head() != end)
+    return DataLoss("the log ends at another record than the store says it does");
+  if (tree.size() == edge.size() && tree != edge)
+    return DataLoss("the stored tree is not that of the records: its root is ",
+                    ToHex(edge.Root()),
+                    ", theirs is ",
+                    ToHex(tree.Root()));
+  if (next < heads.size() && store.size() < heads.back().size) {
+    return DataLoss("a head of ",
+                    heads.back().size,
+                    " records was signed, the log has ",
+                    store.size(),
+                    ": its tail is lost, or the disk was restored from a backup");
+  }
+  report.records = tree.size();
+  report.end = end;
+  return report;
+}
+
+absl::StatusOr<tlog::SignedCheckpoint> HeadOver(const Store& store,
+                                                Seq seq,
+                                                std::string_view origin) {
+  std::vector<Oid> cited;
+  AQ_RETURN_IF_ERROR(
+      store.WalkLog(seq + 1,
+                    seq + 1 + kRecordsLookedAt,
+                    Order::kOldestFirst,
+                    [&](Seq, const Digest&, ByteView body) {
+                      const auto record = authority::ParseBody<authority::Observe>(body);
+                      if (record.ok() && record->kind == authority::RecordKind::kCheckpoint &&
+                          record->evidence && record->intent_gen > seq)
+                        cited.push_back(Oid{record->evidence->bytes});
+                      return cited.size() < kHeadsLookedAt;
+                    }));
+  std::optional<tlog::SignedCheckpoint> best;
+  for (const Oid& oid : cited) {
+    AQ_ASSIGN_OR_RETURN(const auto bytes, store.GetObject(Shelf::kNote, oid));
+    if (!bytes) return DataLoss("note ", ToHex(oid), " is cited and not in the store");
+    AQ_ASSIGN_OR_RETURN(auto note, tlog::ParseCheckpoint(AsText(*bytes)));
+    if (note.checkpoint.origin != origin || note.checkpoint.size <= seq) continue;
+    if (!best || note.note.lines.size() > best->note.lines.size()) best = std::move(note);
+  }
+  if (!best) {
+    return NotFound("no signed head covers record ",
+                    seq,
+                    " yet: heads are signed each minute, once two peers have answered after a "
+                    "start; `aqmesh status` shows the newest");
+  }
+  return *std::move(best);
+}
+
+}  // namespace aqmesh::lineage
