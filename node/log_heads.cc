@@ -50,10 +50,9 @@ void Control::OnHeads(Turn& t, const Peer& peer, const frame::Message& m) {
       break;
     }
     case ControlKind::kCosign: {
-      const auto fellows = Fellows();
-      if (const auto d = cosigner_.OnCosign(t.now, mesh_.scope(), from, m, fellows);
-          d != frame::Drop::kNone)
-        Dropped(d);
+      const auto d =
+          cosigner_.OnCosign(t.now, mesh_.scope(), from, m, [this] { return Fellows(); });
+      if (d != frame::Drop::kNone) Dropped(d);
       break;
     }
     default: notary_.OnCosigned(t.now, from, m.request, m.body);

@@ -64,7 +64,7 @@ Drop Cosigner::OnCosign(Now now,
                         const ScopeId& scope,
                         const Fellow& from,
                         const frame::Message& piece,
-                        std::span<const Fellow> fellows) {
+                        Fellows fellows) {
   frame::Piece p;
   if (const Drop d = frame::ParseObjectPiece(piece.body, p); d != Drop::kNone) return d;
   std::optional<Bytes> whole;
@@ -87,7 +87,7 @@ Drop Cosigner::OnCosign(Now now,
     return Drop::kNone;
   }
   keys_[log] = *bound;
-  if (!Heard(now, from, log, fellows)) {
+  if (recorder_.Full() || !Heard(now, from, log, fellows)) {
     Answer(from.kid, piece.request, {.status = WitnessStatus::kNoClock});
     return Drop::kNone;
   }
@@ -135,10 +135,10 @@ bool Cosigner::MayKnow(const Kid& owner, const Kid& log) {
 
 // After a rollback: not before another member has told what it knows of that log. With nobody else
 // there, there is nobody to show another history to.
-bool Cosigner::Heard(Now now, const Fellow& from, const Kid& log, std::span<const Fellow> fellows) {
+bool Cosigner::Heard(Now now, const Fellow& from, const Kid& log, Fellows fellows) {
   if (!rolled_back_ || heard_.contains(log)) return true;
   bool others = false;
-  for (const Fellow& f : fellows) {
+  for (const Fellow& f : fellows()) {
     if (f.kid == from.kid) continue;
     others = true;
     if (!letters_.Asked(f.kid, log, now.mono - kPatience)) letters_.Ask(f.kid, log, now.mono);

@@ -7,9 +7,11 @@
 #ifndef AQMESH_NODE_HEADS_COSIGNER_H_
 #define AQMESH_NODE_HEADS_COSIGNER_H_
 
+#include <absl/functional/function_ref.h>
+
 #include <map>
 #include <set>
-#include <span>
+#include <vector>
 
 #include "lineage/heads.h"
 #include "lineage/tlog/witness.h"
@@ -35,12 +37,14 @@ class Cosigner {
   // The disk was found to be older than what others saw of us: what we cosigned since is lost too.
   void OnRolledBack();
 
-  // A piece of a request. `fellows`: whom to ask what they know of the log.
+  // Whom to ask what they know of a log; called only where that is needed.
+  using Fellows = absl::FunctionRef<std::vector<Fellow>()>;
+  // A piece of a request.
   frame::Drop OnCosign(Now now,
                        const ScopeId& scope,
                        const Fellow& from,
                        const frame::Message& piece,
-                       std::span<const Fellow> fellows);
+                       Fellows fellows);
   void OnAsk(const Fellow& from, uint32_t request, const Kid& log);
   void OnNote(Now now, const Kid& log, ByteView note);
   void Expire(Instant now) { pieces_.Expire(now); }
@@ -62,7 +66,7 @@ class Cosigner {
                                      ByteView keybind) const;
   bool WithinRate(Instant now, const Kid& member);
   bool MayKnow(const Kid& owner, const Kid& log);
-  bool Heard(Now now, const Fellow& from, const Kid& log, std::span<const Fellow> fellows);
+  bool Heard(Now now, const Fellow& from, const Kid& log, Fellows fellows);
   void Judge(Now now, const Fellow& from, uint32_t request, const Kid& log, std::string_view text);
 
   tlog::NoteSigner signer_;

@@ -221,7 +221,8 @@ class CosignerTest : public testing::Test {
     last = frame::Drop::kNone;
     for (size_t at = 0; at < whole.size(); at += frame::kObjectPiece) {
       const Bytes body = frame::EncodeObjectPiece(frame::CosignRef(whole), whole, at);
-      last = cosigner.OnCosign(now, scope, from, {frame::Control::kCosign, 7, body}, fellows);
+      last = cosigner.OnCosign(
+          now, scope, from, {frame::Control::kCosign, 7, body}, [&] { return fellows; });
     }
     std::vector<lineage::Batch> out;
     recorder.Flush(out);
@@ -340,7 +341,8 @@ TEST_F(CosignerTest, NoiseIsNoRequest) {
     if (whole == good) continue;
     now.mono += 1s;
     const Bytes body = frame::EncodeObjectPiece(frame::CosignRef(whole), whole, 0);
-    (void)cosigner.OnCosign(now, scope, from, {frame::Control::kCosign, 1, body}, fellows);
+    (void)cosigner.OnCosign(
+        now, scope, from, {frame::Control::kCosign, 1, body}, [&] { return fellows; });
     for (const Letter& l : letters.Take()) EXPECT_NE(frame::ParseCosigned(l.body)->status, 200);
   }
 }

@@ -6,6 +6,12 @@
 namespace aqmesh::tlog {
 namespace {
 
+#ifdef __SANITIZE_ADDRESS__
+constexpr size_t kLeaves = 67;  // five times slower there
+#else
+constexpr size_t kLeaves = 130;
+#endif
+
 Digest Hex(const char* hex) { return *Digest::From(*FromHex(hex)); }
 Digest Flipped(Digest d, size_t bit) {
   d.bytes[bit / 8] = static_cast<uint8_t>(d.bytes[bit / 8] ^ 1u << bit % 8);
@@ -65,8 +71,8 @@ void RefusesEveryChange(const Proof& good,
   }
 }
 
-TEST(ProofTest, EveryInclusionUpTo130LeavesHoldsAndNoForgeryOfItDoes) {
-  const std::vector<Digest> leaves = NumberedLeaves(130);
+TEST(ProofTest, EveryInclusionUpToTheLastLeafHoldsAndNoForgeryOfItDoes) {
+  const std::vector<Digest> leaves = NumberedLeaves(kLeaves);
   TileStore store{leaves};
   for (size_t n = 1; n <= leaves.size(); ++n) {
     const Leaves d = Leaves(leaves).first(n);
@@ -88,8 +94,8 @@ TEST(ProofTest, EveryInclusionUpTo130LeavesHoldsAndNoForgeryOfItDoes) {
   }
 }
 
-TEST(ProofTest, EveryConsistencyUpTo130LeavesHoldsAndNoForgeryOfItDoes) {
-  const std::vector<Digest> leaves = NumberedLeaves(130);
+TEST(ProofTest, EveryConsistencyUpToTheLastLeafHoldsAndNoForgeryOfItDoes) {
+  const std::vector<Digest> leaves = NumberedLeaves(kLeaves);
   TileStore store{leaves};
   for (size_t n = 1; n <= leaves.size(); ++n) {
     const Leaves d = Leaves(leaves).first(n);
