@@ -98,8 +98,10 @@ absl::Status NodeLoop::Open() {
     Log(Severity::kWarn, "start", Text(s));
   setup_.image = {};
   AQ_RETURN_IF_ERROR(MakeDataThreads());
+  snapshots_ = std::make_unique<lineage::SnapshotKeeper>(*setup_.store);
   writer_ = std::make_unique<lineage::Writer>(
       *setup_.store, lineage::WriterOptions{}, [this](const lineage::Ack& ack) {
+        if (ack.head) snapshots_->Poke(ack.head->seq + 1);
         boost::asio::post(io_, [this, ack] { OnAck(ack); });
       });
   const os::Fd timer(::timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC));
@@ -222,6 +224,7 @@ absl::Status NodeLoop::Run() {
   notifier_.Say("STOPPING=1");
   server_->CloseAll();
   writer_->Stop();
+  snapshots_->Stop();
   log_.Flush();
   if (end_.ok()) Log(Severity::kInfo, "stop", "stopped");
   return end_;

@@ -33,6 +33,7 @@
 #include "daemon/notify.h"
 #include "daemon/os_actuation.h"
 #include "daemon/setup.h"
+#include "lineage/rocks/snapshot_keeper.h"
 #include "lineage/rocks/writer.h"
 #include "node/control.h"
 #include "transport/os/aead_pool.h"
@@ -202,6 +203,7 @@ class NodeLoop {
 
   std::unique_ptr<Verbs> verbs_;
   std::unique_ptr<ControlServer> server_;
+  std::unique_ptr<lineage::SnapshotKeeper> snapshots_;
   std::unique_ptr<lineage::Writer> writer_;  // its thread ends before what it posts to
   std::atomic<bool> wants_echo_ = false;
   std::unique_ptr<os::AeadPool> pool_;

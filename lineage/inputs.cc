@@ -1,18 +1,15 @@
 #include "lineage/inputs.h"
 
 #include <algorithm>
-#include <limits>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <variant>
 
 #include "core/base/check.h"
 #include "core/crypto/hash.h"
-#include "core/wire/reader.h"
 #include "core/wire/refusal.h"
 #include "core/wire/writer.h"
+#include "lineage/field_scan.h"
 
 namespace aqmesh::lineage {
 namespace {
@@ -20,123 +17,36 @@ namespace {
 constexpr std::string_view kPersonal = "aqmesh-inp-v1";
 constexpr unsigned kSection = 7;  // of spec/objects.md
 
-struct Field {
-  std::string_view name;
-  wire::WireType type;
-  size_t count_max = 1;
-};
-constexpr auto kNumber = wire::WireType::kVarint;
-constexpr auto kBytes = wire::WireType::kBytes;
-
 // Field n is row n-1.
-constexpr Field kInputFields[] = {{"oids", kBytes, kInputOidsMax},
-                                  {"policy", kBytes},
-                                  {"slopes", kBytes, kInputSlopesMax},
-                                  {"age", kNumber},
-                                  {"wall", kNumber},
-                                  {"mono", kNumber},
-                                  {"prev_rung", kNumber},
-                                  {"h", kBytes},
-                                  {"action", kNumber}};
-constexpr Field kSlopeFields[] = {{"kid", kBytes},
-                                  {"a", kNumber},
-                                  {"R_f", kNumber},
-                                  {"S_f", kNumber},
-                                  {"U", kNumber},
-                                  {"R_s", kNumber},
-                                  {"S_s", kNumber},
-                                  {"J", kNumber},
-                                  {"X", kNumber},
-                                  {"kap", kNumber},
-                                  {"last", kNumber},
-                                  {"col", kNumber},
-                                  {"e_pos", kNumber}};
-
-// Walks the fields of one message by its table and keeps the first refusal; values read after one
-// are zero.
-class FieldScan {
- public:
-  FieldScan(ByteView bytes, std::span<const Field> fields, std::string thing)
-      : reader_(bytes), fields_(fields), thing_(std::move(thing)) {}
-
-  // Goes to the next field: its number, or 0 at the end and after a refusal.
-  uint32_t Next() {
-    if (!status_.ok() || reader_.done()) return 0;
-    at_ = reader_.at();
-    const auto read = reader_.PeekTag();
-    if (const auto* fault = std::get_if<wire::Reader::Fault>(&read))
-      return Refuse(fault->byte, fault->rule);
-    const wire::Tag tag = std::get<wire::Tag>(read);
-    if (tag.number > fields_.size()) return Refuse(at_, "unknown field");
-    if (tag.number < number_) return Refuse(at_, "field out of order");
-    count_ = tag.number == number_ ? count_ + 1 : 1;
-    number_ = tag.number;
-    if (tag.type != fields_[number_ - 1].type) return Refuse(at_, "wrong wire type");
-    if (count_ > fields_[number_ - 1].count_max) return Refuse(at_, "too many of this field");
-    reader_.SkipTag();
-    return number_;
-  }
-  uint64_t Number(uint64_t max) {
-    const size_t at = reader_.at();
-    const auto read = reader_.Number();
-    if (const auto* fault = std::get_if<wire::Reader::Fault>(&read))
-      return Refuse(fault->byte, fault->rule);
-    if (std::get<uint64_t>(read) > max) return Refuse(at, "number too large");
-    return std::get<uint64_t>(read);
-  }
-  template <class T>
-  T Integer() {
-    return static_cast<T>(Number(std::numeric_limits<T>::max()));
-  }
-  ByteView String() {
-    const auto read = reader_.String();
-    if (const auto* fault = std::get_if<wire::Reader::Fault>(&read)) {
-      Refuse(fault->byte, fault->rule);
-      return {};
-    }
-    const ByteView value = std::get<ByteView>(read);
-    if (count_ > 1 &&
-        !std::lexicographical_compare(before_.begin(), before_.end(), value.begin(), value.end())) {
-      Refuse(at_, "values not strictly ascending");
-    }
-    before_ = value;
-    return value;
-  }
-  template <class Fixed>
-  Fixed Bytes() {
-    const auto value = Fixed::From(String());
-    if (!value) Refuse(at_, "wrong length");
-    return value.value_or(Fixed{});
-  }
-  void Adopt(const absl::Status& inner) {
-    if (status_.ok()) status_ = inner;
-  }
-  void Must(bool present, const char* rule) {
-    if (!present) {
-      number_ = 0;
-      Refuse(reader_.at(), rule);
-    }
-  }
-  const absl::Status& status() const { return status_; }
-
- private:
-  uint32_t Refuse(size_t byte, const char* rule) {
-    if (status_.ok()) {
-      std::string field(number_ == 0 ? std::string_view() : fields_[number_ - 1].name);
-      status_ = wire::Refusal{thing_, std::move(field), byte, rule, kSection}.ToStatus();
-    }
-    return 0;
-  }
-
-  wire::Reader reader_;
-  std::span<const Field> fields_;
-  std::string thing_;
-  size_t at_ = 0;  // of the tag of the field being read
-  uint32_t number_ = 0;
-  size_t count_ = 0;
-  ByteView before_;  // the value before, of a repeated field
-  absl::Status status_;
-};
+constexpr FieldRow kInputFields[] = {{"oids", kBytesField, kInputOidsMax},
+                                     {"policy", kBytesField},
+                                     {"slopes", kBytesField, kInputSlopesMax},
+                                     {"age", kNumberField},
+                                     {"wall", kNumberField},
+                                     {"mono", kNumberField},
+                                     {"prev_rung", kNumberField},
+                                     {"h", kBytesField},
+                                     {"action", kNumberField},
+                                     {"since", kNumberField},
+                                     {"epochs", kNumberField},
+                                     {"flags", kNumberField},
+                                     {"held", kNumberField},
+                                     {"restricted", kNumberField},
+                                     {"granted", kBytesField, kInputGrantedMax},
+                                     {"issuer", kBytesField}};
+constexpr FieldRow kSlopeFields[] = {{"kid", kBytesField},
+                                     {"a", kNumberField},
+                                     {"R_f", kNumberField},
+                                     {"S_f", kNumberField},
+                                     {"U", kNumberField},
+                                     {"R_s", kNumberField},
+                                     {"S_s", kNumberField},
+                                     {"J", kNumberField},
+                                     {"X", kNumberField},
+                                     {"kap", kNumberField},
+                                     {"last", kNumberField},
+                                     {"col", kNumberField},
+                                     {"e_pos", kNumberField}};
 
 Bytes EncodeSlope(const SlopeInput& s) {
   wire::Writer w;
@@ -157,7 +67,7 @@ Bytes EncodeSlope(const SlopeInput& s) {
 }
 
 absl::StatusOr<SlopeInput> ParseSlope(ByteView bytes) {
-  FieldScan scan(bytes, kSlopeFields, "slope");
+  FieldScan scan(bytes, kSlopeFields, "slope", kSection);
   SlopeInput s;
   bool has_kid = false;
   while (const uint32_t field = scan.Next()) {
@@ -197,6 +107,13 @@ Bytes Encode(const Inputs& in) {
   w.Number(7, static_cast<uint64_t>(in.prev_rung));
   if (in.h) w.String(8, *in.h);
   w.Number(9, in.action);
+  w.Number(10, in.since);
+  w.Number(11, in.epochs);
+  w.Number(12, in.flags);
+  w.Number(13, in.held);
+  w.Number(14, in.restricted);
+  for (const GrantedPair& pair : in.granted) w.String(15, pair);
+  if (in.issuer) w.String(16, *in.issuer);
   return w.Take();
 }
 
@@ -213,7 +130,9 @@ Bytes EncodeInputs(Inputs in) {
   SortUnique(in.slopes, [](const SlopeInput& x, const SlopeInput& y) {
     return EncodeSlope(x) < EncodeSlope(y);
   });
+  SortUnique(in.granted, std::less<>());
   AQ_CHECK(in.oids.size() <= kInputOidsMax);
+  AQ_CHECK(in.granted.size() <= kInputGrantedMax);
   AQ_CHECK(in.slopes.size() <= kInputSlopesMax);
   AQ_CHECK(in.wall_millis != 0);
   AQ_CHECK(in.mono_nanos != 0);
@@ -226,7 +145,7 @@ absl::StatusOr<Inputs> ParseInputs(ByteView bytes) {
   if (bytes.size() > kInputsBytesMax) {
     return wire::Refusal{"inputs", "", kInputsBytesMax, "too large", kSection}.ToStatus();
   }
-  FieldScan scan(bytes, kInputFields, "inputs");
+  FieldScan scan(bytes, kInputFields, "inputs", kSection);
   Inputs in;
   bool has_policy = false;
   while (const uint32_t field = scan.Next()) {
@@ -248,6 +167,13 @@ absl::StatusOr<Inputs> ParseInputs(ByteView bytes) {
       case 7: in.prev_rung = static_cast<authority::Rung>(scan.Number(6)); break;
       case 8: in.h = scan.Bytes<Digest>(); break;
       case 9: in.action = scan.Integer<uint16_t>(); break;
+      case 10: in.since = scan.Integer<uint64_t>(); break;
+      case 11: in.epochs = scan.Integer<uint32_t>(); break;
+      case 12: in.flags = static_cast<uint16_t>(scan.Number(kInputFlagsAll)); break;
+      case 13: in.held = scan.Integer<uint64_t>(); break;
+      case 14: in.restricted = scan.Integer<uint64_t>(); break;
+      case 15: in.granted.push_back(scan.Bytes<GrantedPair>()); break;
+      case 16: in.issuer = scan.Bytes<Ed25519Key>(); break;
       default: break;  // Next() refuses what is not in the table
     }
   }

@@ -93,6 +93,12 @@ absl::Status CheckBatches(std::span<const Batch> batches, const std::optional<He
   return absl::OkStatus();
 }
 
+Digest SnapshotHash(uint64_t records, ByteView state) {
+  uint8_t count[8];
+  StoreBe(count, records);
+  return Digest{crypto::H256({AsBytes("aqmesh/1/snapshot"), count, state})};
+}
+
 uint64_t Store::size() const {
   const std::optional<Head> h = head();
   return h ? h->seq + 1 : 0;
@@ -181,6 +187,7 @@ absl::Status MemStore::CommitAll(std::span<const Batch> batches) {
       past_.push_back(std::exchange(log_, {}));
       edge_ = {};
       tiles_.clear();
+      snapshots_.clear();
       by_subject_.clear();
     }
     for (const RecordEntry& entry : batch.records) {
@@ -285,6 +292,24 @@ absl::StatusOr<Bytes> MemStore::ReadTile(const tlog::Tile& tile) const {
     Append(out, it->second);
   }
   return out;
+}
+
+absl::Status MemStore::PutSnapshot(const Snapshot& s) {
+  snapshots_[s.records] = {SnapshotHash(s.records, s.state), s.state};
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<Snapshot>> MemStore::SnapshotAt(uint64_t records) const {
+  for (auto it = snapshots_.upper_bound(records); it != snapshots_.begin();) {
+    const auto& [count, kept] = *--it;
+    if (SnapshotHash(count, kept.second) == kept.first) return Snapshot{count, kept.second};
+  }
+  return std::optional<Snapshot>();
+}
+
+void MemStore::RotSnapshot(uint64_t records, size_t bit) {
+  uint8_t& byte = snapshots_.at(records).second[bit / 8];
+  byte = static_cast<uint8_t>(byte ^ (1u << (bit % 8)));
 }
 
 void MemStore::Rot(Seq seq, size_t bit) {

@@ -37,7 +37,7 @@ inline constexpr size_t kStoredObjectBytesMax =
 
 // Objects of each kind lie on a shelf of their own, so that a start reads back the signed ones
 // without wading through the inputs of every decision ever made.
-enum class Shelf : uint8_t { kSigned = 1, kInputs = 2, kProof = 3, kNote = 4 };
+enum class Shelf : uint8_t { kSigned = 1, kInputs = 2, kProof = 3, kNote = 4, kPolicy = 5 };
 
 struct ObjectEntry {
   Shelf shelf = Shelf::kSigned;
@@ -61,6 +61,16 @@ struct Batch {
     return !begins_log && records.empty() && objects.empty() && deletes.empty() && puts.empty();
   }
 };
+
+// What the first `records` records of the log come to, folded (lineage/history). Made of the log,
+// so that losing one costs time and nothing else.
+struct Snapshot {
+  uint64_t records = 0;
+  Bytes state;
+  bool operator==(const Snapshot&) const = default;
+};
+// Kept beside it, so that a rotten one shows.
+Digest SnapshotHash(uint64_t records, ByteView state);
 
 // Visitors return false to stop. Views live for the call. A visitor does not call the store.
 using ObjectVisitor = absl::FunctionRef<bool(const Oid&, ByteView bytes)>;
@@ -105,6 +115,12 @@ class Store {
   // NotFound if the log is shorter than that.
   virtual tlog::Edge edge() const = 0;
   virtual absl::StatusOr<Bytes> ReadTile(const tlog::Tile& tile) const = 0;
+  // Beside the log, under the number of its records; durable with the next commit. From any thread,
+  // also while another commits (RocksStore).
+  virtual absl::Status PutSnapshot(const Snapshot& snapshot) = 0;
+  // The newest of at most `records` records that is as it was written; spoiled ones are passed
+  // over.
+  virtual absl::StatusOr<std::optional<Snapshot>> SnapshotAt(uint64_t records) const = 0;
 
   // The body of one record; NotFound if there is none.
   absl::StatusOr<Bytes> Read(Seq seq) const;
@@ -143,12 +159,15 @@ class MemStore final : public Store {
   absl::StatusOr<Seq> SeqAt(uint64_t hlc) const override;
   tlog::Edge edge() const override { return edge_; }
   absl::StatusOr<Bytes> ReadTile(const tlog::Tile& tile) const override;
+  absl::Status PutSnapshot(const Snapshot& snapshot) override;
+  absl::StatusOr<std::optional<Snapshot>> SnapshotAt(uint64_t records) const override;
 
   // From now on commits fail with `fault` and change nothing; OK heals. (The simulator's full
   // disk.)
   void SetFault(absl::Status fault) { fault_ = std::move(fault); }
   // Rot at rest: flips one bit of a stored body.
   void Rot(Seq seq, size_t bit);
+  void RotSnapshot(uint64_t records, size_t bit);
 
  private:
   absl::StatusOr<bool> Show(const RecordEntry& entry, RecordVisitor visit) const;
@@ -160,6 +179,7 @@ class MemStore final : public Store {
   std::map<std::pair<Shelf, Oid>, Bytes> objects_;
   std::map<std::string, Bytes, std::less<>> state_;
   std::map<Kid, std::vector<Seq>> by_subject_;
+  std::map<uint64_t, std::pair<Digest, Bytes>> snapshots_;
   absl::Status fault_;
 };
 

@@ -42,9 +42,19 @@ constexpr size_t kLogsMax = 1024;       // restores from a backup, in a machine'
 constexpr uint64_t kTreeStep = 16'384;  // records of a tree that is built late, per write
 
 // Families, in the order in which they are opened.
-enum Family : size_t { kMeta, kLog, kObjects, kSubject, kTime, kState, kTile, kFamilies };
+enum Family : size_t {
+  kMeta,
+  kLog,
+  kObjects,
+  kSubject,
+  kTime,
+  kState,
+  kTile,
+  kSnapshot,
+  kFamilies
+};
 constexpr std::array<const char*, kFamilies> kFamilyNames = {
-    "default", "log", "oid", "idx_subject", "idx_time", "state", "tile"};
+    "default", "log", "oid", "idx_subject", "idx_time", "state", "tile", "snapshot"};
 
 rocksdb::Slice SliceOf(ByteView b) { return {reinterpret_cast<const char*>(b.data()), b.size()}; }
 rocksdb::Slice SliceOf(std::string_view s) { return {s.data(), s.size()}; }
@@ -144,7 +154,9 @@ class NoAutoRecovery final : public rocksdb::EventListener {
 rocksdb::DBOptions DatabaseOptions(bool fresh) {
   rocksdb::DBOptions options;
   options.create_if_missing = fresh;
-  options.create_missing_column_families = true;  // an older program knew fewer of them
+  // Also in a database that an older version made. A log that went missing would come back empty,
+  // and HEAD shows that.
+  options.create_missing_column_families = true;
   options.paranoid_checks = true;
   options.wal_recovery_mode =
       rocksdb::WALRecoveryMode::kPointInTimeRecovery;  // the header says why
@@ -157,7 +169,7 @@ rocksdb::DBOptions DatabaseOptions(bool fresh) {
   return options;
 }
 
-std::vector<rocksdb::ColumnFamilyDescriptor> Families() {
+std::vector<rocksdb::ColumnFamilyDescriptor> Families(std::span<const char* const> names) {
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = rocksdb::NewLRUCache(kCacheBytes);
   table.cache_index_and_filter_blocks = true;
@@ -166,8 +178,20 @@ std::vector<rocksdb::ColumnFamilyDescriptor> Families() {
   options.compression = rocksdb::kNoCompression;  // hashes and keys do not compress
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   std::vector<rocksdb::ColumnFamilyDescriptor> families;
-  for (const char* name : kFamilyNames) families.emplace_back(name, options);
+  for (const char* name : names) families.emplace_back(name, options);
   return families;
+}
+
+// The families that are there: a reader can make none, and does without.
+std::vector<const char*> FamiliesIn(const rocksdb::DBOptions& options, const std::string& path) {
+  std::vector<std::string> there;
+  if (!rocksdb::DB::ListColumnFamilies(options, path, &there).ok())
+    return {kFamilyNames.begin(), kFamilyNames.end()};  // opening will say what is wrong
+  std::vector<const char*> names;
+  std::ranges::copy_if(kFamilyNames, std::back_inserter(names), [&there](const char* name) {
+    return std::ranges::find(there, name) != there.end();
+  });
+  return names;
 }
 
 absl::Status PrepareDirectory(const std::string& dir) {
@@ -300,37 +324,28 @@ struct RocksStore::Impl {
     const std::string path = dir + "/db";
     const bool fresh = access == Access::kWrite && head_file->mark().commit == 0;
     const rocksdb::DBOptions options = DatabaseOptions(fresh);
-    if (access == Access::kRead) AQ_RETURN_IF_ERROR(CheckFamilies(options, path));
+    const std::vector<const char*> names =
+        access == Access::kWrite ? std::vector(kFamilyNames.begin(), kFamilyNames.end())
+                                 : FamiliesIn(options, path);
+    const auto families = Families(names);
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::DB* opened = nullptr;
     const rocksdb::Status s =
         access == Access::kWrite
-            ? rocksdb::DB::Open(options, path, Families(), &handles, &opened)
-            : rocksdb::DB::OpenForReadOnly(options, path, Families(), &handles, &opened);
+            ? rocksdb::DB::Open(options, path, families, &handles, &opened)
+            : rocksdb::DB::OpenForReadOnly(options, path, families, &handles, &opened);
     AQ_RETURN_IF_ERROR(Translate(s, "opening", path));
     db.reset(opened);
-    AQ_CHECK(handles.size() == kFamilies);
-    std::copy(handles.begin(), handles.end(), in.begin());
-    return absl::OkStatus();
-  }
-
-  // A reader cannot add what an older program's store lacks.
-  static absl::Status CheckFamilies(const rocksdb::DBOptions& options, const std::string& path) {
-    std::vector<std::string> there;
-    AQ_RETURN_IF_ERROR(
-        Translate(rocksdb::DB::ListColumnFamilies(options, path, &there), "opening", path));
-    for (const char* name : kFamilyNames) {
-      if (std::ranges::find(there, name) == there.end()) {
-        return FailedPrecondition(
-            path,
-            " was written by an older aqmesh: start aqmeshd once, which brings it up to date");
-      }
-    }
+    AQ_CHECK(handles.size() == names.size());
+    for (size_t i = 0; i < names.size(); ++i)
+      in[static_cast<size_t>(std::ranges::find(kFamilyNames, names[i]) - kFamilyNames.begin())] =
+          handles[i];
     return absl::OkStatus();
   }
 
   absl::StatusOr<std::optional<Bytes>> Get(Family family, rocksdb::Slice key) const {
     if (db == nullptr) return Closed();
+    if (in[family] == nullptr) return std::optional<Bytes>();
     rocksdb::PinnableSlice value;
     const rocksdb::Status s = db->Get(rocksdb::ReadOptions(), in[family], key, &value);
     if (s.IsNotFound()) return std::optional<Bytes>();
@@ -341,6 +356,8 @@ struct RocksStore::Impl {
 
   absl::StatusOr<std::unique_ptr<rocksdb::Iterator>> Iterate(Family family) const {
     if (db == nullptr) return Closed();
+    if (in[family] == nullptr)
+      return std::unique_ptr<rocksdb::Iterator>(rocksdb::NewEmptyIterator());
     return std::unique_ptr<rocksdb::Iterator>(db->NewIterator(rocksdb::ReadOptions(), in[family]));
   }
   absl::Status Closed() const {
@@ -825,6 +842,38 @@ absl::Status RocksStore::BuildTree() {
   const std::lock_guard lock(impl_->mutex);
   impl_->log = log;
   return absl::OkStatus();
+}
+
+// Not synced: it becomes durable with the next commit, and what is lost is folded again.
+absl::Status RocksStore::PutSnapshot(const Snapshot& snapshot) {
+  if (!impl_->writable) return FailedPrecondition(impl_->dir, " is open for reading only");
+  const std::shared_lock reading(impl_->db_mutex);
+  if (impl_->db == nullptr) return impl_->Closed();
+  const Digest hash = SnapshotHash(snapshot.records, snapshot.state);
+  rocksdb::WriteBatch batch;
+  batch.Put(impl_->in[kSnapshot],
+            SliceOf(BeKey(snapshot.records)),
+            SliceOf(Concat({hash, snapshot.state})));
+  return Translate(impl_->db->Write(rocksdb::WriteOptions(), &batch), "writing", impl_->dir);
+}
+
+absl::StatusOr<std::optional<Snapshot>> RocksStore::SnapshotAt(uint64_t records) const {
+  const std::shared_lock reading(impl_->db_mutex);
+  AQ_ASSIGN_OR_RETURN(const auto it, impl_->Iterate(kSnapshot));
+  const uint64_t base = impl_->Base();
+  for (it->SeekForPrev(SliceOf(BeKey(base + records))); it->Valid(); it->Prev()) {
+    const ByteView key = BytesOf(it->key()), value = BytesOf(it->value());
+    if (key.size() != 8 || value.size() < Digest::kSize) continue;
+    if (LoadBe<uint64_t>(key.data()) <= base) break;  // of the log before
+    const uint64_t count = LoadBe<uint64_t>(key.data()) - base;
+    const ByteView state = value.subspan(Digest::kSize);
+    if (!Equal(SnapshotHash(count, state), value.first(Digest::kSize))) continue;
+    return Snapshot{count, Bytes(state.begin(), state.end())};
+  }
+  // A block that rotted ends the search: what lies before it cannot be reached by going back.
+  if (it->status().IsCorruption()) return std::optional<Snapshot>();
+  AQ_RETURN_IF_ERROR(Translate(it->status(), "reading", impl_->dir));
+  return std::optional<Snapshot>();
 }
 
 }  // namespace aqmesh::lineage

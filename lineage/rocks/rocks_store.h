@@ -9,6 +9,7 @@
 //         base of each log there was, the newest last (absent: one, of base 0), and "edge" -> the
 //         newest log's tlog::Edge. tile: u8 level from 1 || BE64 (base + index) -> 32; level 0 is
 //         the leaves in log, and a row that is missing is computed from the level below.
+//           snapshot     BE64 place of the next record -> hash 32 || folded state (lineage/history)
 // A commit: one WriteBatch into the synced WAL, then the synced HEAD, then OK. The WAL is recovered
 // to a point in time: a torn tail, which nobody was told about, must not brick the node, while the
 // stricter mode refuses it. What that mode would hide, a flipped bit that cuts off acked commits,
@@ -63,6 +64,8 @@ class RocksStore final : public Store {
   absl::StatusOr<Seq> SeqAt(uint64_t hlc) const override;
   tlog::Edge edge() const override;
   absl::StatusOr<Bytes> ReadTile(const tlog::Tile& tile) const override;
+  absl::Status PutSnapshot(const Snapshot& snapshot) override;
+  absl::StatusOr<std::optional<Snapshot>> SnapshotAt(uint64_t records) const override;
 
   uint64_t commits() const;  // synced writes since the store was made
   // The logs there were, the newest last, with how many records each has.

@@ -38,6 +38,10 @@ class SlowDisk final : public Store {
   absl::StatusOr<Seq> SeqAt(uint64_t hlc) const override { return mem.SeqAt(hlc); }
   tlog::Edge edge() const override { return mem.edge(); }
   absl::StatusOr<Bytes> ReadTile(const tlog::Tile& t) const override { return mem.ReadTile(t); }
+  absl::Status PutSnapshot(const Snapshot& s) override { return mem.PutSnapshot(s); }
+  absl::StatusOr<std::optional<Snapshot>> SnapshotAt(uint64_t n) const override {
+    return mem.SnapshotAt(n);
+  }
 
   std::latch started{1}, go{1};
   std::vector<size_t> groups;  // the log thread's; read after Stop
