@@ -31,6 +31,7 @@ struct LocalPolicy {
       authority::Rung::kConstrain;  // ceiling for PLAIN peers (spec/authority.md B.2)
   std::vector<ExtraDenial> denials;
   Digest file_hash;  // of the file's bytes: goes into INPUTS
+  std::string text;  // those bytes: kept beside INPUTS, so that a decision can be made again
   bool operator==(const LocalPolicy&) const = default;
 };
 

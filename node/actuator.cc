@@ -38,6 +38,7 @@ void Actuator::Record(RecordKind kind, const PeerPlan& plan, Now now, uint64_t o
   o.action_id = plan.id;
   o.intent_gen = plan.verdict->epoch;
   o.observed_gen = observed;
+  if (kind == RecordKind::kArmed) o.evidence = plan.decided;
   recorder_.Record(std::move(o), now.wall);
 }
 

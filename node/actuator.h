@@ -40,6 +40,7 @@ struct PeerPlan {
   std::vector<Prefix> addresses;  // of the peer, to be routed to it
   std::shared_ptr<const admission::Verdict> verdict;
   uint32_t generation = 0;  // of what its policies were compiled from
+  Digest decided;           // the record of the decision that it carries out
 };
 
 class Actuation {

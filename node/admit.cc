@@ -2,6 +2,7 @@
 
 #include "lineage/inputs.h"
 #include "node/control.h"
+#include "node/redecide.h"
 #include "trust/weigh.h"
 
 // The authority corridor behind the handshake: weigh, decide, record, actuate, confirm; and the
@@ -14,14 +15,7 @@ using authority::Rung;
 
 namespace {
 
-constexpr uint32_t kSlopeZero = 65'536;  // slope is recorded as Q16 + 65536
 constexpr uint16_t kKeepaliveSeconds = 25;
-
-std::array<uint8_t, 6> GatesOf(const Decision& d) {
-  std::array<uint8_t, 6> out{};
-  for (size_t i = 0; i < out.size(); ++i) out[i] = static_cast<uint8_t>(d.gates()[i].rung);
-  return out;
-}
 
 std::vector<Prefix> HostPrefixes(const authority::Grant& g) {
   std::vector<Prefix> out;
@@ -37,7 +31,8 @@ Decision Control::Decide(Turn& t,
                          authority::Verified verified,
                          Peer* peer,
                          const authority::Presentation& presentation,
-                         admission::TrustMemory& memory) {
+                         admission::TrustMemory& memory,
+                         Basis& basis) {
   const Kid subject = verified.chain().subject;
   const uint64_t now = t.now.wall.seconds();
   const bool differ =
@@ -51,21 +46,66 @@ Decision Control::Decide(Turn& t,
           .session = peer != nullptr && peer->committed,
           .rekey = peer != nullptr && peer->committed,
           .restrictions_differ = differ}};
+  lineage::Inputs& in = basis.inputs;
+  in.age = context.freshness.age;
+  in.prev_rung = memory.rung;
+  in.since = memory.since;
+  in.epochs = memory.epochs;
+  const auto flag = [&in](bool set, uint16_t bit) {
+    if (set) in.flags = static_cast<uint16_t>(in.flags | bit);
+  };
+  flag(context.freshness.committed_before, lineage::kInputCommittedBefore);
+  flag(context.freshness.session, lineage::kInputSession);
+  flag(context.freshness.restrictions_differ, lineage::kInputRestrictionsDiffer);
   return gate_.Decide(trust::Weigh(std::move(verified), mesh_.charter().body), context, memory);
+}
+
+// All that was looked at: what came, and what this node's memory added to it.
+Control::Basis Control::BasisOf(const authority::AuthReport& report,
+                                SignedPtr presented,
+                                std::span<const SignedPtr> items) {
+  Basis out;
+  if (presented != nullptr) out.objects.push_back(std::move(presented));
+  out.objects.insert(out.objects.end(), items.begin(), items.end());
+  out.objects.insert(out.objects.end(), report.found.begin(), report.found.end());
+  for (const auto& [issuer, subject] : report.granted_before) {
+    if (out.inputs.granted.size() < lineage::kInputGrantedMax)
+      out.inputs.granted.push_back(*lineage::GrantedPair::From(Concat({issuer, subject})));
+  }
+  out.inputs.issuer = report.issuer_before;
+  out.inputs.held = report.held;
+  out.inputs.restricted = report.restricted;
+  return out;
+}
+
+// On the shelf of inputs, not among the signed objects: those are what this node holds and cites.
+void Control::KeepInput(const SignedPtr& object) {
+  if (inputs_kept_.Find(object->oid()) != nullptr) return;
+  recorder_.PutObject(lineage::Shelf::kInputs, object->oid(), object->bytes());
+  // Nobody presents the same twice.
+  if (object->ctx() != authority::Ctx::kPresentation) inputs_kept_.Put(object->oid(), true);
 }
 
 Oid Control::StoreInputs(Turn& t,
                          const Decision& decision,
-                         const authority::Presentation& presentation) {
-  lineage::Inputs in;
-  in.oids.push_back(mesh_.charter().oid());
-  for (const auto& g : decision.chain().grants) in.oids.push_back(g.oid());
-  for (const auto& f : decision.chain().fragments) in.oids.push_back(f.oid());
+                         const authority::Presentation& presentation,
+                         Basis basis) {
+  lineage::Inputs& in = basis.inputs;
+  basis.objects.insert(basis.objects.begin(), mesh_.charter().envelope);
+  for (const SignedPtr& object : basis.objects) {
+    if (in.oids.size() == lineage::kInputOidsMax) break;
+    if (std::ranges::find(in.oids, object->oid()) != in.oids.end()) continue;
+    in.oids.push_back(object->oid());
+    KeepInput(object);
+  }
+  const Oid policy = *Oid::From(config_.policy.file_hash.view());
+  if (!policy.is_zero() && inputs_kept_.Find(policy) == nullptr) {
+    recorder_.PutObject(lineage::Shelf::kPolicy, policy, AsBytes(config_.policy.text));
+    inputs_kept_.Put(policy, true);
+  }
   in.policy = config_.policy.file_hash;
   const std::vector<uint32_t> priors = trust::Priors(decision.chain(), mesh_.charter().body);
   if (!priors.empty()) in.slopes.push_back({.kid = decision.chain().subject, .a = priors.back()});
-  const uint64_t now = t.now.wall.seconds();
-  in.age = now > synced_wall_ ? now - synced_wall_ : 0;
   in.wall_millis = std::max<uint64_t>(t.now.wall.millis(), 1);
   in.mono_nanos =
       static_cast<uint64_t>(std::max<int64_t>(t.now.mono.time_since_epoch().count(), 1));
@@ -77,24 +117,18 @@ Oid Control::StoreInputs(Turn& t,
   return id;
 }
 
-void Control::RecordDecision(Turn& t,
-                             RecordKind kind,
-                             const Decision& decision,
-                             const Digest& auth_digest,
-                             const Oid& inputs) {
-  authority::Observe o;
+Digest Control::RecordDecision(Turn& t,
+                               RecordKind kind,
+                               const Decision& decision,
+                               const Digest& auth_digest,
+                               const Oid& inputs) {
+  authority::Observe o = DecisionRecord(decision);
   o.kind = kind;
   o.scope = mesh_.scope();
-  o.subject = decision.chain().subject;
   o.authority = auth_digest;
   o.inputs = inputs;
-  o.gates = GatesOf(decision);
-  o.ladm = decision.weighed().ladm();
-  o.slope = static_cast<uint32_t>(static_cast<int32_t>(kSlopeZero) + decision.weighed().slope());
-  o.rung = decision.rung();
   o.action = static_cast<uint16_t>(admission::Action::kInstallPeer);
-  o.reason = static_cast<uint16_t>(decision.reason());
-  recorder_.Record(std::move(o), t.now.wall);
+  return recorder_.Record(std::move(o), t.now.wall);
 }
 
 void Control::TakeDecision(Turn&,
@@ -249,11 +283,15 @@ void Control::Redecide(Turn& t, Peer& peer) {
   authority::AuthReport report;
   auto verified = mesh_.Authenticate(&*peer.presentation, peer.items, t.now.wall, report);
   if (!verified) {
+    RecordEnd(t, peer);
     Close(t, peer, authority::Reason::kIssuerUnknown);
     return;
   }
   const Digest auth_digest = frame::AuthDigestOf(peer.presentation->oid());
-  Decision decision = Decide(t, *std::move(verified), &peer, peer.presentation->body, peer.memory);
+  Basis basis = BasisOf(report, peer.presentation->envelope, peer.items);
+  basis.inputs.flags |= lineage::kInputAgain;
+  Decision decision =
+      Decide(t, *std::move(verified), &peer, peer.presentation->body, peer.memory, basis);
 #ifdef AQMESH_SABOTAGE_REVOKE  // a build made so that the demo must fail: stored, but the verdict
                                // is kept
   if (decision.reason() == authority::Reason::kRevoked) return;
@@ -274,8 +312,8 @@ void Control::Redecide(Turn& t, Peer& peer) {
     }
     return;
   }
-  const Oid inputs = StoreInputs(t, decision, peer.presentation->body);
-  RecordDecision(t, RecordKind::kDecided, decision, auth_digest, inputs);
+  const Oid inputs = StoreInputs(t, decision, peer.presentation->body, std::move(basis));
+  const Digest decided = RecordDecision(t, RecordKind::kDecided, decision, auth_digest, inputs);
   if (decision.rung() < Rung::kEscalate) {
     Close(t, peer, decision.reason());
     return;
@@ -284,6 +322,7 @@ void Control::Redecide(Turn& t, Peer& peer) {
   const bool narrows = decision.rung() < peer.rung;
   TakeDecision(t, peer, decision, presented);
   PeerPlan plan = PlanFor(t, peer, decision);
+  plan.decided = decided;
   if (narrows) {
     // What narrows acts at once; its record follows.
     datapath_.SetVerdict(peer.id, plan.verdict, t.now);
@@ -302,6 +341,10 @@ void Control::RedecideAll(Turn& t) {
   for (PeerId id : ids) {
     if (Peer* peer = PeerOf(id)) Redecide(t, *peer);
   }
+}
+
+void Control::RecordEnd(Turn& t, const Peer& peer) {
+  if (peer.committed && peer.kid) actuator_.Withdraw(*peer.kid, peer.action, t.now);
 }
 
 // Ends a peer's sessions now: the very next frame is refused. It hears why, once, before the keys

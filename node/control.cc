@@ -563,6 +563,9 @@ std::vector<PeerView> Control::Peers() const {
     v.rx_bytes = stats.rx_bytes;
     v.tx_bytes = stats.tx_bytes;
     v.grant_end = p.leaf_end;
+    if (p.plain_grant) v.authority = frame::AuthDigestOf(p.plain_grant->oid());
+    if (p.join) v.authority = frame::AuthDigestOf(p.join->request.oid());
+    if (p.presentation) v.authority = frame::AuthDigestOf(p.presentation->oid());
     if (p.join && !p.join->answered) v.join_words = p.join->words;
     out.push_back(std::move(v));
   }

@@ -21,6 +21,7 @@
 
 #include "issuing/issue.h"
 #include "issuing/line.h"
+#include "lineage/inputs.h"
 #include "node/actuator.h"
 #include "node/datapath.h"
 #include "node/heads/cosigner.h"
@@ -68,7 +69,8 @@ struct PeerView {
   bool committed = false;
   WallTime last_handshake;
   uint64_t rx_bytes = 0, tx_bytes = 0, grant_end = 0;
-  std::string join_words;  // not empty: waits for an answer
+  std::optional<Digest> authority;  // AuthDigest of what was decided on last
+  std::string join_words;           // not empty: waits for an answer
 };
 
 class Control {
@@ -86,6 +88,7 @@ class Control {
   // addresses are heard first, and all of them; of strangers kStrangersMax a call, the others are
   // dropped (source-rate).
   static constexpr size_t kStrangersMax = 64;
+  static constexpr size_t kInputsKeptMax = 4'096;
   void OnHandshakes(Now now, std::span<const InFrame> in, Outbox& out);
   void OnTunPackets(Now now, std::span<const wireguard::TunPacket> packets, Outbox& out);
   // What data threads came by: control packets; and whatever the Datapath saw meanwhile.
@@ -157,6 +160,10 @@ class Control {
     Held<authority::Presentation> presentation;
     std::vector<SignedPtr> items;
     X25519Key static_key;
+  };
+  struct Basis {  // what a decision is made from, on its way into its record
+    lineage::Inputs inputs;
+    std::vector<SignedPtr> objects;  // what inputs.oids name, beside the charter
   };
   struct Ready {  // a durable decision that waits for the session to be confirmed
     Recorded recorded;
@@ -252,13 +259,22 @@ class Control {
                              authority::Verified verified,
                              Peer* peer,
                              const authority::Presentation& presentation,
-                             admission::TrustMemory& memory);
-  Oid StoreInputs(Turn& t, const authority::Decision& decision, const authority::Presentation& p);
-  void RecordDecision(Turn& t,
-                      authority::RecordKind kind,
-                      const authority::Decision& decision,
-                      const Digest& auth_digest,
-                      const Oid& inputs);
+                             admission::TrustMemory& memory,
+                             Basis& basis);
+  static Basis BasisOf(const authority::AuthReport& report,
+                       SignedPtr presented,
+                       std::span<const SignedPtr> items);
+  Oid StoreInputs(Turn& t,
+                  const authority::Decision& decision,
+                  const authority::Presentation& p,
+                  Basis basis);
+  void KeepInput(const SignedPtr& object);
+  // The leaf by which others cite the record.
+  Digest RecordDecision(Turn& t,
+                        authority::RecordKind kind,
+                        const authority::Decision& decision,
+                        const Digest& auth_digest,
+                        const Oid& inputs);
   void TakeDecision(Turn& t,
                     Peer& peer,
                     const authority::Decision& decision,
@@ -274,6 +290,8 @@ class Control {
   void Redecide(Turn& t, Peer& peer);
   void RedecideAll(Turn& t);
   void Close(Turn& t, Peer& peer, authority::Reason reason);
+  // Says that what was in force for the peer ends, where no refusal in the log does.
+  void RecordEnd(Turn& t, const Peer& peer);
   void Forget(Turn& t, PeerId id);
   Peer* EnsurePeer(Turn& t, const X25519Key& static_key);
   // Where a machine was found, kept so that a restart can look there again.
@@ -288,7 +306,8 @@ class Control {
   void ServePlain(Turn& t, const Held<authority::Grant>& grant);
   std::optional<authority::Decision> JudgePlain(Turn& t,
                                                 const Held<authority::Grant>& grant,
-                                                Peer* peer);
+                                                Peer* peer,
+                                                Digest& recorded);
   void TakePlainDecision(Turn& t, Peer& peer, const authority::Decision& decision);
   void CommitPlain(Turn& t, PeerId id, Recorded recorded, PeerPlan plan);
   void RedecidePlain(Turn& t, Peer& peer);
@@ -414,10 +433,11 @@ class Control {
   std::map<X25519Key, Endpoint> kept_hints_;     // on disk: where a peer was last
   std::map<Kid, std::pair<SignedPtr, authority::Announce>> announces_;
   std::map<Ref16, Kid> announce_refs_;
-  std::map<Ref16, PeerId> pulled_;                           // asked for, of whom
-  std::map<std::pair<X25519Key, Ref16>, Instant> negative_;  // (static, leaf) refused lately
-  std::map<Oid, Instant> plain_refused_;                     // PLAIN grants, until when
-  std::map<uint16_t, uint64_t> drops_;                       // since the last DROPS record
+  std::map<Ref16, PeerId> pulled_;                             // asked for, of whom
+  std::map<std::pair<X25519Key, Ref16>, Instant> negative_;    // (static, leaf) refused lately
+  authority::FifoMap<Oid, bool> inputs_kept_{kInputsKeptMax};  // on their shelf already
+  std::map<Oid, Instant> plain_refused_;                       // PLAIN grants, until when
+  std::map<uint16_t, uint64_t> drops_;                         // since the last DROPS record
   std::optional<Joining> join_;
   std::vector<SignedPtr> received_;  // pulled, not yet persisted
   std::map<Kid, bool> deposited_;    // custodians of our self-revocation

@@ -177,17 +177,19 @@ Drop Control::OnPresentation(Turn& t,
   Peer* known = nullptr;
   if (const auto id = device_.FindPeer(consumed.peer)) known = PeerOf(*id);
   if (known && known->plain) {  // it speaks governed now, and is never served bare again
+    RecordEnd(t, *known);
     Forget(t, known->id);
     known = nullptr;
   }
   admission::TrustMemory memory = known ? known->memory : admission::TrustMemory{};
   const authority::Chain& chain = verified->chain();
   if (verified->rung() >= Rung::kEscalate) mesh_.Learn(chain);
+  Basis basis = BasisOf(report, presented.presentation.envelope, presented.items);
   authority::Decision decision =
-      Decide(t, *std::move(verified), known, presented.presentation.body, memory);
+      Decide(t, *std::move(verified), known, presented.presentation.body, memory, basis);
   if (known) known->memory = memory;
-  const Oid inputs = StoreInputs(t, decision, presented.presentation.body);
   if (decision.rung() < Rung::kEscalate) {
+    const Oid inputs = StoreInputs(t, decision, presented.presentation.body, std::move(basis));
     RecordDecision(t, authority::RecordKind::kDecided, decision, auth_digest, inputs);
     if (negative_.size() < kNegativeMax)
       negative_[{consumed.peer, presented.presentation.body.refs[0]}] = t.now.mono + kNegativeFor;
@@ -212,9 +214,12 @@ Drop Control::OnPresentation(Turn& t,
     peer->join.reset();
     peer->committed = false;
   }
-  RecordDecision(t, authority::RecordKind::kProposed, decision, auth_digest, inputs);
+  const Oid inputs = StoreInputs(t, decision, presented.presentation.body, std::move(basis));
+  const Digest decided =
+      RecordDecision(t, authority::RecordKind::kProposed, decision, auth_digest, inputs);
   TakeDecision(t, *peer, decision, presented);
   PeerPlan plan = PlanFor(t, *peer, decision);
+  plan.decided = decided;
   actuator_.Arm(plan, t.now);
   RecordThen(recorder_,
              std::move(decision),
@@ -422,9 +427,10 @@ Drop Control::OnAnswer(Turn& t,
   }
   if (verified->rung() >= Rung::kEscalate) mesh_.Learn(verified->chain());
   const Digest auth_digest = frame::AuthDigestOf(presented.presentation.oid());
-  authority::Decision decision = Decide(t, *std::move(verified), peer, p, peer->memory);
-  const Oid inputs = StoreInputs(t, decision, p);
+  Basis basis = BasisOf(report, presented.presentation.envelope, presented.items);
+  authority::Decision decision = Decide(t, *std::move(verified), peer, p, peer->memory, basis);
   if (decision.rung() < Rung::kEscalate) {
+    const Oid inputs = StoreInputs(t, decision, p, std::move(basis));
     RecordDecision(t, authority::RecordKind::kDecided, decision, auth_digest, inputs);
     Say(t,
         Event::Kind::kRefused,
@@ -445,9 +451,12 @@ Drop Control::OnAnswer(Turn& t,
     AcceptAnswer(t, ends, response, from);
     return Drop::kNone;
   }
-  RecordDecision(t, authority::RecordKind::kDecided, decision, auth_digest, inputs);
+  const Oid inputs = StoreInputs(t, decision, p, std::move(basis));
+  const Digest decided =
+      RecordDecision(t, authority::RecordKind::kDecided, decision, auth_digest, inputs);
   TakeDecision(t, *peer, decision, presented);
   PeerPlan plan = PlanFor(t, *peer, decision);
+  plan.decided = decided;
   actuator_.Arm(plan, t.now);
   RecordThen(recorder_,
              std::move(decision),

@@ -238,19 +238,24 @@ Drop Control::OnRequest(Turn& t,
   as_presented.h = *request->body.h;
   as_presented.restrict_root = mesh_.RestrictionRoot16();  // a joiner holds none to differ
   admission::TrustMemory memory;
-  authority::Decision decision = Decide(t, *std::move(verified), nullptr, as_presented, memory);
+  std::vector<SignedPtr> cited = {invite_object};
+  for (const SignedPtr& s : mesh_.ChainOf(invite->signer())) cited.push_back(s);
+  Basis basis = BasisOf(report, object, cited);
+  authority::Decision decision =
+      Decide(t, *std::move(verified), nullptr, as_presented, memory, basis);
   const Digest auth_digest = frame::AuthDigestOf(object->oid());
-  const Oid inputs = StoreInputs(t, decision, as_presented);
+  const Oid inputs = StoreInputs(t, decision, as_presented, std::move(basis));
   if (decision.rung() < Rung::kEscalate) {
     RecordDecision(t, RecordKind::kDecided, decision, auth_digest, inputs);
     return refuse(decision.reason());
   }
-  RecordDecision(t, RecordKind::kProposed, decision, auth_digest, inputs);
+  const Digest decided = RecordDecision(t, RecordKind::kProposed, decision, auth_digest, inputs);
   Peer* peer = EnsurePeer(t, consumed.peer);
   if (peer == nullptr) return Dropped(Drop::kSourceRate);
   AwaitWords(*peer, decision, *std::move(request), *std::move(invite));
   PeerPlan plan = PlanFor(t, *peer, decision);
   plan.addresses.clear();
+  plan.decided = decided;
   actuator_.Arm(plan, t.now);
   const Answer answer{object->oid(), peer->join->request.body.rx_handle};
   RecordThen(
@@ -312,6 +317,7 @@ absl::Status Control::AnswerJoin(Now now, const Kid& joiner, bool yes, Outbox& o
     if (yes) {
       GrantJoin(t, peer);
     } else {
+      RecordEnd(t, peer);
       Close(t, peer, Reason::kJoinDenied);
     }
     EndTurn(t);

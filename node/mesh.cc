@@ -116,7 +116,13 @@ void Mesh::LoadRestrictions(const Image& image,
       expansions_.Add(held, f->seq);
     }
   }
-  while (next != ordered.end()) add((next++)->second);
+  for (; next != ordered.end(); ++next) {
+    // One that came while the node was down is news to the log.
+    const bool unmarked = next->first == UINT64_MAX;
+    const SignedPtr r = next->second;
+    add(next->second);
+    if (unmarked && held_before_.contains(r->oid())) late_.push_back(r);
+  }
 }
 
 void Mesh::Note(const SignedPtr& statement, uint64_t seq) {
@@ -323,6 +329,7 @@ absl::Status Mesh::Restrict(const Held<Revoke>& revoke, const Ed25519Key& key) {
   const uint64_t held = expansions_.count();
   AQ_RETURN_IF_ERROR(restrictions_->Add(revoke, key, expansions_));
   held_before_.emplace(revoke.oid(), held);
+  ++restricted_;
   return absl::OkStatus();
 }
 
@@ -349,12 +356,16 @@ std::vector<SignedPtr> Mesh::WithAncestors(const Held<Grant>& grant) const {
   return items;
 }
 
+std::vector<SignedPtr> Mesh::PlainItems(const Held<Grant>& grant) const {
+  std::vector<SignedPtr> items = WithAncestors(grant);
+  for (const Held<Fragment>& f : fragments_) items.push_back(f.envelope);
+  return items;
+}
+
 std::optional<authority::Verified> Mesh::AuthenticatePlain(const Held<Grant>& grant,
                                                            WallTime now,
                                                            authority::AuthReport& report) {
-  std::vector<SignedPtr> items = WithAncestors(grant);
-  for (const Held<Fragment>& f : fragments_) items.push_back(f.envelope);
-  return Authenticate(nullptr, items, now, report);
+  return Authenticate(nullptr, PlainItems(grant), now, report);
 }
 
 std::optional<authority::Verified> Mesh::AuthenticateGrant(const Held<Grant>& grant,
@@ -437,6 +448,8 @@ std::optional<authority::Verified> Mesh::Authenticate(
         TryPending(authority::KidOf(g->suite, g->key), g->key);
     }
   }
+  report.held = expansions_.count();
+  report.restricted = restricted_;
   const authority::ScopeHeld scope{.charters = charters_,
                                    .scope = scope_,
                                    .restrictions = restrictions_.get(),

@@ -105,6 +105,8 @@ class Mesh {
   std::optional<authority::Verified> AuthenticatePlain(const Held<authority::Grant>& grant,
                                                        WallTime now,
                                                        authority::AuthReport& report);
+  // What it is judged with: the grant, its ancestors, and this node's fragments.
+  std::vector<SignedPtr> PlainItems(const Held<authority::Grant>& grant) const;
   // After a chain was authenticated at kAdmit or kEscalate: what it proves from now on.
   void Learn(const authority::Chain& chain);
   std::optional<Ed25519Key> KeyOf(const Kid& kid) const;
@@ -150,6 +152,7 @@ class Mesh {
   std::deque<Held<authority::Grant>> unproven_;  // issuers' grants that no chain proved yet
   bool loading_ = false;
   std::vector<SignedPtr> late_;
+  uint64_t restricted_ = 0;  // restrictions that took effect since the store was made
   std::vector<authority::Equivocation> proofs_;
   std::vector<Held<authority::Grant>> own_grants_;
   std::vector<Held<authority::Grant>> plain_grants_;

@@ -35,7 +35,8 @@ void Control::RefreshPlain(Turn& t) {
 // grant's own.
 std::optional<authority::Decision> Control::JudgePlain(Turn& t,
                                                        const Held<Grant>& grant,
-                                                       Peer* peer) {
+                                                       Peer* peer,
+                                                       Digest& recorded) {
   authority::AuthReport report;
   auto verified = mesh_.AuthenticatePlain(grant, t.now.wall, report);
   if (!verified) return std::nullopt;
@@ -43,13 +44,14 @@ std::optional<authority::Decision> Control::JudgePlain(Turn& t,
   stand_in.h = *Digest::From(grant.oid().view());
   stand_in.restrict_root = mesh_.RestrictionRoot16();
   admission::TrustMemory memory = peer ? peer->memory : admission::TrustMemory{};
-  authority::Decision decision = Decide(t, *std::move(verified), peer, stand_in, memory);
+  Basis basis = BasisOf(report, grant.envelope, mesh_.PlainItems(grant));
+  authority::Decision decision = Decide(t, *std::move(verified), peer, stand_in, memory, basis);
   if (peer) peer->memory = memory;
   const bool same =
       peer != nullptr && decision.rung() == peer->rung && decision.reason() == peer->reason;
   if (!same) {
-    const Oid inputs = StoreInputs(t, decision, stand_in);
-    RecordDecision(
+    const Oid inputs = StoreInputs(t, decision, stand_in, std::move(basis));
+    recorded = RecordDecision(
         t, authority::RecordKind::kDecided, decision, frame::AuthDigestOf(grant.oid()), inputs);
   }
   return decision;
@@ -57,7 +59,8 @@ std::optional<authority::Decision> Control::JudgePlain(Turn& t,
 
 void Control::ServePlain(Turn& t, const Held<Grant>& grant) {
   using namespace std::chrono_literals;
-  std::optional<authority::Decision> decision = JudgePlain(t, grant, nullptr);
+  Digest decided;
+  std::optional<authority::Decision> decision = JudgePlain(t, grant, nullptr, decided);
   if (!decision || decision->rung() < Rung::kProbation) {
     plain_refused_[grant.oid()] = t.now.mono + 60s;
     return;
@@ -74,6 +77,7 @@ void Control::ServePlain(Turn& t, const Held<Grant>& grant) {
   peer.plain_grant = grant;
   TakePlainDecision(t, peer, *decision);
   PeerPlan plan = PlanFor(t, peer, *decision);
+  plan.decided = decided;
   actuator_.Arm(plan, t.now);
   RecordThen(recorder_,
              *std::move(decision),
@@ -117,8 +121,11 @@ void Control::CommitPlain(Turn& t, PeerId id, Recorded recorded, PeerPlan plan) 
 }
 
 void Control::RedecidePlain(Turn& t, Peer& peer) {
-  std::optional<authority::Decision> decision = JudgePlain(t, *peer.plain_grant, &peer);
+  Digest decided;
+  std::optional<authority::Decision> decision = JudgePlain(t, *peer.plain_grant, &peer, decided);
   if (!decision || decision->rung() < Rung::kProbation) {
+    // At ESCALATE the log has no refusal; there is nothing for such a device to be told, though.
+    if (!decision || decision->rung() == Rung::kEscalate) RecordEnd(t, peer);
     plain_refused_.erase(peer.plain_grant->oid());
     Close(t, peer, decision ? decision->reason() : authority::Reason::kIssuerUnknown);
     return;
@@ -127,6 +134,7 @@ void Control::RedecidePlain(Turn& t, Peer& peer) {
   const bool narrows = decision->rung() <= peer.rung;
   TakePlainDecision(t, peer, *decision);
   PeerPlan plan = PlanFor(t, peer, *decision);
+  plan.decided = decided;
   if (narrows) datapath_.SetVerdict(peer.id, plan.verdict, t.now);  // at once; the record follows
   if (same) return;
   actuator_.Arm(plan, t.now);

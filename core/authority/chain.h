@@ -84,6 +84,12 @@ struct AuthReport {
   std::vector<std::pair<SignedPtr, uint64_t>>
       statements;                 // verified E statements and their seq, for Expansions
   std::vector<std::string> made;  // the checks made, in order, one sentence each
+  // What was looked at beside AuthInput::items, so that the same can be judged again from it alone:
+  // objects of the store, and where it only remembers, what it answered.
+  std::vector<SignedPtr> found;
+  std::vector<std::pair<Kid, Kid>> granted_before;  // (issuer, subject), by an earlier chain
+  std::optional<Ed25519Key> issuer_before;          // who signed the topmost grant at hand
+  uint64_t held = 0, restricted = 0;  // how much was held then; the holder of the scope fills it
 };
 
 std::optional<Verified> Authenticate(const AuthInput& input, AuthReport& report);

@@ -11,15 +11,22 @@ SignedPtr Walk::Find(const Oid& oid) const {
   for (const SignedPtr& s : in_.items) {
     if (s->oid() == oid) return s;
   }
-  return in_.store == nullptr ? nullptr : in_.store->Find(oid);
+  return in_.store == nullptr ? nullptr : Found(in_.store->Find(oid));
 }
 
 SignedPtr Walk::FindRef(const Ref16& ref) const {
   for (const SignedPtr& s : in_.items) {
     if (s->ref() == ref) return s;
   }
-  return in_.store == nullptr ? nullptr : in_.store->FindRef(ref);
+  return in_.store == nullptr ? nullptr : Found(in_.store->FindRef(ref));
 }
+
+SignedPtr Walk::Found(SignedPtr object) const {
+  if (object != nullptr && std::ranges::find(report_.found, object) == report_.found.end())
+    report_.found.push_back(object);
+  return object;
+}
+
 const Held<Charter>* Walk::CharterOf(const Oid& oid) const {
   for (const Held<Charter>& c : scope_.charters) {
     if (c.oid() == oid) return &c;
@@ -115,7 +122,10 @@ Line Walk::Climb(Held<Grant> from) const {
     line.missing = g.body.parent;
     std::optional<Ed25519Key> key = VoterKey(scope_.charter(), g.signer(), via);
     line.charter_missing = key.has_value();
-    if (!key && in_.store != nullptr) key = in_.store->KnownIssuer(g.signer());
+    if (!key && in_.store != nullptr) {
+      key = in_.store->KnownIssuer(g.signer());
+      if (key && !report_.issuer_before) report_.issuer_before = key;
+    }
     line.known = key.has_value();
     line.signer_keys.push_back(key.value_or(Ed25519Key{}));
     return line;

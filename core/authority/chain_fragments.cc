@@ -77,7 +77,10 @@ Verdict Walk::CheckLevel(const Level& level, const Level* parent, const Line& ma
     const bool here = std::ranges::any_of(gs, [&](const Held<Grant>& g) {
       return g.signer() == f.signer() && KidOf(g.body.suite, g.body.key) == subject;
     });
-    return here || (in_.store != nullptr && in_.store->Granted(f.signer(), subject));
+    if (here) return true;
+    const bool before = in_.store != nullptr && in_.store->Granted(f.signer(), subject);
+    if (before) report_.granted_before.emplace_back(f.signer(), subject);
+    return before;
   };
   MaybeObjection o = CheckRootFragment(f.body, level.authority.grants[0].body, granted);
   return o ? Refuse(*o) : Verdict{};

@@ -67,6 +67,7 @@ class Walk {
   // Stops at the first failure or when the budget is spent.
   Verdict VerifyTasks(size_t budget);
 
+  // What came along, or else what the store holds; that is noted in the report.
   SignedPtr Find(const Oid& oid) const;
   SignedPtr FindRef(const Ref16& ref) const;
   std::vector<Held<Fragment>> TakeFragments() { return std::move(fragments_); }
@@ -93,6 +94,7 @@ class Walk {
     return {&scope_.charter(), &taxonomy_, scope_.scope, scope_.charter_floor};
   }
   Kid FirstOf(const Kid& kid) const;
+  SignedPtr Found(SignedPtr object) const;
   void AddTask(SignedPtr object,
                const Ed25519Key& key,
                std::optional<uint64_t> seq,

@@ -80,6 +80,10 @@ class ObjectStore {
   void Keep(const Chain& chain);
   std::optional<Ed25519Key> KnownIssuer(const Kid& kid) const;  // proven by a verified chain, once
   bool Granted(const Kid& issuer, const Kid& subject) const;
+  // What Keep learned once, told again from a record of it (AuthReport::granted_before and its
+  // like).
+  void Recall(const Kid& issuer, const Kid& subject) { granted_.Put({issuer, subject}, true); }
+  void Recall(const Kid& issuer, const Ed25519Key& key) { issuers_.Put(issuer, key); }
 
   size_t size() const { return by_oid_.size(); }
   size_t bytes() const { return bytes_; }

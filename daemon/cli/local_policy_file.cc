@@ -67,6 +67,7 @@ absl::StatusOr<LocalPolicy> ParseLocalPolicy(std::string_view text, std::string_
   AQ_ASSIGN_OR_RETURN(const toml::table table, ParseToml(text, file_name));
   LocalPolicy out;
   out.file_hash.bytes = crypto::H256({AsBytes(text)});
+  out.text = text;
   TomlReader reader(table, file_name);
   ReadRung(reader, "default_rung", out.default_rung);
   ReadRung(reader, "plain_ceiling", out.plain_ceiling);
@@ -105,6 +106,7 @@ LoadedPolicy LoadLocalPolicy(const std::string& path) {
     out.policy = *std::move(policy);
   } else {
     out.policy.file_hash.bytes = crypto::H256({AsBytes(text)});
+    out.policy.text = std::move(text);
     out.status = policy.status();
   }
   return out;

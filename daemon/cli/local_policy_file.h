@@ -21,7 +21,8 @@
 
 namespace aqmesh::cli {
 
-inline constexpr size_t kPolicyFileMax = 256 * 1024;
+// The store keeps it beside the decisions that were made under it, so as an object's bound.
+inline constexpr size_t kPolicyFileMax = 64 * 1024;
 
 absl::StatusOr<admission::LocalPolicy> ParseLocalPolicy(std::string_view text,
                                                         std::string_view file_name);

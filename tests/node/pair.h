@@ -151,6 +151,14 @@ class TestNode {
     now.wall.nanos += d.count();
   }
 
+  // The disk is done with what turns under hold_commits made.
+  Did Release(const std::vector<lineage::Batch>& held) {
+    hold_commits = false;
+    EXPECT_TRUE(disk.CommitAll(held).ok());
+    const Ticket ticket = sent_ += held.size();
+    return Do([&](Outbox& out) { control->OnDurable(now, ticket, out); });
+  }
+
   // As a driver answers Event::Kind::kLogBehind.
   void BeginLog() {
     crypto::Ed25519Seed next = crypto::NewEd25519(keys_);

@@ -1,5 +1,5 @@
 // A stock WireGuard device on the governed port: served by its PLAIN grant and by nothing else.
-#include "tests/node/pair.h"
+#include "tests/node/redecided.h"
 
 namespace aqmesh::node {
 namespace {
@@ -19,6 +19,10 @@ class PlainTest : public testing::Test {
     phone.SetEndpoint(peer_, gateway.endpoint, out);
     EXPECT_TRUE(phone.AddAllowedIp(peer_, *Prefix::Parse("::/0")).ok());
     phone.SetUp(now, true, out);
+  }
+  // Whatever a story led to, each decision in it comes out again.
+  void TearDown() override {
+    ExpectRedecided(gateway, [this](const Digest&) { return gateway.policy; });
   }
   Held<authority::Grant> PhoneGrant() {
     authority::Grant wanted;

@@ -1,0 +1,374 @@
+#include "node/redecide.h"
+
+#include <algorithm>
+#include <limits>
+#include <set>
+
+#include "admission/gate.h"
+#include "core/authority/charter.h"
+#include "core/base/status.h"
+#include "transport/frame/envelope.h"
+#include "trust/weigh.h"
+
+namespace aqmesh::node {
+
+using authority::Held;
+using authority::Observe;
+using authority::RecordKind;
+using authority::Rung;
+using authority::SignedPtr;
+
+namespace {
+
+constexpr uint32_t kSlopeZero = 65'536;  // slope is recorded as Q16 + 65536
+constexpr size_t kNoBudget = std::numeric_limits<size_t>::max();
+
+// Without parsing the rest: field 1 of a record's body (spec: objects#2).
+RecordKind KindOf(ByteView body) {
+  return body.size() > 2 && body[0] == 0x08 ? static_cast<RecordKind>(body[1]) : RecordKind{};
+}
+bool IsDecision(RecordKind kind) {
+  return kind == RecordKind::kProposed || kind == RecordKind::kDecided;
+}
+
+template <class T>
+absl::Status TakeInto(std::optional<Held<T>>& out, const SignedPtr& object) {
+  if (out) return DataLoss("its inputs name two objects of which there is one");
+  absl::StatusOr<T> body = authority::ParseBody<T>(object->body());
+  if (!body.ok()) return DataLoss("an input does not parse: ", Text(body.status()));
+  out = Held<T>{object, *std::move(body)};
+  return absl::OkStatus();
+}
+
+std::string RungsText(const std::optional<authority::Gates>& gates) {
+  if (!gates) return "none";
+  std::string out;
+  for (const uint8_t rung : *gates)
+    out += Join(out.empty() ? "" : " ", authority::RungName(static_cast<Rung>(rung)));
+  return out;
+}
+
+std::string ReasonText(uint16_t reason) {
+  if (reason == 0) return "none";
+  return reason < authority::kReasonCount
+             ? std::string(authority::ReasonName(static_cast<authority::Reason>(reason)))
+             : Join(reason);
+}
+
+}  // namespace
+
+Observe DecisionRecord(const authority::Decision& d) {
+  Observe o;
+  o.subject = d.chain().subject;
+  authority::Gates& gates = o.gates.emplace();
+  for (size_t i = 0; i < gates.size(); ++i) gates[i] = static_cast<uint8_t>(d.gates()[i].rung);
+  o.ladm = d.weighed().ladm();
+  o.slope = static_cast<uint32_t>(static_cast<int32_t>(kSlopeZero) + d.weighed().slope());
+  o.rung = d.rung();
+  o.reason = static_cast<uint16_t>(d.reason());
+  return o;
+}
+
+// ---- what the store holds
+
+absl::StatusOr<Redecider> Redecider::Open(const lineage::Store& store, PolicyReader policy) {
+  Redecider out(store, std::move(policy));
+  AQ_RETURN_IF_ERROR(out.ReadObjects());
+  AQ_RETURN_IF_ERROR(out.ReadHeld());
+  AQ_RETURN_IF_ERROR(out.ReadRestrictions());
+  return out;
+}
+
+void Redecider::LearnKey(const authority::Grant& g) {
+  keys_.emplace(authority::KidOf(g.suite, g.key), g.key);
+}
+
+// A kid is the digest of its key, so a key that is found anywhere is the right one.
+std::optional<Ed25519Key> Redecider::KeyOf(const Kid& kid) const {
+  const auto it = keys_.find(kid);
+  return it == keys_.end() ? std::nullopt : std::optional(it->second);
+}
+
+absl::Status Redecider::ReadObjects() {
+  AQ_RETURN_IF_ERROR(store_.ScanObjects(lineage::Shelf::kSigned, [&](const Oid&, ByteView bytes) {
+    auto parsed = authority::Signed::Parse(bytes);
+    if (!parsed.ok()) return true;
+    const auto object = std::make_shared<const authority::Signed>(*std::move(parsed));
+    if (object->ctx() == authority::Ctx::kGrant) {
+      if (const auto g = authority::ParseBody<authority::Grant>(object->body()); g.ok())
+        LearnKey(*g);
+    } else if (object->ctx() == authority::Ctx::kCharter) {
+      auto c = authority::ParseBody<authority::Charter>(object->body());
+      if (c.ok()) charters_.push_back({object, *std::move(c)});
+    }
+    return true;
+  }));
+  std::ranges::sort(charters_, {}, [](const auto& c) { return c.body.version; });
+  for (const auto& c : charters_) {
+    for (const authority::Voter& v : c.body.voters)
+      keys_.emplace(authority::KidOf(v.suite, v.key), v.key);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Redecider::ReadHeld() {
+  return store_.ScanState("held/", [&](std::string_view, ByteView bytes) {
+    auto parsed = authority::Signed::Parse(bytes);
+    if (!parsed.ok()) return true;
+    const auto object = std::make_shared<const authority::Signed>(*std::move(parsed));
+    if (const auto g = authority::ParseBody<authority::Grant>(object->body());
+        object->ctx() == authority::Ctx::kGrant && g.ok()) {
+      LearnKey(*g);
+      held_.emplace_back(object, g->seq);
+    } else if (const auto f = authority::ParseBody<authority::Fragment>(object->body());
+               object->ctx() == authority::Ctx::kFragment && f.ok()) {
+      held_.emplace_back(object, f->seq);
+    }
+    return true;
+  });
+}
+
+absl::Status Redecider::ReadRestrictions() {
+  std::vector<Oid> seen;
+  std::set<Oid> known;  // a restart may see one again
+  absl::Status broken;
+  const auto visit = [&](lineage::Seq seq, const Digest&, ByteView body) {
+    if (KindOf(body) != RecordKind::kRevokeSeen) return true;
+    const auto record = authority::ParseBody<Observe>(body);
+    if (!record.ok()) broken = DataLoss("record ", seq, ": ", Text(record.status()));
+    if (!broken.ok()) return false;
+    const Oid oid = record->evidence ? *Oid::From(record->evidence->view()) : Oid{};
+    if (record->evidence && known.insert(oid).second) seen.push_back(oid);
+    return true;
+  };
+  AQ_RETURN_IF_ERROR(store_.WalkLog(0, store_.size(), lineage::Order::kOldestFirst, visit));
+  AQ_RETURN_IF_ERROR(broken);
+  for (const Oid& oid : seen) {
+    AQ_ASSIGN_OR_RETURN(const SignedPtr object, Fetch(oid));
+    absl::StatusOr<authority::Revoke> body =
+        authority::ParseBody<authority::Revoke>(object->body());
+    if (!body.ok()) return DataLoss("restriction ", ToHex(oid), ": ", Text(body.status()));
+    AQ_ASSIGN_OR_RETURN(const std::optional<Bytes> mark, store_.GetState("cut/" + ToHex(oid)));
+    const uint64_t before = mark && mark->size() == 8 ? LoadLe<uint64_t>(mark->data()) : 0;
+    restrictions_.push_back({Held<authority::Revoke>{object, *std::move(body)}, before});
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<SignedPtr> Redecider::Fetch(const Oid& oid) const {
+  for (const lineage::Shelf shelf : {lineage::Shelf::kInputs, lineage::Shelf::kSigned}) {
+    AQ_ASSIGN_OR_RETURN(const std::optional<Bytes> bytes, store_.GetObject(shelf, oid));
+    if (!bytes) continue;
+    auto parsed = authority::Signed::Parse(*bytes);
+    if (!parsed.ok() || parsed->oid() != oid)
+      return DataLoss("object ", ToHex(oid), " is not what its name says");
+    return std::make_shared<const authority::Signed>(*std::move(parsed));
+  }
+  return DataLoss("object ", ToHex(oid), " is not kept here");
+}
+
+// ---- one decision
+
+absl::Status Redecider::Take(DecisionCase& c, SignedPtr object) const {
+  switch (object->ctx()) {
+    case authority::Ctx::kCharter: {
+      const auto it = std::ranges::find(charters_, object->oid(), &Held<authority::Charter>::oid);
+      if (it == charters_.end()) return DataLoss("charter ", ToHex(object->oid()), " is not kept");
+      c.charters.assign(charters_.begin(), it + 1);
+      return absl::OkStatus();
+    }
+    case authority::Ctx::kPresentation: return TakeInto(c.presentation, object);
+    case authority::Ctx::kRequest: return TakeInto(c.request, object);
+    case authority::Ctx::kInvite: return TakeInto(c.invite, object);
+    default: c.items.push_back(std::move(object)); return absl::OkStatus();
+  }
+}
+
+absl::StatusOr<DecisionCase> Redecider::Load(Observe record) const {
+  DecisionCase c{.record = std::move(record)};
+  if (!IsDecision(c.record.kind) || !c.record.inputs || !c.record.authority)
+    return InvalidArgument("record ", c.record.seq, " is no decision");
+  const Oid& id = *c.record.inputs;
+  AQ_ASSIGN_OR_RETURN(const std::optional<Bytes> bytes,
+                      store_.GetObject(lineage::Shelf::kInputs, id));
+  if (!bytes) return DataLoss("its inputs, ", ToHex(id), ", are not kept");
+  if (lineage::InputsId(*bytes) != id) return DataLoss("its inputs are not what their name says");
+  AQ_ASSIGN_OR_RETURN(c.inputs, lineage::ParseInputs(*bytes));
+  for (const Oid& oid : c.inputs.oids) {
+    AQ_ASSIGN_OR_RETURN(SignedPtr object, Fetch(oid));
+    AQ_RETURN_IF_ERROR(Take(c, std::move(object)));
+  }
+  if (c.charters.empty()) return DataLoss("its inputs name no charter");
+  const auto speaks = [&](const Oid& oid) {
+    return frame::AuthDigestOf(oid) == c.record.authority;
+  };
+  const bool presented = c.presentation && speaks(c.presentation->oid());
+  const bool asked = c.request && c.invite && speaks(c.request->oid());
+  if (!presented && !asked) {
+    const auto plain = std::ranges::find_if(
+        c.items, [&](const SignedPtr& object) { return speaks(object->oid()); });
+    if (plain == c.items.end())
+      return DataLoss("what was presented is not among its inputs: an older version recorded it");
+    std::iter_swap(c.items.begin(), plain);
+  }
+  const Oid policy = *Oid::From(c.inputs.policy.view());
+  AQ_ASSIGN_OR_RETURN(const std::optional<Bytes> text,
+                      store_.GetObject(lineage::Shelf::kPolicy, policy));
+  AQ_ASSIGN_OR_RETURN(c.policy, policy_(c.inputs.policy, text));
+  return c;
+}
+
+void Redecider::Hold(uint64_t count) {
+  for (; memory_->held < std::min<uint64_t>(count, held_.size()); ++memory_->held) {
+    const auto& [statement, seq] = held_[memory_->held];
+    if (const auto proof = memory_->expansions.Add(statement, seq))
+      memory_->restrictions.Collapse(*proof);
+  }
+}
+
+// Brings the memory to where it was: as many restrictions, each behind what was held when it came.
+absl::Status Redecider::Remember(const lineage::Inputs& in, const ScopeId& scope) {
+  if (in.restricted > restrictions_.size() || in.held > held_.size())
+    return DataLoss("it was made under more restrictions than the log shows");
+  if (!memory_ || memory_->restricted > in.restricted || memory_->held > in.held)
+    memory_.emplace(scope);
+  for (; memory_->restricted < in.restricted; ++memory_->restricted) {
+    const Restriction& r = restrictions_[memory_->restricted];
+    Hold(r.held_before);
+    const auto key = KeyOf(r.statement.signer());
+    if (!key)
+      return DataLoss("the signer of restriction ", ToHex(r.statement.oid()), " is unknown");
+    AQ_RETURN_IF_ERROR(memory_->restrictions.Add(r.statement, *key, memory_->expansions));
+  }
+  Hold(in.held);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<authority::Verified> Redecider::Verify(const DecisionCase& c) {
+  const ScopeId scope = authority::ScopeIdOf(c.charters.front());
+  AQ_RETURN_IF_ERROR(Remember(c.inputs, scope));
+  const WallTime now{static_cast<int64_t>(c.inputs.wall_millis) * 1'000'000};
+  authority::AuthReport report;
+  std::optional<authority::Verified> verified;
+  if (c.request) {
+    std::optional<Ed25519Key> inviter = KeyOf(c.invite->signer());
+    for (const SignedPtr& item : c.items) {
+      const auto g = authority::ParseBody<authority::Grant>(item->body());
+      if (item->ctx() == authority::Ctx::kGrant && g.ok() &&
+          authority::KidOf(g->suite, g->key) == c.invite->signer())
+        inviter = g->key;
+    }
+    verified = authority::AuthenticateRequest({.request = *c.request,
+                                               .invite = *c.invite,
+                                               .scope = scope,
+                                               .inviter = inviter,
+                                               .now = now},
+                                              report);
+  } else {
+    authority::ObjectStore recalled;
+    for (const lineage::GrantedPair& pair : c.inputs.granted) {
+      recalled.Recall(*Kid::From(pair.view().first(Kid::kSize)),
+                      *Kid::From(pair.view().subspan(Kid::kSize)));
+    }
+    if (c.inputs.issuer) {
+      const Kid kid = authority::KidOf(authority::Suite::kEd25519, *c.inputs.issuer);
+      recalled.Recall(kid, *c.inputs.issuer);
+    }
+    const authority::ScopeHeld held{.charters = c.charters,
+                                    .scope = scope,
+                                    .restrictions = &memory_->restrictions,
+                                    .expansions = &memory_->expansions};
+    // A standing session is judged again without asking for signatures once all else has refused.
+    const bool again = (c.inputs.flags & lineage::kInputAgain) != 0 || !c.presentation;
+    verified = authority::Authenticate({.scopes = {&held, 1},
+                                        .presentation = c.presentation ? &*c.presentation : nullptr,
+                                        .items = c.items,
+                                        .store = &recalled,
+                                        .cache = &cache_,
+                                        .now = now,
+                                        .signatures_max = kNoBudget,
+                                        .signatures_if_bad = again ? 0 : kNoBudget},
+                                       report);
+  }
+  if (!verified) return DataLoss("from its inputs alone it is a stranger's: ", report.why);
+  return *std::move(verified);
+}
+
+absl::StatusOr<authority::Decision> Redecider::Decide(const DecisionCase& c) {
+  AQ_ASSIGN_OR_RETURN(authority::Verified verified, Verify(c));
+  const authority::Charter& charter = c.charters.back().body;
+  const auto flag = [&c](uint16_t bit) { return (c.inputs.flags & bit) != 0; };
+  const bool session = flag(lineage::kInputSession);
+  const admission::GateContext context{
+      .now = {Instant(std::chrono::nanoseconds(c.inputs.mono_nanos)),
+              WallTime{static_cast<int64_t>(c.inputs.wall_millis) * 1'000'000}},
+      .local = c.policy,
+      .freshness = {.age = c.inputs.age,
+                    .committed_before = flag(lineage::kInputCommittedBefore),
+                    .session = session,
+                    .rekey = session,
+                    .restrictions_differ = flag(lineage::kInputRestrictionsDiffer)},
+      .action = static_cast<admission::Action>(c.inputs.action)};
+  admission::TrustMemory memory{
+      .rung = c.inputs.prev_rung, .since = c.inputs.since, .epochs = c.inputs.epochs};
+  const admission::Gate gate(admission::GateParams::From(charter));
+  return gate.Decide(trust::Weigh(std::move(verified), charter), context, memory);
+}
+
+std::string Redecider::Difference(const Observe& recorded, const authority::Decision& again) {
+  const Observe made = DecisionRecord(again);
+  std::string out;
+  const auto say = [&out](std::string_view what, std::string_view was, std::string_view is) {
+    out += Join(out.empty() ? "" : "; ", what, ": recorded ", was, ", made again ", is);
+  };
+  if (recorded.subject != made.subject)
+    say("subject", recorded.subject ? ToHex(*recorded.subject) : "none", ToHex(*made.subject));
+  if (recorded.rung != made.rung)
+    say("rung", authority::RungName(recorded.rung), authority::RungName(made.rung));
+  if (recorded.reason != made.reason)
+    say("reason", ReasonText(recorded.reason), ReasonText(made.reason));
+  if (recorded.gates != made.gates) say("gates", RungsText(recorded.gates), RungsText(made.gates));
+  if (recorded.ladm != made.ladm) say("level", Join(recorded.ladm), Join(made.ladm));
+  if (recorded.slope != made.slope) say("slope", Join(recorded.slope), Join(made.slope));
+  if (recorded.corr != made.corr) say("corroboration", Join(recorded.corr), Join(made.corr));
+  return out;
+}
+
+Redecider::Result Redecider::Make(Observe record, const Digest& leaf) {
+  Result out{.seq = record.seq, .leaf = leaf, .status = {}, .differs = {}};
+  const absl::StatusOr<DecisionCase> c = Load(std::move(record));
+  out.status = c.status();
+  if (!c.ok()) return out;
+  const absl::StatusOr<authority::Decision> again = Decide(*c);
+  out.status = again.status();
+  if (again.ok()) out.differs = Difference(c->record, *again);
+  return out;
+}
+
+absl::Status Redecider::All(absl::FunctionRef<bool(const Result&)> visit) {
+  const uint64_t size = store_.size();
+  for (uint64_t at = 0; at < size; at += kChunk) {
+    std::vector<std::pair<Observe, Digest>> decisions;
+    absl::Status broken;
+    AQ_RETURN_IF_ERROR(store_.WalkLog(at,
+                                      std::min(size, at + kChunk),
+                                      lineage::Order::kOldestFirst,
+                                      [&](lineage::Seq seq, const Digest& leaf, ByteView body) {
+                                        if (!IsDecision(KindOf(body))) return true;
+                                        auto record = authority::ParseBody<Observe>(body);
+                                        if (record.ok()) {
+                                          decisions.emplace_back(*std::move(record), leaf);
+                                        } else {
+                                          broken = DataLoss("record ", seq, " does not parse");
+                                        }
+                                        return broken.ok();
+                                      }));
+    AQ_RETURN_IF_ERROR(broken);
+    for (auto& [record, leaf] : decisions) {
+      if (!visit(Make(std::move(record), leaf))) return absl::OkStatus();
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace aqmesh::node
