@@ -9,7 +9,7 @@
 #include "core/authority/standalone.h"
 #include "core/wire/json.h"
 #include "daemon/cli/commands.h"
-#include "daemon/cli/lineage_read.h"
+#include "daemon/cli/lineage_lookup.h"
 #include "daemon/cli/text.h"
 #include "lineage/audit.h"
 #include "lineage/evidence.h"
@@ -63,12 +63,22 @@ absl::Status CiteRecord(const lineage::Store& store,
     if (bytes) out.Add(shelf, *bytes);
     return absl::OkStatus();
   };
+  // What a peer cited is kept beside the inputs, what this machine cites among the signed objects.
+  const auto cite_object = [&](const Oid& oid) -> absl::Status {
+    for (const auto shelf : {lineage::Shelf::kInputs, lineage::Shelf::kSigned}) {
+      AQ_ASSIGN_OR_RETURN(const auto bytes, store.GetObject(shelf, oid));
+      if (!bytes) continue;
+      out.Add(lineage::Shelf::kSigned, *bytes);
+      break;
+    }
+    return absl::OkStatus();
+  };
   if (record.inputs) {
     AQ_ASSIGN_OR_RETURN(const auto bytes, store.GetObject(lineage::Shelf::kInputs, *record.inputs));
     if (bytes) {
       out.Add(lineage::Shelf::kInputs, *bytes);
       AQ_ASSIGN_OR_RETURN(const lineage::Inputs inputs, lineage::ParseInputs(*bytes));
-      for (const Oid& oid : inputs.oids) AQ_RETURN_IF_ERROR(cite(lineage::Shelf::kSigned, oid));
+      for (const Oid& oid : inputs.oids) AQ_RETURN_IF_ERROR(cite_object(oid));
     }
   }
   if (record.evidence) {
@@ -102,7 +112,7 @@ absl::StatusOr<int> Prove(Session& s, const ProveFlags& flags) {
   AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
   AQ_ASSIGN_OR_RETURN(const auto store, state.ReadStore());
   AQ_ASSIGN_OR_RETURN(const KnownObjects known, LoadObjects(*store));
-  AQ_ASSIGN_OR_RETURN(const lineage::FoundRecord found, RecordNamed(*store, flags.which));
+  AQ_ASSIGN_OR_RETURN(const lineage::FoundRecord found, FindRecord(*store, flags.which));
   const authority::Observe& record = found.record;
   AQ_ASSIGN_OR_RETURN(const tlog::SignedCheckpoint head,
                       lineage::HeadOver(*store, record.seq, lineage::LogOrigin(record.log)));
@@ -280,56 +290,6 @@ absl::StatusOr<int> Check(Session& s, const CheckFlags& flags) {
   return 0;
 }
 
-// ---- verify ----
-
-absl::StatusOr<lineage::AuditReport> Audit(const StateDir& state, const lineage::Store& store) {
-  AQ_ASSIGN_OR_RETURN(const issuing::KeyStore keys, state.Keys());
-  AQ_ASSIGN_OR_RETURN(const issuing::KeyStore::Info log, keys.Look(kLogKey));
-  AQ_ASSIGN_OR_RETURN(const KnownObjects known, LoadObjects(store));
-  std::vector<tlog::NoteKey> cosigners;
-  for (const auto& g : known.grants) {
-    if (g.body.cls != authority::Class::kNode) continue;
-    const tlog::NoteKey key = lineage::CosignerNoteKey(g.body.key);
-    if (std::ranges::find(cosigners, key) == cosigners.end()) cosigners.push_back(key);
-  }
-  return lineage::AuditLog(store, lineage::LogNoteKey(Ed25519Key{log.public_key}), cosigners);
-}
-
-absl::StatusOr<int> VerifyLog(Session& s) {
-  AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
-  AQ_ASSIGN_OR_RETURN(const auto store, state.ReadStore());
-  const auto report = Audit(state, *store);
-  if (s.json) {
-    wire::JsonWriter w;
-    w.Object()
-        .Field("schema", "aqmesh.lineage-verify/1")
-        .Field("ok", report.ok())
-        .Field("size", store->size());
-    if (report.ok()) {
-      w.Field("heads", report->heads)
-          .Field("cosignatures", report->cosignatures)
-          .Field("covered", report->covered);
-    } else {
-      w.Field("why", Text(report.status()));
-    }
-    w.End();
-    s.Out(Join(w.Take(), "\n"));
-    return report.ok() ? 0 : 1;
-  }
-  AQ_RETURN_IF_ERROR(report.status());
-  s.Out(Join(report->records,
-             " records, each follows from the one before",
-             report->end ? Join("; head ", ToHex(report->end->leaf)) : "",
-             "\n",
-             report->heads,
-             " signed heads over ",
-             report->covered,
-             " of them, each with the root that the records give; ",
-             report->cosignatures,
-             " cosignatures of members\n"));
-  return 0;
-}
-
 }  // namespace
 
 void AddEvidence(Tree& tree, CLI::App* lineage) {
@@ -352,13 +312,6 @@ void AddEvidence(Tree& tree, CLI::App* lineage) {
   app->add_option("--charter", check->charter, "The charter to trust")->required();
   app->add_option("--cosigners", check->cosigners, "Refuse it below so many cosigners")
       ->capture_default_str();
-  tree.Json(app);
-
-  app = tree.Command(lineage,
-                     "verify",
-                     "Recompute the whole log, and check what was signed about it",
-                     "aqmesh lineage verify",
-                     VerifyLog);
   tree.Json(app);
 }
 

@@ -1,7 +1,7 @@
 // lineage: questions to this machine's own record, beside a running daemon or without one.
 #include "core/wire/json.h"
 #include "daemon/cli/commands.h"
-#include "daemon/cli/lineage_read.h"
+#include "daemon/cli/lineage_lookup.h"
 #include "daemon/cli/text.h"
 
 namespace aqmesh::cli {
@@ -92,7 +92,7 @@ absl::StatusOr<int> Show(Session& s, const ShowFlags& flags) {
   AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
   AQ_ASSIGN_OR_RETURN(const auto store, state.ReadStore());
   AQ_ASSIGN_OR_RETURN(const KnownObjects known, LoadObjects(*store));
-  AQ_ASSIGN_OR_RETURN(const lineage::FoundRecord found, RecordNamed(*store, flags.which));
+  AQ_ASSIGN_OR_RETURN(const lineage::FoundRecord found, FindRecord(*store, flags.which));
   const lineage::Names names = NamesOf(known);
   s.Out(s.json ? Join("{\"schema\":\"aqmesh.record/1\",\"record\":",
                       lineage::RenderJson(found.record, found.leaf, names),
@@ -131,7 +131,10 @@ void AddLineage(Tree& tree) {
   app->add_option("RECORD", show->which, "Its number, or the first digits of its id")->required();
   tree.Json(app);
 
+  AddVerify(tree, noun);
   AddEvidence(tree, noun);
+  AddHistory(tree, noun);
+  AddTrace(tree, noun);
 }
 
 }  // namespace aqmesh::cli

@@ -1,4 +1,4 @@
-#include "daemon/cli/lineage_read.h"
+#include "daemon/cli/lineage_lookup.h"
 
 #include <charconv>
 
@@ -8,7 +8,6 @@
 
 namespace aqmesh::cli {
 
-// A name of a grant held here, or the first digits of its key.
 absl::StatusOr<Kid> KidNamed(const KnownObjects& known, std::string_view text) {
   std::optional<Kid> found;
   for (const auto& g : known.grants) {
@@ -45,8 +44,8 @@ lineage::Names NamesOf(const KnownObjects& known) {
   return names;
 }
 
-absl::StatusOr<lineage::FoundRecord> RecordNamed(const lineage::Store& store,
-                                                 std::string_view which) {
+absl::StatusOr<lineage::FoundRecord> FindRecord(const lineage::Store& store,
+                                                const std::string& which) {
   uint64_t seq = 0;
   const auto [end, error] = std::from_chars(which.data(), which.data() + which.size(), seq);
   const bool number = error == std::errc() && end == which.data() + which.size();

@@ -1,0 +1,26 @@
+// What the lineage commands look up: a node by its name, names for what records hold in numbers, a
+// record by what a person types.
+// Thread: pure. Errors: NotFound, InvalidArgument (more than one fits), the store's.
+#ifndef AQMESH_DAEMON_CLI_LINEAGE_LOOKUP_H_
+#define AQMESH_DAEMON_CLI_LINEAGE_LOOKUP_H_
+
+#include <string>
+#include <string_view>
+
+#include "daemon/cli/state.h"
+#include "lineage/record.h"
+#include "lineage/store.h"
+
+namespace aqmesh::cli {
+
+// A name of a grant held here, or the first digits of its key.
+absl::StatusOr<Kid> KidNamed(const KnownObjects& known, std::string_view text);
+// Borrows `known`.
+lineage::Names NamesOf(const KnownObjects& known);
+// By its number, or the first digits of its id.
+absl::StatusOr<lineage::FoundRecord> FindRecord(const lineage::Store& store,
+                                                const std::string& which);
+
+}  // namespace aqmesh::cli
+
+#endif  // AQMESH_DAEMON_CLI_LINEAGE_LOOKUP_H_
