@@ -257,6 +257,12 @@ void Control::Commit(Turn& t, PeerId id) {
   peer->committed = outcome.committed();
   peer->action = outcome.id();
   if (!peer->committed) return;
+  if (peer->expires == 0) {
+    // What it rests on changed while it waited for the disk, or for a confirmation that came late.
+    Redecide(t, *peer);
+    peer = PeerOf(id);
+    if (peer == nullptr) return;
+  }
   peer->greets = 0;
   if (const auto at = device_.endpoint(id); at && peer->kid)
     KeepHint(peer->static_key, *peer->kid, *at);
@@ -279,7 +285,11 @@ void Control::Redecide(Turn& t, Peer& peer) {
     RedecidePlain(t, peer);
     return;
   }
-  if (!peer.presentation || !peer.committed) return;
+  if (!peer.presentation) return;
+  if (!peer.committed) {
+    peer.expires = 0;  // judged the moment that it would take effect
+    return;
+  }
   authority::AuthReport report;
   auto verified = mesh_.Authenticate(&*peer.presentation, peer.items, t.now.wall, report);
   if (!verified) {
