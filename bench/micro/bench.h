@@ -45,6 +45,7 @@ void RegisterGate();
 void RegisterAcl();
 void RegisterPath();
 void RegisterLineage();
+void RegisterHistory();
 void RegisterTlog();
 void RegisterCoalesce();
 

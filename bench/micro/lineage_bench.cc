@@ -3,67 +3,18 @@
 // must be on a real disk.
 #include <absl/synchronization/mutex.h>
 #include <rocksdb/db.h>
-#include <unistd.h>
-
-#include <cstdlib>
-#include <filesystem>
 
 #include "bench/micro/bench.h"
-#include "core/base/check.h"
+#include "bench/micro/lineage_story.h"
 #include "lineage/rocks/rocks_store.h"
+#include "lineage/rocks/snapshot_keeper.h"
 #include "lineage/rocks/writer.h"
 
 namespace aqmesh::bench {
 
 namespace {
 
-constexpr uint64_t kStart = 1'700'000'000;
 constexpr size_t kStream = 4'096;  // fewer than the writer's queue holds
-
-class Directory {
- public:
-  Directory() {
-    const char* base = std::getenv("AQMESH_BENCH_DIR");
-    std::string path =
-        (base != nullptr ? std::filesystem::path(base) : std::filesystem::temp_directory_path()) /
-        "lineage-XXXXXX";
-    AQ_CHECK(::mkdtemp(path.data()) != nullptr);
-    path_ = path;
-  }
-  ~Directory() { std::filesystem::remove_all(path_); }
-  std::string store() const { return path_ + "/store"; }
-
- private:
-  std::string path_;
-};
-
-authority::Observe Decided() {
-  authority::Observe r;
-  r.kind = authority::RecordKind::kDecided;
-  r.scope.emplace().bytes.fill(1);
-  r.subject.emplace().bytes.fill(2);
-  r.authority.emplace().bytes.fill(3);
-  r.inputs.emplace().bytes.fill(4);
-  r.gates = authority::Gates{6, 6, 6, 6, 6, 6};
-  r.ladm = 49'152;
-  r.slope = 65'600;
-  r.rung = authority::Rung::kAdmit;
-  r.action = 3;
-  return r;
-}
-
-Kid LogKey() {
-  Kid k;
-  k.bytes.fill(9);
-  return k;
-}
-
-lineage::Batch NextBatch(lineage::Chain& chain, size_t records) {
-  lineage::Batch batch;
-  for (size_t i = 0; i < records; ++i)
-    batch.records.push_back(chain.Add(Decided(), WallTime::FromSeconds(kStart)));
-  return batch;
-}
 
 void CountRecords(benchmark::State& state, size_t records) {
   state.SetItemsProcessed(static_cast<int64_t>(state.iterations()) * static_cast<int64_t>(records));
@@ -76,6 +27,20 @@ void Commit(benchmark::State& state, size_t records) {
   AQ_CHECK(store.ok());
   lineage::Chain chain(LogKey());
   for (auto _ : state) AQ_CHECK((*store)->Commit(NextBatch(chain, records)).ok());
+  CountRecords(state, records);
+}
+
+// The same with the thread that folds the log as it grows.
+void CommitKept(benchmark::State& state, size_t records) {
+  const Directory dir;
+  auto store = lineage::RocksStore::Open(dir.store());
+  AQ_CHECK(store.ok());
+  lineage::SnapshotKeeper keeper(**store);
+  lineage::Chain chain(LogKey());
+  for (auto _ : state) {
+    AQ_CHECK((*store)->Commit(NextBatch(chain, records)).ok());
+    keeper.Poke(chain.next());
+  }
   CountRecords(state, records);
 }
 
@@ -136,9 +101,13 @@ void Bare(benchmark::State& state, size_t records) {
 
 void RegisterLineage() {
   using benchmark::State;
-  for (const size_t records : {size_t{1}, size_t{64}, size_t{1024}}) {
+  for (const size_t records : {size_t{1}, size_t{64}, size_t{1024}, size_t{4096}}) {
     const std::string task = "lineage append, synced, " + std::to_string(records) + " a batch";
     Measure(task, "store", [records](State& s) { Commit(s, records); })->UseRealTime();
+    if (records == 4096)
+      Measure(task, "store, with snapshots", [records](State& st) {
+        CommitKept(st, records);
+      })->UseRealTime();
     if (records == 1024) Measure(task, "writer, as groups form", Stream)->UseRealTime();
     Measure(task, "=bare RocksDB", [records](State& s) { Bare(s, records); })->UseRealTime();
   }

@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
   aqmesh::bench::RegisterAcl();
   aqmesh::bench::RegisterPath();
   aqmesh::bench::RegisterLineage();
+  aqmesh::bench::RegisterHistory();
   aqmesh::bench::RegisterTlog();
   aqmesh::bench::RegisterCoalesce();
   benchmark::Initialize(&argc, argv);
