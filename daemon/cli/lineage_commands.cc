@@ -15,7 +15,8 @@ struct QueryFlags {
 
 absl::StatusOr<lineage::Filter> FilterOf(Session& s,
                                          const QueryFlags& flags,
-                                         const KnownObjects& known) {
+                                         const lineage::Store& store,
+                                         KnownObjects& known) {
   lineage::Filter out;
   const auto when =
       [&](std::string_view flag, const std::string& text, uint64_t& hlc) -> absl::Status {
@@ -28,10 +29,10 @@ absl::StatusOr<lineage::Filter> FilterOf(Session& s,
   AQ_RETURN_IF_ERROR(when("--since", flags.since, out.from));
   AQ_RETURN_IF_ERROR(when("--until", flags.until, out.to));
   if (!flags.subject.empty()) {
-    AQ_ASSIGN_OR_RETURN(out.subject, KidNamed(known, flags.subject));
+    AQ_ASSIGN_OR_RETURN(out.subject, KidInLog(store, flags.subject, known));
   }
   if (!flags.peer.empty()) {
-    AQ_ASSIGN_OR_RETURN(out.peer, KidNamed(known, flags.peer));
+    AQ_ASSIGN_OR_RETURN(out.peer, KidInLog(store, flags.peer, known));
   }
   if (!flags.authority.empty()) {
     const auto prefix = FromHex(flags.authority);
@@ -59,8 +60,8 @@ absl::StatusOr<lineage::Filter> FilterOf(Session& s,
 absl::StatusOr<int> Query(Session& s, const QueryFlags& flags) {
   AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
   AQ_ASSIGN_OR_RETURN(const auto store, state.ReadStore());
-  AQ_ASSIGN_OR_RETURN(const KnownObjects known, LoadObjects(*store));
-  AQ_ASSIGN_OR_RETURN(const lineage::Filter filter, FilterOf(s, flags, known));
+  AQ_ASSIGN_OR_RETURN(KnownObjects known, LoadObjects(*store));
+  AQ_ASSIGN_OR_RETURN(const lineage::Filter filter, FilterOf(s, flags, *store, known));
   AQ_ASSIGN_OR_RETURN(std::vector<lineage::FoundRecord> found, store->Query(filter));
   std::ranges::reverse(found);  // the newest are chosen, and read from the oldest down
   const lineage::Names names = NamesOf(known);

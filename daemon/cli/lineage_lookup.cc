@@ -4,6 +4,8 @@
 
 #include "admission/packet.h"
 #include "core/base/status.h"
+#include "daemon/cli/history_view.h"
+#include "lineage/history/replay.h"
 #include "transport/frame/drop.h"
 
 namespace aqmesh::cli {
@@ -22,6 +24,16 @@ absl::StatusOr<Kid> KidNamed(const KnownObjects& known, std::string_view text) {
     if (const auto kid = Kid::From(*bytes)) return *kid;
   }
   return NotFound("nobody here is called `", text, "`; `aqmesh grant show` lists who is known");
+}
+
+absl::StatusOr<Kid> KidInLog(const lineage::Store& store,
+                             std::string_view text,
+                             KnownObjects& known) {
+  absl::StatusOr<Kid> kid = KidNamed(known, text);
+  if (!absl::IsNotFound(kid.status())) return kid;
+  AQ_ASSIGN_OR_RETURN(const lineage::State state, lineage::StateOf(store, store.size()));
+  AQ_RETURN_IF_ERROR(ViewOf(store, state, Kid{}, known).status());
+  return KidNamed(known, text);
 }
 
 lineage::Names NamesOf(const KnownObjects& known) {

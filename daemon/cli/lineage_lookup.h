@@ -15,6 +15,11 @@ namespace aqmesh::cli {
 
 // A name of a grant held here, or the first digits of its key.
 absl::StatusOr<Kid> KidNamed(const KnownObjects& known, std::string_view text);
+// The same; if nobody is called so, also among those whom decisions of this log were about, whose
+// grants `known` gets then.
+absl::StatusOr<Kid> KidInLog(const lineage::Store& store,
+                             std::string_view text,
+                             KnownObjects& known);
 // Borrows `known`.
 lineage::Names NamesOf(const KnownObjects& known);
 // By its number, or the first digits of its id.

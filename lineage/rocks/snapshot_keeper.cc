@@ -1,12 +1,16 @@
 #include "lineage/rocks/snapshot_keeper.h"
 
+#include <sys/resource.h>
+
 #include <utility>
 
 #include "lineage/history/replay.h"
 
 namespace aqmesh::lineage {
 
-SnapshotKeeper::SnapshotKeeper(Store& store) : store_(store), thread_([this] { Run(); }) {}
+SnapshotKeeper::SnapshotKeeper(Store& store) : store_(store), thread_([this] { Run(); }) {
+  humble_.wait();
+}
 
 SnapshotKeeper::~SnapshotKeeper() { Stop(); }
 
@@ -28,6 +32,10 @@ void SnapshotKeeper::Stop() {
 }
 
 void SnapshotKeeper::Run() {
+  constexpr int kLowest = 19;
+  // Of this thread alone, as Linux has it. If the system says no, snapshots cost what they cost.
+  (void)::setpriority(PRIO_PROCESS, 0, kLowest);
+  humble_.count_down();
   Snapshots snapshots(store_);
   bool open = false, more = false;
   for (;;) {
