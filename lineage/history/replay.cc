@@ -44,17 +44,22 @@ absl::StatusOr<uint64_t> RecordsUntil(const Store& log, uint64_t hlc) {
 }
 
 absl::Status Advance(const Store& log, uint64_t records, State& state) {
+  records = std::min(records, log.size());
   absl::Status broken;
-  AQ_RETURN_IF_ERROR(log.WalkLog(
-      state.records(), records, Order::kOldestFirst, [&](Seq seq, const Digest& leaf, ByteView b) {
-        const auto record = authority::ParseBody<authority::Observe>(b);
-        if (!record.ok()) {
-          broken = DataLoss("record ", seq, " does not parse: ", Text(record.status()));
-          return false;
-        }
-        state.Apply(*record, leaf);
-        return true;
-      }));
+  while (state.records() < records && broken.ok()) {
+    // A group at a time: a store may not be changed while it is walked.
+    const uint64_t end = std::min(records, state.records() + kGroupRecordsMax);
+    AQ_RETURN_IF_ERROR(log.WalkLog(
+        state.records(), end, Order::kOldestFirst, [&](Seq seq, const Digest& leaf, ByteView b) {
+          const auto record = authority::ParseBody<authority::Observe>(b);
+          if (!record.ok()) {
+            broken = DataLoss("record ", seq, " does not parse: ", Text(record.status()));
+            return false;
+          }
+          state.Apply(*record, leaf);
+          return true;
+        }));
+  }
   return broken;
 }
 

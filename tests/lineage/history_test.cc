@@ -280,7 +280,8 @@ TEST(HistoryTest, ABoundedNumberOfSubjectsIsKeptWhateverTheCut) {
   }
 }
 
-// Cut where a field ends, or bent where any value goes, it is another state; the store's hash tells.
+// Cut where a field ends, or bent where any value goes, it is another state; the store's hash
+// tells.
 TEST(HistoryTest, OtherBytesAreAnotherStateOrNone) {
   Rng rng = SeededRng();
   MemStore store;
