@@ -22,7 +22,8 @@ struct ShelfName {
 constexpr ShelfName kShelfNames[] = {{Shelf::kSigned, "signed"},
                                      {Shelf::kInputs, "inputs"},
                                      {Shelf::kProof, "proof"},
-                                     {Shelf::kNote, "note"}};
+                                     {Shelf::kNote, "note"},
+                                     {Shelf::kPolicy, "policy"}};
 
 std::string_view WordOf(Shelf shelf) {
   return std::ranges::find(kShelfNames, shelf, &ShelfName::shelf)->word;
@@ -38,9 +39,18 @@ std::optional<std::pair<std::string_view, Bytes>> ParseItem(std::string_view lin
 }
 
 absl::Status CheckCited(const Evidence& evidence, const authority::Observe& record) {
+  std::optional<Digest> policy;  // that the inputs name
   for (const Cited& cited : evidence.cited) {
-    if (cited.shelf == Shelf::kInputs && InputsId(cited.bytes) != record.inputs)
+    if (cited.shelf != Shelf::kInputs) continue;
+    if (InputsId(cited.bytes) != record.inputs)
       return DataLoss("the inputs in the file are not those that the record names");
+    AQ_ASSIGN_OR_RETURN(const Inputs inputs, ParseInputs(cited.bytes));
+    policy = inputs.policy;
+  }
+  for (const Cited& cited : evidence.cited) {
+    if (cited.shelf == Shelf::kPolicy &&
+        (!policy || crypto::H256({cited.bytes}) != policy->bytes))
+      return DataLoss("the policy in the file is not the one that the inputs name");
   }
   return absl::OkStatus();
 }

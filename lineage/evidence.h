@@ -1,7 +1,7 @@
 // Evidence: one record with its proof and what it cites, as a file that is checked where nothing
 // else of the log is.
 // Spec:   spec/lineage.md §7.7; C2SP tlog-proof for the part behind the empty line.
-// Wire:   "aqmesh/1/evidence", "record BASE64", then "signed", "inputs", "proof" or "note" BASE64
+// Wire:   "aqmesh/1/evidence", "record BASE64", then "signed", "inputs", "proof", "note" or "policy" BASE64
 //         for what is cited, an empty line, a tlog-proof.
 // Bounds: kEvidenceBytesMax; kCitedMax things of kStoredObjectBytesMax each. Thread: pure.
 // Errors: InvalidArgument (no such file), Unauthenticated (signatures, path), DataLoss (what it

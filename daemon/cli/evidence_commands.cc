@@ -1,5 +1,4 @@
-// prove, check and verify: what leaves the machine to be believed elsewhere, and the whole log
-// here.
+// prove and check: a record that leaves the machine to be believed elsewhere.
 #include <algorithm>
 #include <charconv>
 
@@ -79,6 +78,7 @@ absl::Status CiteRecord(const lineage::Store& store,
       out.Add(lineage::Shelf::kInputs, *bytes);
       AQ_ASSIGN_OR_RETURN(const lineage::Inputs inputs, lineage::ParseInputs(*bytes));
       for (const Oid& oid : inputs.oids) AQ_RETURN_IF_ERROR(cite_object(oid));
+      AQ_RETURN_IF_ERROR(cite(lineage::Shelf::kPolicy, Oid{inputs.policy.bytes}));
     }
   }
   if (record.evidence) {
