@@ -17,6 +17,9 @@ RecordEntry EntryOf(const authority::Observe& record, Bytes body) {
   entry.hlc = record.hlc;
   entry.prev = record.prev;
   entry.subject = record.subject;
+  entry.kind = record.kind;
+  entry.rung = record.rung;
+  entry.authority = record.authority;
   entry.leaf = Digest{crypto::MerkleLeaf(body)};
   entry.body = std::move(body);
   return entry;

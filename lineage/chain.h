@@ -41,6 +41,9 @@ struct RecordEntry {
   uint64_t hlc = 0;
   std::optional<Digest> prev;
   std::optional<Kid> subject;
+  authority::RecordKind kind{};
+  authority::Rung rung = authority::Rung::kNone;
+  std::optional<Digest> authority;
   Digest leaf;
   Bytes body;
   Head head() const { return {seq, leaf}; }

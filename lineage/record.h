@@ -49,6 +49,26 @@ std::string RenderPage(const authority::Observe& record, const Digest& leaf, con
 // out; digests are hex, hlc is a decimal string (it exceeds 2^53), slope_q16 is signed.
 std::string RenderJson(const authority::Observe& record, const Digest& leaf, const Names& names);
 
+// What stores keep an index of beside subject and time. Every condition set must hold.
+struct Where {
+  static constexpr uint32_t kAnyKind = 0xffff'ffff;
+  static constexpr uint8_t kAnyRung = 0xff;
+
+  uint32_t kinds = kAnyKind;    // bit n: kind n
+  uint8_t rungs = kAnyRung;     // bit n: rung n; bit 0: records without one
+  Bytes authority_prefix = {};  // first bytes of the AuthDigest
+  Bytes id_prefix = {};         // first bytes of the leaf hash: "record 9f3a"
+
+  static uint32_t Kind(authority::RecordKind kind) { return 1u << static_cast<uint32_t>(kind); }
+  static uint8_t Rung(authority::Rung rung) {
+    return static_cast<uint8_t>(1u << static_cast<uint32_t>(rung));
+  }
+  bool everything() const {
+    return kinds == kAnyKind && rungs == kAnyRung && authority_prefix.empty() && id_prefix.empty();
+  }
+  bool operator==(const Where&) const = default;
+};
+
 // Which records. Every condition set must hold.
 struct Filter {
   uint64_t from = 0;                                   // hlc, inclusive

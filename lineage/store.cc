@@ -104,6 +104,11 @@ uint64_t Store::size() const {
   return h ? h->seq + 1 : 0;
 }
 
+absl::Status Store::WalkWhere(
+    const Where&, Seq first, Seq end, Order order, RecordVisitor visit) const {
+  return WalkLog(first, end, order, visit);
+}
+
 absl::StatusOr<Bytes> Store::Read(Seq seq) const {
   std::optional<Bytes> found;
   if (seq < kSeqEnd) {
@@ -148,8 +153,11 @@ absl::StatusOr<std::vector<FoundRecord>> Store::Query(const Filter& filter) cons
     return found.size() < limit;
   };
   const Order order = filter.newest_first ? Order::kNewestFirst : Order::kOldestFirst;
+  Where where{.authority_prefix = filter.authority_prefix, .id_prefix = filter.id_prefix};
+  if (filter.kind) where.kinds = Where::Kind(*filter.kind);
+  if (filter.rung) where.rungs = Where::Rung(*filter.rung);
   AQ_RETURN_IF_ERROR(filter.subject ? WalkSubject(*filter.subject, first, end, order, visit)
-                                    : WalkLog(first, end, order, visit));
+                                    : WalkWhere(where, first, end, order, visit));
   AQ_RETURN_IF_ERROR(broken);
   return found;
 }

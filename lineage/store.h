@@ -108,6 +108,10 @@ class Store {
   // Those of them that name `subject`, through idx_subject.
   virtual absl::Status WalkSubject(
       const Kid& subject, Seq first, Seq end, Order order, RecordVisitor visit) const = 0;
+  // Those of them that match `where`, and maybe others: a store that knows less shows more, and the
+  // caller looks again. Without an index, all.
+  virtual absl::Status WalkWhere(
+      const Where& where, Seq first, Seq end, Order order, RecordVisitor visit) const;
   // The first seq whose hlc is `hlc` or later, through idx_time; size() if there is none.
   virtual absl::StatusOr<Seq> SeqAt(uint64_t hlc) const = 0;
 

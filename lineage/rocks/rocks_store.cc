@@ -24,6 +24,7 @@
 #include "core/base/check.h"
 #include "core/base/status.h"
 #include "core/crypto/hash.h"
+#include "lineage/rocks/block_index.h"
 #include "lineage/rocks/head_file.h"
 
 namespace aqmesh::lineage {
@@ -49,12 +50,15 @@ enum Family : size_t {
   kSubject,
   kTime,
   kState,
+  kBlocks,
   kTile,
   kSnapshot,
   kFamilies
 };
 constexpr std::array<const char*, kFamilies> kFamilyNames = {
-    "default", "log", "oid", "idx_subject", "idx_time", "state", "tile", "snapshot"};
+    "default", "log", "oid", "idx_subject", "idx_time", "state", "idx_block", "tile", "snapshot"};
+// Those from here on came later: a store without them is whole.
+constexpr size_t kFamiliesAtFirst = kBlocks;
 
 rocksdb::Slice SliceOf(ByteView b) { return {reinterpret_cast<const char*>(b.data()), b.size()}; }
 rocksdb::Slice SliceOf(std::string_view s) { return {s.data(), s.size()}; }
@@ -154,9 +158,7 @@ class NoAutoRecovery final : public rocksdb::EventListener {
 rocksdb::DBOptions DatabaseOptions(bool fresh) {
   rocksdb::DBOptions options;
   options.create_if_missing = fresh;
-  // Also in a database that an older version made. A log that went missing would come back empty,
-  // and HEAD shows that.
-  options.create_missing_column_families = true;
+  options.create_missing_column_families = fresh;
   options.paranoid_checks = true;
   options.wal_recovery_mode =
       rocksdb::WALRecoveryMode::kPointInTimeRecovery;  // the header says why
@@ -169,7 +171,7 @@ rocksdb::DBOptions DatabaseOptions(bool fresh) {
   return options;
 }
 
-std::vector<rocksdb::ColumnFamilyDescriptor> Families(std::span<const char* const> names) {
+std::vector<rocksdb::ColumnFamilyDescriptor> Families() {
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = rocksdb::NewLRUCache(kCacheBytes);
   table.cache_index_and_filter_blocks = true;
@@ -178,20 +180,8 @@ std::vector<rocksdb::ColumnFamilyDescriptor> Families(std::span<const char* cons
   options.compression = rocksdb::kNoCompression;  // hashes and keys do not compress
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   std::vector<rocksdb::ColumnFamilyDescriptor> families;
-  for (const char* name : names) families.emplace_back(name, options);
+  for (const char* name : kFamilyNames) families.emplace_back(name, options);
   return families;
-}
-
-// The families that are there: a reader can make none, and does without.
-std::vector<const char*> FamiliesIn(const rocksdb::DBOptions& options, const std::string& path) {
-  std::vector<std::string> there;
-  if (!rocksdb::DB::ListColumnFamilies(options, path, &there).ok())
-    return {kFamilyNames.begin(), kFamilyNames.end()};  // opening will say what is wrong
-  std::vector<const char*> names;
-  std::ranges::copy_if(kFamilyNames, std::back_inserter(names), [&there](const char* name) {
-    return std::ranges::find(there, name) != there.end();
-  });
-  return names;
 }
 
 absl::Status PrepareDirectory(const std::string& dir) {
@@ -253,11 +243,23 @@ void ComposeRecord(const RecordEntry& entry,
 // `log`: as it was, and then as it will be.
 void Compose(std::span<const Batch> batches,
              Span& log,
+             Block& block,
              const Handles& in,
              rocksdb::WriteBatch& out) {
   for (const Batch& batch : batches) {
-    if (batch.begins_log) log = {log.base + log.edge.size(), {}};
-    for (const RecordEntry& entry : batch.records) ComposeRecord(entry, log, in, out);
+    if (batch.begins_log) {
+      log = {log.base + log.edge.size(), {}};
+      block = Block();
+    }
+    for (const RecordEntry& entry : batch.records) {
+      ComposeRecord(entry, log, in, out);
+      block.Add(entry);
+      if (!block.full()) continue;
+      out.Put(in[kBlocks],
+              SliceOf(BeKey(log.base + entry.seq / kBlockRecords)),
+              SliceOf(block.Encode()));
+      block = Block();
+    }
     for (const ObjectEntry& o : batch.objects)
       out.Put(in[kObjects], SliceOf(ObjectKey(o.shelf, o.oid)), SliceOf(o.bytes));
     for (const std::string& name : batch.deletes) out.Delete(in[kState], SliceOf(name));
@@ -279,6 +281,21 @@ CommitMark MarkAfter(std::span<const Batch> batches, CommitMark mark) {
 
 enum class Access : uint8_t { kRead, kWrite };
 
+namespace {
+
+// The families that a database has; none if it cannot be asked: opening then says why.
+std::vector<std::string> FamiliesThere(const rocksdb::DBOptions& options, const std::string& path) {
+  std::vector<std::string> names;
+  if (!rocksdb::DB::ListColumnFamilies(options, path, &names).ok()) names.clear();
+  return names;
+}
+
+// Below so many of a block's records each is sought by its key; above, they are passed over in
+// turn.
+constexpr size_t kSeekBelow = 16;
+
+}  // namespace
+
 struct RocksStore::Impl {
   std::string dir;
   std::optional<HeadFile>
@@ -296,6 +313,7 @@ struct RocksStore::Impl {
   Span log;                           // the one that is shown: the newest, or what a reader chose
   absl::Status broken;                // why there will be no more commits
   bool full = false;                  // the committing thread's own
+  Block tail;                         // likewise: the records after the last whole block
 
   ~Impl() {
     const std::lock_guard lock(db_mutex);
@@ -323,11 +341,19 @@ struct RocksStore::Impl {
   absl::Status OpenDatabase(Access access) {
     const std::string path = dir + "/db";
     const bool fresh = access == Access::kWrite && head_file->mark().commit == 0;
-    const rocksdb::DBOptions options = DatabaseOptions(fresh);
-    const std::vector<const char*> names =
-        access == Access::kWrite ? std::vector(kFamilyNames.begin(), kFamilyNames.end())
-                                 : FamiliesIn(options, path);
-    const auto families = Families(names);
+    rocksdb::DBOptions options = DatabaseOptions(fresh);
+    std::vector<rocksdb::ColumnFamilyDescriptor> families = Families();
+    if (!fresh) {
+      // What came later is made by a writer, and done without by a reader.
+      const std::vector<std::string> there = FamiliesThere(options, path);
+      const auto lacks = [&there](const rocksdb::ColumnFamilyDescriptor& f) {
+        return std::ranges::find(there, f.name) == there.end();
+      };
+      if (std::none_of(families.begin(), families.begin() + kFamiliesAtFirst, lacks)) {
+        options.create_missing_column_families = access == Access::kWrite;
+        if (access == Access::kRead) std::erase_if(families, lacks);
+      }
+    }
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::DB* opened = nullptr;
     const rocksdb::Status s =
@@ -336,10 +362,11 @@ struct RocksStore::Impl {
             : rocksdb::DB::OpenForReadOnly(options, path, families, &handles, &opened);
     AQ_RETURN_IF_ERROR(Translate(s, "opening", path));
     db.reset(opened);
-    AQ_CHECK(handles.size() == names.size());
-    for (size_t i = 0; i < names.size(); ++i)
-      in[static_cast<size_t>(std::ranges::find(kFamilyNames, names[i]) - kFamilyNames.begin())] =
-          handles[i];
+    for (rocksdb::ColumnFamilyHandle* handle : handles) {
+      const auto name = std::ranges::find(kFamilyNames, handle->GetName());
+      AQ_CHECK(name != kFamilyNames.end());
+      in[static_cast<size_t>(name - kFamilyNames.begin())] = handle;
+    }
     return absl::OkStatus();
   }
 
@@ -426,6 +453,92 @@ struct RocksStore::Impl {
     return visit(seq, leaf, body);
   }
 
+  bool HasBlocks() const {
+    const std::shared_lock reading(db_mutex);
+    return in[kBlocks] != nullptr;
+  }
+
+  // Block `number`, and the iterator on the one that comes next in this order; nullopt: not written
+  // yet, or of records from before there were blocks.
+  std::optional<Block> TakeBlock(rocksdb::Iterator& it, uint64_t number, Order order) const {
+    const Bytes key = BeKey(Base() + number);
+    if (!it.Valid() || !Equal(BytesOf(it.key()), key)) it.Seek(SliceOf(key));
+    if (!it.Valid() || !Equal(BytesOf(it.key()), key)) return std::nullopt;
+    std::optional<Block> block = Block::Parse(BytesOf(it.value()));
+    order == Order::kOldestFirst ? it.Next() : it.Prev();
+    return block;
+  }
+
+  // Shows the records first..end-1 of one block that `hits` names; false: the visitor has enough.
+  absl::StatusOr<bool> ShowHits(rocksdb::Iterator& log,
+                                const BlockHits& hits,
+                                std::pair<Seq, Seq> range,
+                                Order order,
+                                RecordVisitor visit) const {
+    const auto [first, end] = range;
+    const bool forward = order == Order::kOldestFirst;
+    const bool sparse = hits.count() < kSeekBelow;
+    const uint64_t base = Base();
+    bool placed = false;
+    for (Seq i = first; i < end; ++i) {
+      const Seq seq = forward ? i : end - 1 - (i - first);
+      const bool hit = hits[seq % kBlockRecords];
+      if (!hit && (sparse || !placed)) continue;
+      if (sparse || !placed) {
+        log.Seek(SliceOf(BeKey(base + seq)));
+      } else {
+        forward ? log.Next() : log.Prev();
+      }
+      placed = true;
+      if (!log.Valid() || !Equal(BytesOf(log.key()), BeKey(base + seq))) {
+        AQ_RETURN_IF_ERROR(Translate(log.status(), "reading", dir));
+        return DataLoss("record ", seq, " is missing in ", dir);
+      }
+      if (!hit) continue;
+      AQ_ASSIGN_OR_RETURN(const bool more, Show(seq, BytesOf(log.value()), visit));
+      if (!more) return false;
+    }
+    return true;
+  }
+
+  // What these records are, as a block.
+  absl::StatusOr<Block> BlockOf(const RocksStore& store, Seq first, Seq end) const {
+    Block block;
+    absl::Status parsed;
+    AQ_RETURN_IF_ERROR(
+        store.WalkLog(first, end, Order::kOldestFirst, [&](Seq, const Digest&, ByteView body) {
+          const auto entry = ParseEntry(body);
+          parsed = entry.status();
+          if (entry.ok()) block.Add(*entry);
+          return entry.ok();
+        }));
+    AQ_RETURN_IF_ERROR(parsed);
+    return block;
+  }
+
+  // The records after the last whole block, so that the next commit goes on with them; and the
+  // newest blocks of those that a store from before idx_block lacks.
+  absl::Status LoadBlocks(const RocksStore& store, uint64_t at_most) {
+    const uint64_t base = Base(), records = Mark().records - base;
+    const uint64_t whole = records / kBlockRecords;
+    AQ_ASSIGN_OR_RETURN(tail, BlockOf(store, whole * kBlockRecords, records));
+    AQ_ASSIGN_OR_RETURN(const auto it, Iterate(kBlocks));
+    it->Seek(SliceOf(BeKey(base)));
+    AQ_RETURN_IF_ERROR(Translate(it->status(), "reading", dir));
+    const uint64_t missing =
+        it->Valid() ? LoadBe<uint64_t>(BytesOf(it->key()).data()) - base : whole;
+    for (uint64_t n = missing; n > 0 && missing - n < at_most; --n) {
+      AQ_ASSIGN_OR_RETURN(const Block block,
+                          BlockOf(store, (n - 1) * kBlockRecords, n * kBlockRecords));
+      // Not synced: what a crash takes is built again. Downwards, so that there is no gap.
+      const rocksdb::WriteOptions options;
+      const rocksdb::Status s =
+          db->Put(options, in[kBlocks], SliceOf(BeKey(base + n - 1)), SliceOf(block.Encode()));
+      AQ_RETURN_IF_ERROR(Translate(s, "writing", dir));
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status Break(const absl::Status& why) {
     const std::lock_guard lock(mutex);
     broken = Unavailable(Text(why), ": nothing more is written until aqmeshd is restarted");
@@ -490,7 +603,8 @@ struct RocksStore::Impl {
     }
     rocksdb::WriteBatch group;
     const uint64_t base = to.base;
-    Compose(batches, to, in, group);
+    Block block = tail;
+    Compose(batches, to, block, in, group);
     group.Put(in[kMeta], SliceOf(kCommitKey), SliceOf(EncodeMark(next)));
     Bytes edge;
     to.edge.AppendTo(edge);
@@ -499,7 +613,10 @@ struct RocksStore::Impl {
     rocksdb::WriteOptions synced;
     synced.sync = true;
     const rocksdb::Status s = db->Write(synced, &group);
-    if (s.ok()) return absl::OkStatus();
+    if (s.ok()) {
+      tail = std::move(block);
+      return absl::OkStatus();
+    }
     if (s.IsNoSpace()) return Full(s.ToString());
     return Break(Translate(s, "writing", dir));
   }
@@ -519,6 +636,7 @@ absl::StatusOr<std::unique_ptr<RocksStore>> RocksStore::Open(const std::string& 
   AQ_RETURN_IF_ERROR(impl->OpenDatabase(Access::kWrite));
   std::unique_ptr<RocksStore> store(new RocksStore(std::move(impl)));
   AQ_RETURN_IF_ERROR(store->CheckHead(options));
+  AQ_RETURN_IF_ERROR(store->impl_->LoadBlocks(*store, kBlocksAtOpen));
   return store;
 }
 
@@ -713,6 +831,28 @@ absl::Status RocksStore::WalkSubject(
     if (!more) break;
   }
   return Translate(it->status(), "reading", impl_->dir);
+}
+
+absl::Status RocksStore::WalkWhere(
+    const Where& where, Seq first, Seq end, Order order, RecordVisitor visit) const {
+  if (where.everything() || !impl_->HasBlocks()) return WalkLog(first, end, order, visit);
+  end = std::min<Seq>(end, size());
+  if (first >= end) return absl::OkStatus();
+  const std::shared_lock reading(impl_->db_mutex);
+  AQ_ASSIGN_OR_RETURN(const auto blocks, impl_->Iterate(kBlocks));
+  AQ_ASSIGN_OR_RETURN(const auto log, impl_->Iterate(kLog));
+  const uint64_t lowest = first / kBlockRecords, highest = (end - 1) / kBlockRecords;
+  for (uint64_t i = lowest; i <= highest; ++i) {
+    const uint64_t number = order == Order::kOldestFirst ? i : highest - (i - lowest);
+    const std::optional<Block> block = impl_->TakeBlock(*blocks, number, order);
+    const BlockHits hits = block ? block->Find(where) : BlockHits().set();
+    if (hits.none()) continue;
+    const std::pair<Seq, Seq> range = {std::max(first, number * kBlockRecords),
+                                       std::min(end, (number + 1) * kBlockRecords)};
+    AQ_ASSIGN_OR_RETURN(const bool more, impl_->ShowHits(*log, hits, range, order, visit));
+    if (!more) break;
+  }
+  return Translate(blocks->status(), "reading", impl_->dir);
 }
 
 absl::StatusOr<Seq> RocksStore::SeqAt(uint64_t hlc) const {

@@ -5,6 +5,7 @@
 //           (zeros: none) log          BE64 seq -> leaf 32 || body oid          u8 shelf || oid 32
 //           -> bytes idx_subject  kid 16 || BE64 seq -> (empty) idx_time     BE64 hlc -> BE64 seq
 //           state        name -> value
+//           idx_block    BE64 base + seq / 256 -> what those 256 records are (block_index.h)
 //         Seqs in keys and values are places: the seq plus "base". default also has "logs" -> BE64
 //         base of each log there was, the newest last (absent: one, of base 0), and "edge" -> the
 //         newest log's tlog::Edge. tile: u8 level from 1 || BE64 (base + index) -> 32; level 0 is
@@ -15,6 +16,8 @@
 // stricter mode refuses it. What that mode would hide, a flipped bit that cuts off acked commits,
 // HEAD shows: the store must hold the commit that HEAD names, and at most one more, or Open says
 // DataLoss.
+// A store of before idx_block gets it as it is opened for writing, kBlocksAtOpen blocks each time,
+// the newest first; where a block is missing its records are read.
 // Bounds: memory: memtables 24 MiB together, block cache 8 MiB.
 // Thread: CommitAll from one thread at a time; reads from any.
 // Errors: store.h. Any write error but a full disk ends commits until a restart (a failed sync may have
@@ -61,13 +64,16 @@ class RocksStore final : public Store {
   absl::Status WalkLog(Seq first, Seq end, Order order, RecordVisitor visit) const override;
   absl::Status WalkSubject(
       const Kid& subject, Seq first, Seq end, Order order, RecordVisitor visit) const override;
+  absl::Status WalkWhere(
+      const Where& where, Seq first, Seq end, Order order, RecordVisitor visit) const override;
   absl::StatusOr<Seq> SeqAt(uint64_t hlc) const override;
   tlog::Edge edge() const override;
   absl::StatusOr<Bytes> ReadTile(const tlog::Tile& tile) const override;
   absl::Status PutSnapshot(const Snapshot& snapshot) override;
   absl::StatusOr<std::optional<Snapshot>> SnapshotAt(uint64_t records) const override;
 
-  uint64_t commits() const;  // synced writes since the store was made
+  static constexpr uint64_t kBlocksAtOpen = 4096;  // a million records, some 3 s
+  uint64_t commits() const;                        // synced writes since the store was made
   // The logs there were, the newest last, with how many records each has.
   struct Log {
     std::optional<Kid> kid;  // nullopt: without a record
