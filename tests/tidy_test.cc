@@ -27,6 +27,7 @@ const std::vector<Room>& Rooms() {
       {"lineage", {"lineage/tlog", "core"}},
       {"lineage/tlog", {"core"}},
       {"lineage/rocks", {"lineage", "core"}},
+      {"lineage/sql", {"lineage", "lineage/tlog", "core"}},
       {"transport", {"core"}},
       {"transport/os", {"transport", "core"}},
       {"issuing", {"core"}},
@@ -52,7 +53,7 @@ const std::vector<Room>& Rooms() {
 
 const std::vector<std::string>& Annexes() {
   static const std::vector<std::string> annexes = {
-      "transport/os", "lineage/rocks", "issuing/custody"};
+      "transport/os", "lineage/rocks", "lineage/sql", "issuing/custody"};
   return annexes;
 }
 
@@ -71,6 +72,7 @@ const std::vector<Ban>& Bans() {
        {"daemon", "lineage/rocks", "transport/os", "apps"},
        "an engine that a driver calls"},
       {"rocksdb/", {"lineage/rocks"}, "lineage/store.h"},
+      {"sqlite3.h", {"lineage/sql"}, "lineage/sql/database.h"},
       {"<boost/", {"transport/os", "daemon", "apps"}, "an engine without I/O"},
       {"<iostream>", {}, "fmt or the logger"},
       {"<regex>", {}, "a parser"},
