@@ -56,11 +56,12 @@ void AddExchange(Tree& tree);   // request sign import
 void AddLook(Tree& tree);       // status peers ping whois whoami ip wait explain can
 void AddAuthority(Tree& tree);  // authority, grant, fragment, revoke
 void AddObjects(Tree& tree);    // inspect verify
-void AddLineage(Tree& tree);    // lineage: query show, and what the four below add to it
+void AddLineage(Tree& tree);    // lineage: query show, and what the five below add to it
 void AddVerify(Tree& tree, CLI::App* lineage);    // verify
 void AddEvidence(Tree& tree, CLI::App* lineage);  // prove check
 void AddHistory(Tree& tree, CLI::App* lineage);   // state diff
 void AddTrace(Tree& tree, CLI::App* lineage);     // trace
+void AddSql(Tree& tree, CLI::App* lineage);       // sql export
 void AddHelp(Tree& tree);                         // version completion help
 
 // A span as "30d"; Usage errors name the flag.

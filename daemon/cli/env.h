@@ -5,6 +5,7 @@
 
 #include <absl/status/statusor.h>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -18,6 +19,15 @@
 
 namespace aqmesh::cli {
 
+// Lines typed at a terminal, with those typed before at hand.
+class LineReader {
+ public:
+  virtual ~LineReader() = default;
+  // Without its newline; nullopt: the end of input. Ctrl-C gives an empty line, and interrupted().
+  virtual std::optional<std::string> Read(const std::string& prompt) = 0;
+  virtual void Remember(const std::string& line) = 0;  // now and the next time
+};
+
 struct Env {
   // stdout is the answer, stderr is the talk. Each call writes all of its text at once.
   std::function<void(std::string_view)> out, err;
@@ -26,6 +36,13 @@ struct Env {
   std::function<absl::StatusOr<issuing::SecretText>(std::string_view prompt)> ask_secret;
   // yes or no on a terminal, Enter takes yes; nullopt where there is no terminal.
   std::function<std::optional<bool>(std::string_view question)> ask;
+  // Null where stdin is no terminal.
+  std::function<std::unique_ptr<LineReader>()> line_reader;
+  // Whether Ctrl-C was typed since it was last asked; from the first time on it ends nothing
+  // itself.
+  std::function<bool()> interrupted;
+  std::function<bool()> out_gone;                        // nobody reads stdout any more
+  std::function<void(std::chrono::milliseconds)> pause;  // less if Ctrl-C comes
   bool out_tty = false;
   size_t columns = 0;  // of the terminal; 0: never cut a row
   std::string host_name = "machine";

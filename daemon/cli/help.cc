@@ -37,7 +37,9 @@ constexpr Topic kTopics[] = {
      "out unseen.\n"
      "Each minute its head is signed, and three members cosign it: from then on nobody can show "
      "another history.\n"
-     "`aqmesh lineage query` asks it; `lineage prove` makes a file that others can check.\n"},
+     "`aqmesh lineage query` asks it, and `lineage sql` anything; `lineage prove` makes a file "
+     "that others "
+     "can check.\n"},
 };
 
 absl::StatusOr<int> Help(Session& s, CLI::App& root, const std::vector<std::string>& words) {

@@ -3,6 +3,7 @@
 #include "daemon/cli/commands.h"
 #include "daemon/cli/lineage_lookup.h"
 #include "daemon/cli/text.h"
+#include "lineage/rocks/head_file.h"
 
 namespace aqmesh::cli {
 
@@ -85,6 +86,103 @@ absl::StatusOr<int> Query(Session& s, const QueryFlags& flags) {
   return 0;
 }
 
+constexpr std::chrono::milliseconds kFollowEvery{500};
+
+// Prints what a store has from a record on, and says which is the first that it has not.
+class Follower {
+ public:
+  Follower(Session& s, const lineage::Filter& filter, const lineage::Names& names)
+      : s_(s), filter_(filter), names_(names) {}
+
+  // DataLoss if what follows does not follow from what was there.
+  absl::Status Take(const lineage::Store& store, lineage::Seq first) {
+    absl::Status broken;
+    AQ_RETURN_IF_ERROR(store.WalkLog(
+        first,
+        lineage::kSeqEnd,
+        lineage::Order::kOldestFirst,
+        [&](lineage::Seq seq, const Digest& leaf, ByteView body) {
+          const auto record = authority::ParseBody<authority::Observe>(body);
+          if (!record.ok())
+            broken = DataLoss("record ", seq, " does not parse: ", Text(record.status()));
+          if (record.ok() && last_ && record->prev != last_)
+            broken = DataLoss("record ", seq, " does not follow from the one shown before it");
+          if (!broken.ok()) return false;
+          last_ = leaf;
+          ++seen_;
+          if (!lineage::Matches(filter_, *record, leaf)) return true;
+          ++shown_;
+          s_.Out(Join(s_.json ? lineage::RenderJson(*record, leaf, names_)
+                              : lineage::RenderLine(*record, leaf, names_),
+                      "\n"));
+          return !Ended();
+        }));
+    return broken;
+  }
+  void Begin() { last_.reset(); }  // what comes is another log
+  bool Ended() const {
+    ended_ = ended_ || (s_.env().interrupted && s_.env().interrupted()) ||
+             (s_.env().out_gone && s_.env().out_gone());
+    return ended_;
+  }
+  std::string Summary() const { return Join(shown_, " of ", seen_, " records shown"); }
+
+ private:
+  Session& s_;
+  const lineage::Filter& filter_;
+  const lineage::Names& names_;
+  std::optional<Digest> last_;
+  uint64_t seen_ = 0, shown_ = 0;
+  mutable bool ended_ = false;
+};
+
+// The store is opened again whenever HEAD says that it has more; between times nothing is held.
+absl::StatusOr<int> Follow(Session& s, const QueryFlags& flags) {
+  AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
+  AQ_ASSIGN_OR_RETURN(auto store, state.ReadStore());
+  AQ_ASSIGN_OR_RETURN(KnownObjects known, LoadObjects(*store));
+  AQ_ASSIGN_OR_RETURN(const lineage::Filter filter, FilterOf(s, flags, *store, known));
+  lineage::Names names = NamesOf(known);
+  Follower follower(s, filter, names);
+  (void)follower.Ended();  // from here on Ctrl-C is ours
+  lineage::Seq next = store->size();
+  if (!flags.since.empty()) {
+    AQ_ASSIGN_OR_RETURN(next, store->SeqAt(filter.from));
+  }
+  AQ_RETURN_IF_ERROR(follower.Take(*store, next));
+  next = store->size();
+  uint64_t commit = store->commits();
+  store.reset();
+  while (!follower.Ended()) {
+    s.env().pause(kFollowEvery);
+    const auto head = lineage::HeadFile::Open(state.store_path() + "/HEAD", false);
+    if (!head.ok()) return head.status();
+    if (head->mark().commit == commit) continue;
+    AQ_ASSIGN_OR_RETURN(store, state.ReadStore());
+    AQ_ASSIGN_OR_RETURN(known, LoadObjects(*store));  // who joined has a name from now on
+    if (store->size() < next) {  // the disk was restored from a backup: another log began
+      next = 0;
+      follower.Begin();
+    }
+    AQ_RETURN_IF_ERROR(follower.Take(*store, next));
+    next = store->size();
+    commit = store->commits();
+    store.reset();
+  }
+  s.Say(follower.Summary());
+  return 0;
+}
+
+void AddFilters(CLI::App* app, QueryFlags& flags) {
+  app->add_option("--since", flags.since, "From this time: 2h (ago), 2026-11-21T14:00Z");
+  app->add_option("--subject", flags.subject, "About this node: name or key");
+  app->add_option("--peer", flags.peer, "About this node, or told by it");
+  app->add_option(
+      "--authority", flags.authority, "Decided under authority with this digest, first digits");
+  app->add_option("--outcome", flags.outcome, "That led to this rung, such as REFUSE");
+  app->add_option("--kind", flags.kind, "Of this kind, such as decided");
+}
+
 struct ShowFlags {
   std::string which;
 };
@@ -113,14 +211,8 @@ void AddLineage(Tree& tree) {
                    "List records",
                    "aqmesh lineage query --since 2h --subject borealis --outcome REFUSE",
                    [query](Session& s) { return Query(s, *query); });
-  app->add_option("--since", query->since, "From this time: 2h (ago), 2026-11-21T14:00Z");
+  AddFilters(app, *query);
   app->add_option("--until", query->until, "Before this time");
-  app->add_option("--subject", query->subject, "About this node: name or key");
-  app->add_option("--peer", query->peer, "About this node, or told by it");
-  app->add_option(
-      "--authority", query->authority, "Decided under authority with this digest, first digits");
-  app->add_option("--outcome", query->outcome, "That led to this rung, such as REFUSE");
-  app->add_option("--kind", query->kind, "Of this kind, such as decided");
   app->add_option("--limit", query->limit, "At most so many")->capture_default_str();
   tree.Json(app);
 
@@ -132,6 +224,16 @@ void AddLineage(Tree& tree) {
   app->add_option("RECORD", show->which, "Its number, or the first digits of its id")->required();
   tree.Json(app);
 
+  auto follow = std::make_shared<QueryFlags>();
+  app = tree.Command(noun,
+                     "follow",
+                     "Print records as they come, until Ctrl-C",
+                     "aqmesh lineage follow --outcome REFUSE",
+                     [follow](Session& s) { return Follow(s, *follow); });
+  AddFilters(app, *follow);
+  tree.Json(app);
+
+  AddSql(tree, noun);
   AddVerify(tree, noun);
   AddEvidence(tree, noun);
   AddHistory(tree, noun);

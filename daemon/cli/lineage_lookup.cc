@@ -36,16 +36,18 @@ absl::StatusOr<Kid> KidInLog(const lineage::Store& store,
   return KidNamed(known, text);
 }
 
+std::string_view DropName(uint16_t code) {
+  const auto number = static_cast<uint16_t>(code + lineage::kFirstDropReason);
+  if (number < frame::kDropEnd) return frame::NameOf(static_cast<frame::Drop>(number));
+  if (number < admission::kDropRecordBase ||
+      number - admission::kDropRecordBase >= static_cast<int>(admission::kDropCount))
+    return "";
+  return admission::DropName(static_cast<admission::Drop>(number - admission::kDropRecordBase));
+}
+
 lineage::Names NamesOf(const KnownObjects& known) {
   lineage::Names names;
-  names.drop = [](uint16_t code) -> std::string_view {
-    const uint16_t number = static_cast<uint16_t>(code + lineage::kFirstDropReason);
-    if (number < frame::kDropEnd) return frame::NameOf(static_cast<frame::Drop>(number));
-    if (number < admission::kDropRecordBase ||
-        number - admission::kDropRecordBase >= static_cast<int>(admission::kDropCount))
-      return "";
-    return admission::DropName(static_cast<admission::Drop>(number - admission::kDropRecordBase));
-  };
+  names.drop = DropName;
   names.peer = [&known](const Kid& kid) -> std::string {
     for (const auto& g : known.grants) {
       if (!g.body.name.empty() && authority::KidOf(g.body.suite, g.body.key) == kid)

@@ -20,6 +20,7 @@ absl::StatusOr<Kid> KidNamed(const KnownObjects& known, std::string_view text);
 absl::StatusOr<Kid> KidInLog(const lineage::Store& store,
                              std::string_view text,
                              KnownObjects& known);
+std::string_view DropName(uint16_t code);  // as lineage::Names::drop
 // Borrows `known`.
 lineage::Names NamesOf(const KnownObjects& known);
 // By its number, or the first digits of its id.

@@ -1,6 +1,8 @@
 #include "daemon/cli/terminal.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
@@ -11,6 +13,7 @@
 
 #include "core/base/status.h"
 #include "daemon/cli/daemon_start.h"
+#include "daemon/cli/line_editor.h"
 #include "transport/os/clock.h"
 #include "transport/os/fd.h"
 
@@ -18,13 +21,29 @@ namespace aqmesh::cli {
 
 namespace {
 
-void WriteTo(int fd, std::string_view text) {
+// False if nobody takes it.
+bool WriteTo(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t n = write(fd, text.data(), text.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return;
+    if (n < 0) return false;
     text.remove_prefix(static_cast<size_t>(n));
   }
+  return true;
+}
+
+// Set by the signal's handler, which can reach nothing else.
+volatile sig_atomic_t ctrl_c = 0;
+
+bool Interrupted() {
+  static const bool caught = [] {
+    struct sigaction action{};
+    action.sa_handler = [](int) { ctrl_c = 1; };  // no SA_RESTART: what waits wakes up
+    return sigaction(SIGINT, &action, nullptr) == 0;
+  }();
+  const bool typed = caught && ctrl_c != 0;
+  if (typed) ctrl_c = 0;
+  return typed;
 }
 
 absl::StatusOr<std::string> ReadStdin(size_t bytes_max) {
@@ -90,8 +109,15 @@ std::string HostName() {
 
 Env ProcessEnv(std::string version) {
   Env env;
-  env.out = [](std::string_view text) { WriteTo(STDOUT_FILENO, text); };
+  const auto gone = std::make_shared<bool>(false);
+  env.out = [gone](std::string_view text) { *gone = !WriteTo(STDOUT_FILENO, text) || *gone; };
+  env.out_gone = [gone] { return *gone; };
   env.err = [](std::string_view text) { WriteTo(STDERR_FILENO, text); };
+  if (isatty(STDIN_FILENO) != 0) env.line_reader = EditLines;
+  env.interrupted = Interrupted;
+  env.pause = [](std::chrono::milliseconds span) {
+    poll(nullptr, 0, static_cast<int>(span.count()));
+  };
   env.read_stdin = ReadStdin;
   env.ask_secret = [](std::string_view prompt) -> absl::StatusOr<issuing::SecretText> {
     AQ_ASSIGN_OR_RETURN(std::string line, AskLine(prompt, false));

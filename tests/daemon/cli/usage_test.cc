@@ -60,6 +60,13 @@ TEST(CliUsageTest, EveryMistakeOfTheTypistIsOneLineAndExitTwo) {
       {"inspect"},
       {"verify", "x"},
       {"lineage", "show"},
+      {"lineage", "sql", "--json", "--csv", "SELECT 1"},
+      {"lineage", "sql", "--param", "x", "SELECT 1"},
+      {"lineage", "sql", "--timeout", "x", "SELECT 1"},
+      {"lineage", "sql", "SELECT", "1"},
+      {"lineage", "export", "--format", "xml"},
+      {"lineage", "export", "--since", "soon"},
+      {"lineage", "follow", "x"},
       {"completion", "fish"},
       {"help", "nothing"},
       {"version", "x"}};
@@ -116,6 +123,9 @@ TEST(CliUsageTest, HelpGoesToStdoutAndEveryCommandHasAnExample) {
                                                           {"lineage", "query"},
                                                           {"lineage", "show"},
                                                           {"lineage", "verify"},
+                                                          {"lineage", "sql"},
+                                                          {"lineage", "export"},
+                                                          {"lineage", "follow"},
                                                           {"version"},
                                                           {"completion"},
                                                           {"help"}};

@@ -40,6 +40,21 @@ class CannedDaemon final : public LiveClient {
   std::vector<LiveRequest>& asked_;
 };
 
+class Typist final : public LineReader {
+ public:
+  Typist(const std::vector<std::string>& lines, std::vector<std::string>& remembered)
+      : lines_(lines), remembered_(remembered) {}
+  std::optional<std::string> Read(const std::string&) override {
+    return at_ < lines_.size() ? std::optional(lines_[at_++]) : std::nullopt;
+  }
+  void Remember(const std::string& line) override { remembered_.push_back(line); }
+
+ private:
+  const std::vector<std::string>& lines_;
+  std::vector<std::string>& remembered_;
+  size_t at_ = 0;
+};
+
 class World {
  public:
   World() {
@@ -82,6 +97,14 @@ class World {
       ++starts;
       return true;
     };
+    env.out_tty = columns > 0;
+    env.columns = columns;
+    env.interrupted = [this] {
+      if (asks_before_ctrl_c > 0 && --asks_before_ctrl_c == 0) return true;
+      return std::exchange(ctrl_c, false);
+    };
+    env.pause = [this](std::chrono::milliseconds) { on_pause ? on_pause() : void(ctrl_c = true); };
+    if (typed) env.line_reader = [this] { return std::make_unique<Typist>(*typed, remembered); };
     ran.exit = RunCli(env, std::move(args));
     return ran;
   }
@@ -91,6 +114,12 @@ class World {
   std::map<std::string, std::vector<LiveAnswer>> answers;
   std::vector<LiveRequest> asked;
   int starts = 0;
+  size_t columns = 0;                             // of the terminal; 0: there is none
+  std::optional<std::vector<std::string>> typed;  // at the terminal that stdin is then
+  std::vector<std::string> remembered;
+  std::function<void()> on_pause;  // what happens while the command waits; unset: Ctrl-C
+  bool ctrl_c = false;
+  int asks_before_ctrl_c = 0;  // of whether it was typed; 0: it never is
 
  private:
   std::filesystem::path dir_;
