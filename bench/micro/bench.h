@@ -48,6 +48,7 @@ void RegisterLineage();
 void RegisterHistory();
 void RegisterTlog();
 void RegisterCoalesce();
+void RegisterSql();
 
 }  // namespace aqmesh::bench
 

@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
   aqmesh::bench::RegisterHistory();
   aqmesh::bench::RegisterTlog();
   aqmesh::bench::RegisterCoalesce();
+  aqmesh::bench::RegisterSql();
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   benchmark::RunSpecifiedBenchmarks();
