@@ -111,7 +111,7 @@ struct ProveFlags {
 absl::StatusOr<int> Prove(Session& s, const ProveFlags& flags) {
   AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
   AQ_ASSIGN_OR_RETURN(const auto store, state.ReadStore());
-  AQ_ASSIGN_OR_RETURN(const KnownObjects known, LoadObjects(*store));
+  AQ_ASSIGN_OR_RETURN(const KnownObjects known, LoadWithCited(*store));
   AQ_ASSIGN_OR_RETURN(const lineage::FoundRecord found, FindRecord(*store, flags.which));
   const authority::Observe& record = found.record;
   AQ_ASSIGN_OR_RETURN(const tlog::SignedCheckpoint head,

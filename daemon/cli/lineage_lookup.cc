@@ -10,6 +10,15 @@
 
 namespace aqmesh::cli {
 
+namespace {
+
+absl::Status AddCited(const lineage::Store& store, KnownObjects& known) {
+  AQ_ASSIGN_OR_RETURN(const lineage::State state, lineage::StateOf(store, store.size()));
+  return ViewOf(store, state, Kid{}, known).status();
+}
+
+}  // namespace
+
 absl::StatusOr<Kid> KidNamed(const KnownObjects& known, std::string_view text) {
   std::optional<Kid> found;
   for (const auto& g : known.grants) {
@@ -31,9 +40,14 @@ absl::StatusOr<Kid> KidInLog(const lineage::Store& store,
                              KnownObjects& known) {
   absl::StatusOr<Kid> kid = KidNamed(known, text);
   if (!absl::IsNotFound(kid.status())) return kid;
-  AQ_ASSIGN_OR_RETURN(const lineage::State state, lineage::StateOf(store, store.size()));
-  AQ_RETURN_IF_ERROR(ViewOf(store, state, Kid{}, known).status());
+  AQ_RETURN_IF_ERROR(AddCited(store, known));
   return KidNamed(known, text);
+}
+
+absl::StatusOr<KnownObjects> LoadWithCited(const lineage::Store& store) {
+  AQ_ASSIGN_OR_RETURN(KnownObjects known, LoadObjects(store));
+  AQ_RETURN_IF_ERROR(AddCited(store, known));
+  return known;
 }
 
 std::string_view DropName(uint16_t code) {

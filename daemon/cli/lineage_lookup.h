@@ -21,6 +21,8 @@ absl::StatusOr<Kid> KidInLog(const lineage::Store& store,
                              std::string_view text,
                              KnownObjects& known);
 std::string_view DropName(uint16_t code);  // as lineage::Names::drop
+// Also what peers cited, as far as the newest decision about each subject rests on it.
+absl::StatusOr<KnownObjects> LoadWithCited(const lineage::Store& store);
 // Borrows `known`.
 lineage::Names NamesOf(const KnownObjects& known);
 // By its number, or the first digits of its id.

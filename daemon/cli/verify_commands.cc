@@ -63,7 +63,7 @@ void PutRemade(const Remade& audit, wire::JsonWriter& w) {
 absl::StatusOr<lineage::AuditReport> Audit(const StateDir& state, const lineage::Store& store) {
   AQ_ASSIGN_OR_RETURN(const issuing::KeyStore keys, state.Keys());
   AQ_ASSIGN_OR_RETURN(const issuing::KeyStore::Info log, keys.Look(kLogKey));
-  AQ_ASSIGN_OR_RETURN(const KnownObjects known, LoadObjects(store));
+  AQ_ASSIGN_OR_RETURN(const KnownObjects known, LoadWithCited(store));
   std::vector<tlog::NoteKey> cosigners;
   for (const auto& g : known.grants) {
     if (g.body.cls != authority::Class::kNode) continue;

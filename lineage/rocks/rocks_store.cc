@@ -470,7 +470,7 @@ struct RocksStore::Impl {
   }
 
   // Shows the records first..end-1 of one block that `hits` names; false: the visitor has enough.
-  absl::StatusOr<bool> ShowHits(rocksdb::Iterator& log,
+  absl::StatusOr<bool> ShowHits(rocksdb::Iterator& rows,
                                 const BlockHits& hits,
                                 std::pair<Seq, Seq> range,
                                 Order order,
@@ -485,17 +485,17 @@ struct RocksStore::Impl {
       const bool hit = hits[seq % kBlockRecords];
       if (!hit && (sparse || !placed)) continue;
       if (sparse || !placed) {
-        log.Seek(SliceOf(BeKey(base + seq)));
+        rows.Seek(SliceOf(BeKey(base + seq)));
       } else {
-        forward ? log.Next() : log.Prev();
+        forward ? rows.Next() : rows.Prev();
       }
       placed = true;
-      if (!log.Valid() || !Equal(BytesOf(log.key()), BeKey(base + seq))) {
-        AQ_RETURN_IF_ERROR(Translate(log.status(), "reading", dir));
+      if (!rows.Valid() || !Equal(BytesOf(rows.key()), BeKey(base + seq))) {
+        AQ_RETURN_IF_ERROR(Translate(rows.status(), "reading", dir));
         return DataLoss("record ", seq, " is missing in ", dir);
       }
       if (!hit) continue;
-      AQ_ASSIGN_OR_RETURN(const bool more, Show(seq, BytesOf(log.value()), visit));
+      AQ_ASSIGN_OR_RETURN(const bool more, Show(seq, BytesOf(rows.value()), visit));
       if (!more) return false;
     }
     return true;

@@ -1,6 +1,9 @@
 #include "lineage/sql/directory.h"
 
 #include "core/authority/signed.h"
+#include "core/base/status.h"
+#include "lineage/history/replay.h"
+#include "lineage/inputs.h"
 
 namespace aqmesh::lineage::sql {
 namespace {
@@ -11,17 +14,35 @@ constexpr uint8_t kLogKeybind = 2;
 
 absl::Status Directory::Load(const Store& store) {
   size_t seen = 0;
-  return store.ScanObjects(Shelf::kSigned, [&](const Oid&, ByteView bytes) {
-    const auto object = authority::Signed::Parse(bytes);
-    if (object.ok() && object->ctx() == authority::Ctx::kGrant) {
-      const auto grant = authority::ParseBody<authority::Grant>(object->body());
-      if (grant.ok()) TakeGrant(*grant);
-    } else if (object.ok() && object->ctx() == authority::Ctx::kKeybind) {
-      const auto keybind = authority::ParseBody<authority::Keybind>(object->body());
-      if (keybind.ok()) TakeKeybind(*keybind, object->kid());
-    }
+  AQ_RETURN_IF_ERROR(store.ScanObjects(Shelf::kSigned, [&](const Oid&, ByteView bytes) {
+    Take(bytes);
     return ++seen < kEntriesMax;
-  });
+  }));
+  // What peers cited lies beside the inputs of the decisions about them.
+  AQ_ASSIGN_OR_RETURN(const State state, StateOf(store, store.size()));
+  for (const Kid& kid : state.Subjects()) {
+    const Ruling* ruling = state.Find(kid)->newest();
+    if (ruling == nullptr || !ruling->inputs) continue;
+    AQ_ASSIGN_OR_RETURN(const auto bytes, store.GetObject(Shelf::kInputs, *ruling->inputs));
+    const auto inputs = bytes ? ParseInputs(*bytes) : NotFound("inputs");
+    if (!inputs.ok()) continue;
+    for (const Oid& oid : inputs->oids) {
+      AQ_ASSIGN_OR_RETURN(const auto object, store.GetObject(Shelf::kInputs, oid));
+      if (object) Take(*object);
+    }
+  }
+  return absl::OkStatus();
+}
+
+void Directory::Take(ByteView bytes) {
+  const auto object = authority::Signed::Parse(bytes);
+  if (object.ok() && object->ctx() == authority::Ctx::kGrant) {
+    const auto grant = authority::ParseBody<authority::Grant>(object->body());
+    if (grant.ok()) TakeGrant(*grant);
+  } else if (object.ok() && object->ctx() == authority::Ctx::kKeybind) {
+    const auto keybind = authority::ParseBody<authority::Keybind>(object->body());
+    if (keybind.ok()) TakeKeybind(*keybind, object->kid());
+  }
 }
 
 void Directory::TakeGrant(const authority::Grant& grant) {

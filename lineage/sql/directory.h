@@ -1,5 +1,5 @@
 // Directory: who keys belong to, as the grants and key bindings of the stores say it.
-// Bounds: kEntriesMax objects a store are read; later ones have no name. Thread: read by any.
+// Bounds: kEntriesMax objects a store are read, and what the newest decision about each subject rests on; others have no name. Thread: read by any.
 // Errors: those of the store; an object that does not parse is passed over.
 #ifndef AQMESH_LINEAGE_SQL_DIRECTORY_H_
 #define AQMESH_LINEAGE_SQL_DIRECTORY_H_
@@ -36,6 +36,7 @@ class Directory {
     uint64_t seq = 0;
     std::string name;
   };
+  void Take(ByteView object);
   void TakeGrant(const authority::Grant& grant);
   void TakeKeybind(const authority::Keybind& keybind, const Kid& signer);
 

@@ -10,6 +10,7 @@ std::string_view ShelfName(Shelf shelf) {
     case Shelf::kInputs: return "inputs";
     case Shelf::kProof: return "proof";
     case Shelf::kNote: return "note";
+    case Shelf::kPolicy: return "policy";
   }
   return "";
 }

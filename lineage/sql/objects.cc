@@ -29,19 +29,22 @@ std::string Listed(const std::vector<std::string>& words) {
 
 struct Thing {
   ObjectRow of = {};
-  std::optional<authority::Signed> object = {};  // of the shelf of signed ones, if it parses
+  std::optional<authority::Signed> object = {};  // if it is one
 };
 
 class ThingFeed final : public Feed<Thing> {
  public:
   ThingFeed(const World& world, const Bounds& bounds)
-      : objects_(world, bounds, {Shelf::kSigned, Shelf::kInputs, Shelf::kProof, Shelf::kNote}) {}
+      : objects_(world,
+                 bounds,
+                 {Shelf::kSigned, Shelf::kInputs, Shelf::kProof, Shelf::kNote, Shelf::kPolicy}) {}
   absl::Status Fill(std::vector<Thing>& rows) override {
     std::vector<ObjectRow> some;
     AQ_RETURN_IF_ERROR(objects_.Fill(some));
     for (ObjectRow& o : some) {
       Thing thing{.of = std::move(o)};
-      if (thing.of.shelf == Shelf::kSigned) {
+      // What peers cited lies beside the inputs of the decisions about them.
+      if (thing.of.shelf == Shelf::kSigned || thing.of.shelf == Shelf::kInputs) {
         auto parsed = authority::Signed::Parse(thing.of.bytes);
         if (parsed.ok()) thing.object = *std::move(parsed);
       }
@@ -114,18 +117,27 @@ struct Holder {
 class HolderFeed final : public Feed<Holder> {
  public:
   HolderFeed(const World& world, const Bounds& bounds)
-      : objects_(world, bounds, {Shelf::kSigned}) {}
+      : objects_(world, bounds, {Shelf::kSigned, Shelf::kInputs}) {}
   absl::Status Fill(std::vector<Holder>& rows) override {
     while (rows.empty()) {
       std::vector<ObjectRow> some;
       AQ_RETURN_IF_ERROR(objects_.Fill(some));
       if (some.empty()) return absl::OkStatus();
-      for (const ObjectRow& o : some) Add(o, rows);
+      for (const ObjectRow& o : some) {
+        AQ_ASSIGN_OR_RETURN(const bool again, IsAlsoSigned(o));
+        if (!again) Add(o, rows);
+      }
     }
     return absl::OkStatus();
   }
 
  private:
+  // Whether the other shelf has it too, and has shown it.
+  static absl::StatusOr<bool> IsAlsoSigned(const ObjectRow& o) {
+    if (o.shelf == Shelf::kSigned) return false;
+    AQ_ASSIGN_OR_RETURN(const auto there, o.log->store->GetObject(Shelf::kSigned, o.oid));
+    return there.has_value();
+  }
   static void Add(const ObjectRow& o, std::vector<Holder>& rows) {
     const auto object = authority::Signed::Parse(o.bytes);
     if (!object.ok()) return;
