@@ -1,0 +1,235 @@
+// What RocksStore shows: objects, state, records by place, subject and block, snapshots.
+#include <algorithm>
+
+#include "lineage/rocks/rocks_impl.h"
+
+namespace aqmesh::lineage {
+
+namespace {
+
+// Below so many of a block's records each is sought by its key; above, they are passed over in
+// turn.
+constexpr size_t kSeekBelow = 16;
+
+}  // namespace
+
+std::optional<Block> RocksStore::Impl::TakeBlock(rocksdb::Iterator& it,
+                                                 uint64_t number,
+                                                 Order order) const {
+  const Bytes key = BeKey(Base() + number);
+  if (!it.Valid() || !Equal(BytesOf(it.key()), key)) it.Seek(SliceOf(key));
+  if (!it.Valid() || !Equal(BytesOf(it.key()), key)) return std::nullopt;
+  std::optional<Block> block = Block::Parse(BytesOf(it.value()));
+  order == Order::kOldestFirst ? it.Next() : it.Prev();
+  return block;
+}
+
+absl::StatusOr<bool> RocksStore::Impl::ShowHits(rocksdb::Iterator& rows,
+                                                const BlockHits& hits,
+                                                std::pair<Seq, Seq> range,
+                                                Order order,
+                                                RecordVisitor visit) const {
+  const auto [first, end] = range;
+  const bool forward = order == Order::kOldestFirst;
+  const bool sparse = hits.count() < kSeekBelow;
+  const uint64_t base = Base();
+  bool placed = false;
+  for (Seq i = first; i < end; ++i) {
+    const Seq seq = forward ? i : end - 1 - (i - first);
+    const bool hit = hits[seq % kBlockRecords];
+    if (!hit && (sparse || !placed)) continue;
+    if (sparse || !placed) {
+      rows.Seek(SliceOf(BeKey(base + seq)));
+    } else {
+      forward ? rows.Next() : rows.Prev();
+    }
+    placed = true;
+    if (!rows.Valid() || !Equal(BytesOf(rows.key()), BeKey(base + seq))) {
+      AQ_RETURN_IF_ERROR(Translate(rows.status(), "reading", dir));
+      return DataLoss("record ", seq, " is missing in ", dir);
+    }
+    if (!hit) continue;
+    AQ_ASSIGN_OR_RETURN(const bool more, Show(seq, BytesOf(rows.value()), visit));
+    if (!more) return false;
+  }
+  return true;
+}
+
+absl::StatusOr<Block> RocksStore::Impl::BlockOf(const RocksStore& store, Seq first, Seq end) const {
+  Block block;
+  absl::Status parsed;
+  AQ_RETURN_IF_ERROR(
+      store.WalkLog(first, end, Order::kOldestFirst, [&](Seq, const Digest&, ByteView body) {
+        const auto entry = ParseEntry(body);
+        parsed = entry.status();
+        if (entry.ok()) block.Add(*entry);
+        return entry.ok();
+      }));
+  AQ_RETURN_IF_ERROR(parsed);
+  return block;
+}
+
+absl::Status RocksStore::Impl::LoadBlocks(const RocksStore& store, uint64_t at_most) {
+  const uint64_t base = Base(), records = Mark().records - base;
+  const uint64_t whole = records / kBlockRecords;
+  AQ_ASSIGN_OR_RETURN(tail, BlockOf(store, whole * kBlockRecords, records));
+  AQ_ASSIGN_OR_RETURN(const auto it, Iterate(kBlocks));
+  it->Seek(SliceOf(BeKey(base)));
+  AQ_RETURN_IF_ERROR(Translate(it->status(), "reading", dir));
+  const uint64_t missing = it->Valid() ? LoadBe<uint64_t>(BytesOf(it->key()).data()) - base : whole;
+  for (uint64_t n = missing; n > 0 && missing - n < at_most; --n) {
+    AQ_ASSIGN_OR_RETURN(const Block block,
+                        BlockOf(store, (n - 1) * kBlockRecords, n * kBlockRecords));
+    // Not synced: what a crash takes is built again. Downwards, so that there is no gap.
+    const rocksdb::WriteOptions options;
+    const rocksdb::Status s =
+        db->Put(options, in[kBlocks], SliceOf(BeKey(base + n - 1)), SliceOf(block.Encode()));
+    AQ_RETURN_IF_ERROR(Translate(s, "writing", dir));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<Bytes>> RocksStore::GetObject(Shelf shelf, const Oid& oid) const {
+  const std::shared_lock reading(impl_->db_mutex);
+  return impl_->Get(kObjects, SliceOf(ObjectKey(shelf, oid)));
+}
+
+absl::StatusOr<std::optional<Bytes>> RocksStore::GetState(std::string_view name) const {
+  const std::shared_lock reading(impl_->db_mutex);
+  return impl_->Get(kState, SliceOf(name));
+}
+
+absl::Status RocksStore::ScanObjects(Shelf shelf, ObjectVisitor visit) const {
+  const std::shared_lock reading(impl_->db_mutex);
+  const uint8_t prefix = static_cast<uint8_t>(shelf);
+  absl::Status broken;
+  AQ_RETURN_IF_ERROR(impl_->Scan(kObjects, {&prefix, 1}, [&](ByteView key, ByteView value) {
+    const std::optional<Oid> oid = Oid::From(key);
+    if (!oid) broken = DataLoss("an object's key in ", impl_->dir, " has ", key.size(), " bytes");
+    return oid && visit(*oid, value);
+  }));
+  return broken;
+}
+
+absl::Status RocksStore::ScanState(std::string_view prefix, StateVisitor visit) const {
+  const std::shared_lock reading(impl_->db_mutex);
+  return impl_->Scan(kState, AsBytes(prefix), [&](ByteView rest, ByteView value) {
+    return visit(Join(prefix, AsText(rest)), value);
+  });
+}
+
+absl::Status RocksStore::WalkLog(Seq first, Seq end, Order order, RecordVisitor visit) const {
+  end = std::min<Seq>(end, size());
+  if (first >= end) return absl::OkStatus();
+  const std::shared_lock reading(impl_->db_mutex);
+  const bool forward = order == Order::kOldestFirst;
+  const uint64_t base = impl_->Base();
+  AQ_ASSIGN_OR_RETURN(const auto it, impl_->Iterate(kLog));
+  it->Seek(SliceOf(BeKey(base + (forward ? first : end - 1))));
+  for (Seq i = first; i < end; ++i) {
+    const Seq seq = forward ? i : end - 1 - (i - first);
+    if (!it->Valid() || !Equal(BytesOf(it->key()), BeKey(base + seq))) {
+      AQ_RETURN_IF_ERROR(Translate(it->status(), "reading", impl_->dir));
+      return DataLoss("record ", seq, " is missing in ", impl_->dir);
+    }
+    AQ_ASSIGN_OR_RETURN(const bool more, impl_->Show(seq, BytesOf(it->value()), visit));
+    if (!more) break;
+    forward ? it->Next() : it->Prev();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RocksStore::WalkSubject(
+    const Kid& subject, Seq first, Seq end, Order order, RecordVisitor visit) const {
+  end = std::min<Seq>(end, size());
+  if (first >= end) return absl::OkStatus();
+  const std::shared_lock reading(impl_->db_mutex);
+  const bool forward = order == Order::kOldestFirst;
+  const uint64_t base = impl_->Base();
+  AQ_ASSIGN_OR_RETURN(const auto it, impl_->Iterate(kSubject));
+  if (forward)
+    it->Seek(SliceOf(SubjectKey(subject, base + first)));
+  else
+    it->SeekForPrev(SliceOf(SubjectKey(subject, base + end - 1)));
+  for (; it->Valid(); forward ? it->Next() : it->Prev()) {
+    const ByteView key = BytesOf(it->key());
+    if (key.size() != 24 || !Equal(key.first(16), subject)) break;
+    const uint64_t place = LoadBe<uint64_t>(key.data() + 16);
+    if (place < base + first || place >= base + end) break;
+    const Seq seq = place - base;
+    AQ_ASSIGN_OR_RETURN(const std::optional<Bytes> value, impl_->Get(kLog, SliceOf(BeKey(place))));
+    if (!value) return DataLoss("record ", seq, " is missing in ", impl_->dir);
+    AQ_ASSIGN_OR_RETURN(const bool more, impl_->Show(seq, *value, visit));
+    if (!more) break;
+  }
+  return Translate(it->status(), "reading", impl_->dir);
+}
+
+absl::Status RocksStore::WalkWhere(
+    const Where& where, Seq first, Seq end, Order order, RecordVisitor visit) const {
+  if (where.everything() || !impl_->HasBlocks()) return WalkLog(first, end, order, visit);
+  end = std::min<Seq>(end, size());
+  if (first >= end) return absl::OkStatus();
+  const std::shared_lock reading(impl_->db_mutex);
+  AQ_ASSIGN_OR_RETURN(const auto blocks, impl_->Iterate(kBlocks));
+  AQ_ASSIGN_OR_RETURN(const auto log, impl_->Iterate(kLog));
+  const uint64_t lowest = first / kBlockRecords, highest = (end - 1) / kBlockRecords;
+  for (uint64_t i = lowest; i <= highest; ++i) {
+    const uint64_t number = order == Order::kOldestFirst ? i : highest - (i - lowest);
+    const std::optional<Block> block = impl_->TakeBlock(*blocks, number, order);
+    const BlockHits hits = block ? block->Find(where) : BlockHits().set();
+    if (hits.none()) continue;
+    const std::pair<Seq, Seq> range = {std::max(first, number * kBlockRecords),
+                                       std::min(end, (number + 1) * kBlockRecords)};
+    AQ_ASSIGN_OR_RETURN(const bool more, impl_->ShowHits(*log, hits, range, order, visit));
+    if (!more) break;
+  }
+  return Translate(blocks->status(), "reading", impl_->dir);
+}
+
+absl::StatusOr<Seq> RocksStore::SeqAt(uint64_t hlc) const {
+  const std::shared_lock reading(impl_->db_mutex);
+  AQ_ASSIGN_OR_RETURN(const auto it, impl_->Iterate(kTime));
+  it->Seek(SliceOf(BeKey(hlc)));
+  AQ_RETURN_IF_ERROR(Translate(it->status(), "reading", impl_->dir));
+  if (!it->Valid()) return size();
+  const ByteView value = BytesOf(it->value());
+  if (value.size() != 8)
+    return DataLoss("the time index in ", impl_->dir, " is malformed at hlc ", hlc);
+  const uint64_t place = LoadBe<uint64_t>(value.data()), base = impl_->Base();
+  return place < base ? 0 : std::min<Seq>(place - base, size());
+}
+
+// Not synced: it becomes durable with the next commit, and what is lost is folded again.
+absl::Status RocksStore::PutSnapshot(const Snapshot& snapshot) {
+  if (!impl_->writable) return FailedPrecondition(impl_->dir, " is open for reading only");
+  const std::shared_lock reading(impl_->db_mutex);
+  if (impl_->db == nullptr) return impl_->Closed();
+  const Digest hash = SnapshotHash(snapshot.records, snapshot.state);
+  rocksdb::WriteBatch batch;
+  batch.Put(impl_->in[kSnapshot],
+            SliceOf(BeKey(snapshot.records)),
+            SliceOf(Concat({hash, snapshot.state})));
+  return Translate(impl_->db->Write(rocksdb::WriteOptions(), &batch), "writing", impl_->dir);
+}
+
+absl::StatusOr<std::optional<Snapshot>> RocksStore::SnapshotAt(uint64_t records) const {
+  const std::shared_lock reading(impl_->db_mutex);
+  AQ_ASSIGN_OR_RETURN(const auto it, impl_->Iterate(kSnapshot));
+  const uint64_t base = impl_->Base();
+  for (it->SeekForPrev(SliceOf(BeKey(base + records))); it->Valid(); it->Prev()) {
+    const ByteView key = BytesOf(it->key()), value = BytesOf(it->value());
+    if (key.size() != 8 || value.size() < Digest::kSize) continue;
+    if (LoadBe<uint64_t>(key.data()) <= base) break;  // of the log before
+    const uint64_t count = LoadBe<uint64_t>(key.data()) - base;
+    const ByteView state = value.subspan(Digest::kSize);
+    if (!Equal(SnapshotHash(count, state), value.first(Digest::kSize))) continue;
+    return Snapshot{count, Bytes(state.begin(), state.end())};
+  }
+  // A block that rotted ends the search: what lies before it cannot be reached by going back.
+  if (it->status().IsCorruption()) return std::optional<Snapshot>();
+  AQ_RETURN_IF_ERROR(Translate(it->status(), "reading", impl_->dir));
+  return std::optional<Snapshot>();
+}
+
+}  // namespace aqmesh::lineage
