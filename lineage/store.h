@@ -112,7 +112,7 @@ class Store {
   // caller looks again. Without an index, all.
   virtual absl::Status WalkWhere(
       const Where& where, Seq first, Seq end, Order order, RecordVisitor visit) const;
-  // The first seq whose hlc is `hlc` or later, through idx_time; size() if there is none.
+  // The first seq whose hlc is `hlc` or later; size() if there is none.
   virtual absl::StatusOr<Seq> SeqAt(uint64_t hlc) const = 0;
 
   // The right edge of the tree over all records, and its tiles: the first tile.width hashes.

@@ -26,6 +26,8 @@ constexpr size_t kCacheBytes = 8u << 20;
 constexpr uint64_t kWalBytes = 64u << 20;
 constexpr off_t kRoomBytes = 32 << 20;  // kMemtablesBytes and some
 constexpr int kOpenFiles = 256;
+// An index of older builds. Time rises along a log: it is its own index (SeqAt).
+constexpr std::string_view kTimeIndex = "idx_time";
 
 // No LOG of RocksDB's own: a reader writes nothing, and a writer whose LOG meets a full disk aborts
 // in builds of RocksDB that have their assertions on, as distributions' may. What fails comes back
@@ -96,7 +98,6 @@ void ComposeRecord(const RecordEntry& entry,
   const uint64_t base = log.base;
   const Bytes place = BeKey(base + entry.seq);
   out.Put(in[kLog], SliceOf(place), SliceOf(Concat({entry.leaf, entry.body})));
-  out.Put(in[kTime], SliceOf(BeKey(entry.hlc)), SliceOf(place));
   if (entry.subject)
     out.Put(in[kSubject], SliceOf(SubjectKey(*entry.subject, base + entry.seq)), rocksdb::Slice());
   log.edge.Append(entry.leaf, [&](const tlog::TileEntry& made) {
@@ -171,6 +172,8 @@ absl::Status RocksStore::Impl::OpenDatabase(Access access) {
       options.create_missing_column_families = access == Access::kWrite;
       if (access == Access::kRead) std::erase_if(families, lacks);
     }
+    if (access == Access::kWrite && std::ranges::find(there, kTimeIndex) != there.end())
+      families.emplace_back(std::string(kTimeIndex), families.front().options);
   }
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* opened = nullptr;
@@ -182,7 +185,12 @@ absl::Status RocksStore::Impl::OpenDatabase(Access access) {
   db.reset(opened);
   for (rocksdb::ColumnFamilyHandle* handle : handles) {
     const auto name = std::ranges::find(kFamilyNames, handle->GetName());
-    AQ_CHECK(name != kFamilyNames.end());
+    if (name == kFamilyNames.end()) {  // kTimeIndex
+      const rocksdb::Status dropped = db->DropColumnFamily(handle);
+      db->DestroyColumnFamilyHandle(handle);
+      AQ_RETURN_IF_ERROR(Translate(dropped, "dropping an index of", path));
+      continue;
+    }
     in[static_cast<size_t>(name - kFamilyNames.begin())] = handle;
   }
   return absl::OkStatus();

@@ -30,7 +30,6 @@ enum Family : size_t {
   kLog,
   kObjects,
   kSubject,
-  kTime,
   kState,
   kBlocks,
   kTile,
@@ -38,7 +37,7 @@ enum Family : size_t {
   kFamilies
 };
 constexpr std::array<const char*, kFamilies> kFamilyNames = {
-    "default", "log", "oid", "idx_subject", "idx_time", "state", "idx_block", "tile", "snapshot"};
+    "default", "log", "oid", "idx_subject", "state", "idx_block", "tile", "snapshot"};
 // Those from here on came later: a store without them is whole.
 constexpr size_t kFamiliesAtFirst = kBlocks;
 using Handles = std::array<rocksdb::ColumnFamilyHandle*, kFamilies>;

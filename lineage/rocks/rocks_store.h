@@ -3,7 +3,7 @@
 // Wire:   DIR/db is RocksDB, DIR/HEAD the head (head_file.h). Families:
 //           default      "commit" -> BE64 commit number || BE64 records || leaf of the newest
 //           (zeros: none) log          BE64 seq -> leaf 32 || body oid          u8 shelf || oid 32
-//           -> bytes idx_subject  kid 16 || BE64 seq -> (empty) idx_time     BE64 hlc -> BE64 seq
+//           -> bytes idx_subject  kid 16 || BE64 seq -> (empty)
 //           state        name -> value
 //           idx_block    BE64 base + seq / 256 -> what those 256 records are (block_index.h)
 //         Seqs in keys and values are places: the seq plus "base". default also has "logs" -> BE64

@@ -19,7 +19,10 @@ absl::Status Directory::Load(const Store& store) {
     return ++seen < kEntriesMax;
   }));
   // What peers cited lies beside the inputs of the decisions about them.
-  AQ_ASSIGN_OR_RETURN(const State state, StateOf(store, store.size()));
+  const uint64_t size = store.size();
+  AQ_ASSIGN_OR_RETURN(const auto snapshot, store.SnapshotAt(size));
+  if (size - (snapshot ? snapshot->records : 0) > kFoldedMax) return absl::OkStatus();
+  AQ_ASSIGN_OR_RETURN(const State state, StateOf(store, size));
   for (const Kid& kid : state.Subjects()) {
     const Ruling* ruling = state.Find(kid)->newest();
     if (ruling == nullptr || !ruling->inputs) continue;

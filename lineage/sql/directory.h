@@ -20,6 +20,9 @@ namespace aqmesh::lineage::sql {
 class Directory {
  public:
   static constexpr size_t kEntriesMax = 262'144;
+  // Records behind the newest snapshot that are folded to know whom decisions were about; a log
+  // that has more of them, which no daemon has kept, is asked without those names.
+  static constexpr uint64_t kFoldedMax = 262'144;
 
   // Signatures are not verified: names are for the eye.
   absl::Status Load(const Store& store);

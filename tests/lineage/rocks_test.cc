@@ -121,6 +121,9 @@ TEST_F(RocksTest, TheTreeGoesOnOverAReopenAndIsMadeAnewWhereItIsMissing) {
     batch.Delete(family("default"), "edge");
     ASSERT_TRUE(db.Write({}, &batch).ok());
     ASSERT_TRUE(db.DropColumnFamily(family("tile")).ok());
+    rocksdb::ColumnFamilyHandle* index = nullptr;  // that it had, and nobody reads any more
+    ASSERT_TRUE(db.CreateColumnFamily({}, "idx_time", &index).ok());
+    db.DestroyColumnFamilyHandle(index);
   });
   {
     auto reader = RocksStore::OpenReadOnly(dir_);
@@ -132,6 +135,9 @@ TEST_F(RocksTest, TheTreeGoesOnOverAReopenAndIsMadeAnewWhereItIsMissing) {
   ASSERT_TRUE(store.ok()) << store.status();
   EXPECT_EQ((*store)->edge(), edge);
   EXPECT_EQ(tiles(**store), whole);
+  std::vector<std::string> families;
+  ASSERT_TRUE(rocksdb::DB::ListColumnFamilies({}, dir_ + "/db", &families).ok());
+  EXPECT_EQ(std::ranges::find(families, "idx_time"), families.end());
 }
 
 TEST_F(RocksTest, AnEdgeThatIsNotTheRecordsOwnIsNoticed) {
