@@ -348,6 +348,8 @@ void NodeLoop::TellEvents(const std::vector<node::Event>& events) {
     if (e.kind == node::Event::Kind::kLogBegun) {
       if (const absl::Status kept = SettleLogKey(*setup_.keys, *setup_.store); !kept.ok())
         Log(Severity::kError, "lineage", Join("the new log's key: ", Text(kept)));
+      tables_ = {};
+      FollowTables();  // the new log hears of them
     }
     if (e.kind == node::Event::Kind::kJoined || e.kind == node::Event::Kind::kRenewed)
       FollowTables();

@@ -117,7 +117,8 @@ class Control {
   absl::StatusOr<Held<authority::Invite>> Invite(Now now, issuing::InviteTerms terms, Outbox& out);
   absl::Status Revoke(Now now, const issuing::RevokeTerms& terms, Outbox& out);
   // After Event::Kind::kLogBehind: goes on under another log key, which is durable (spec:
-  // lineage#7.6). FailedPrecondition: nobody holds a head that this log does not lead to.
+  // lineage#7.6). All sessions end in the old log and are decided anew in this. FailedPrecondition:
+  // nobody holds a head that this log does not lead to.
   absl::Status BeginLog(Now now, const crypto::Ed25519Seed& log, Outbox& out);
   // Publishes the terminal self-revocation that `subject` deposited here.
   absl::Status ReleaseDeposit(Now now, const Kid& subject, Outbox& out);
@@ -340,6 +341,7 @@ class Control {
                   const std::optional<frame::Flow>& flow);
   absl::Status OnRestriction(Turn& t, const SignedPtr& object, const Peer* from);
   void OnRestrictionTaken(Turn& t, const SignedPtr& object, const Peer* from);
+  void RecordRestriction(Turn& t, const SignedPtr& object);
   void TakeLate(Turn& t);
   void SendRestrictions(Turn& t, Peer& peer, std::span<const SignedPtr> objects);
   void Offer(Turn& t, Peer& peer, std::span<const Ref16> refs);
@@ -388,6 +390,7 @@ class Control {
   void TickHeads(Turn& t);
   void SettleHeads(Turn& t);
   void NoteFork(Turn& t, const Cosigner::Fork& fork);
+  void RecordRestrictions(Turn& t);
 
   Peer* PeerOf(PeerId id);
   template <class F>

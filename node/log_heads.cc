@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "core/base/status.h"
 #include "node/control.h"
 
@@ -104,17 +106,30 @@ void Control::NoteFork(Turn& t, const Cosigner::Fork& fork) {
            " records"));
 }
 
+// What is in effect already, for a log that must stand by itself: in the order in which it came.
+void Control::RecordRestrictions(Turn& t) {
+  std::vector<SignedPtr> all = mesh_.restrictions().Beyond({}, SIZE_MAX);
+  std::ranges::sort(all, {}, [this](const SignedPtr& s) {
+    return std::pair(mesh_.HeldBefore(s->oid()), s->oid());
+  });
+  for (const SignedPtr& s : all) RecordRestriction(t, s);
+}
+
 absl::Status Control::BeginLog(Now now, const crypto::Ed25519Seed& log, Outbox& out) {
   if (!beyond_) return FailedPrecondition("this log is not behind any head that others hold");
-  Turn t{now, out};
   const uint64_t had = recorder_.chain().next();
+  const bool was_up = up_;
+  SetUp(now, false, out);
+  Turn t{now, out};
   const Kid kid = authority::KidOf(authority::Suite::kEd25519, crypto::Ed25519Public(log));
   recorder_.BeginLog(kid, out.commits);
   notary_.BeginLog(log, *std::exchange(beyond_, std::nullopt), had, now);
   cosigner_.OnRolledBack();
+  RecordRestrictions(t);
   recorder_.WhenDurable(
       [this, kid] { Say(*turn_, Event::Kind::kLogBegun, mesh_.kid(), config_.name, ToHex(kid)); });
   EndTurn(t);
+  SetUp(now, was_up, out);
   return absl::OkStatus();
 }
 

@@ -301,6 +301,15 @@ void Control::OnRestrictionTaken(Turn& t, const SignedPtr& object, const Peer* f
   Bytes before;
   AppendLe<uint64_t>(before, mesh_.HeldBefore(object->oid()));
   recorder_.PutState("cut/" + ToHex(object->oid()), std::move(before));
+  RecordRestriction(t, object);
+  const PeerId except = from ? from->id : wireguard::kNoPeer;
+  // spec: rooms#3: what narrows access may act before the disk has it; telling others may not.
+  RepeatFloor(t, object);
+  RedecideAll(t);
+  recorder_.WhenDurable([this, object, except] { Spread(*turn_, object, PeerOf(except)); });
+}
+
+void Control::RecordRestriction(Turn& t, const SignedPtr& object) {
   authority::Observe o;
   o.kind = authority::RecordKind::kRevokeSeen;
   o.scope = mesh_.scope();
@@ -311,11 +320,6 @@ void Control::OnRestrictionTaken(Turn& t, const SignedPtr& object, const Peer* f
   o.reason = static_cast<uint16_t>(authority::Reason::kRevoked);
   o.action = static_cast<uint16_t>(admission::Action::kRestrict);
   recorder_.Record(std::move(o), t.now.wall);
-  const PeerId except = from ? from->id : wireguard::kNoPeer;
-  // spec: rooms#3: what narrows access may act before the disk has it; telling others may not.
-  RepeatFloor(t, object);
-  RedecideAll(t);
-  recorder_.WhenDurable([this, object, except] { Spread(*turn_, object, PeerOf(except)); });
 }
 
 void Control::Spread(Turn& t, const SignedPtr& object, const Peer* except) {

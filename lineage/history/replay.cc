@@ -87,6 +87,7 @@ absl::Status Snapshots::Open() {
 }
 
 absl::StatusOr<bool> Snapshots::TakeNext() {
+  if (store_.size() + kEveryMax < due_) due_ = kEveryMin;  // another log began
   if (store_.size() < due_) return false;
   AQ_ASSIGN_OR_RETURN(const State state, StateOf(store_, due_));
   Snapshot snapshot{due_, state.Encode()};

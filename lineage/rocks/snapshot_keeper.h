@@ -3,9 +3,7 @@
 // they made durable. A log that an older version wrote gets its snapshots one after the other.
 // Spec:   spec/lineage.md §8.2. Bounds: lineage/history/replay.h. Thread: Poke and Stop from any.
 // Errors: none leave it: a snapshot that could not be made is tried again 32,768 records later.
-// Cost:   ~3 us a record on its own thread, in runs of 32,768 records and at the lowest priority:
-// where
-//         processors are short, the log thread has them.
+// Cost:   ~3 us a record on its own thread, in runs of 32,768 records and at the lowest priority.
 #ifndef AQMESH_LINEAGE_ROCKS_SNAPSHOT_KEEPER_H_
 #define AQMESH_LINEAGE_ROCKS_SNAPSHOT_KEEPER_H_
 
@@ -15,6 +13,7 @@
 #include <mutex>
 #include <thread>
 
+#include "lineage/history/replay.h"
 #include "lineage/store.h"
 
 namespace aqmesh::lineage {
@@ -29,7 +28,8 @@ class SnapshotKeeper {
 
   // The log has grown to so many records. Cheap unless a snapshot is due.
   void Poke(uint64_t records) {
-    if (records >= due_.load(std::memory_order_relaxed)) Wake();
+    const uint64_t due = due_.load(std::memory_order_relaxed);
+    if (records >= due || records + Snapshots::kEveryMax < due) Wake();  // or another log began
   }
   // Ends the thread after the snapshot that it is making.
   void Stop();

@@ -75,6 +75,9 @@ claim "its first record says so" eval '[ "$(aq borealis lineage show 0 --json | 
 claim "it names the old log" eval '[ "$(aq borealis lineage show 0 --json | jq -r .record.subject)" = "$LOG" ]'
 claim "the new log has another key" eval '[ "$(aq borealis lineage show 0 --json | jq -r .record.log)" != "$LOG" ]'
 claim "the others cosign the new log" until_true 60 cosigned borealis
+stands() { aq borealis lineage state --json | jq -e '[.subjects[] | select(.rung == "ADMIT") | .name] | contains(["atlas", "cygnus"])'; }
+claim "it stands by itself: who is in force is in it" until_true 20 stands
+claim "and each decision in it can be made again" aq borealis lineage verify --decisions
 aq borealis down --stop >/dev/null
 claim "its daemon is gone" until_true 10 gone borealis
 claim "a restart goes on with it" eval 'aq borealis up >/dev/null 2>&1 && aq borealis lineage verify >/dev/null'

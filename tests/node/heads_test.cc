@@ -1,8 +1,10 @@
 // Heads: members sign those of their logs and cosign each other's; one whose disk was rolled back
 // begins another log instead of a fork.
 #include "core/crypto/keys.h"
+#include "lineage/history/replay.h"
 #include "node/heads/cosigner.h"
 #include "tests/node/pair.h"
+#include "tests/node/redecided.h"
 
 namespace aqmesh::node {
 namespace {
@@ -119,8 +121,20 @@ TEST_F(HeadsTest, WhileNobodyHasAnsweredAfterAStartNoHeadIsSigned) {
 }
 
 TEST_F(HeadsTest, ARolledBackDiskBeginsAnotherLogAndNeverSignsTheOldOne) {
-  mesh.Pump(90s);
   TestNode& a = At(0);
+  mesh.Pump(30s);
+  const issuing::Issuer root = mesh.issuer();
+  const auto revoke = Must(issuing::MakeRevoke(root.signer,
+                                               mesh.scope(),
+                                               {.type = authority::RevokeType::kFloor,
+                                                .kid = *Kid::From(Bytes(16, 9)),
+                                                .oid = {},
+                                                .floor = 2},
+                                               issuing::Hlc(1'780'000'000'000)));
+  mesh.Carry(a, a.Do([&](Outbox& out) {
+    EXPECT_TRUE(a.control->Import(a.now, revoke.envelope->bytes(), out).ok());
+  }));
+  mesh.Pump(60s);
   const lineage::MemStore backup = a.disk;
   const std::string old_origin = LogKey(a).name;
   const Kid old_log = a.control->notary().log();
@@ -154,6 +168,17 @@ TEST_F(HeadsTest, ARolledBackDiskBeginsAnotherLogAndNeverSignsTheOldOne) {
     EXPECT_TRUE(note.checkpoint.size <= had || note.checkpoint.size == restart->intent_gen);
   }
   for (const auto& n : mesh.nodes) EXPECT_FALSE(Said(*n, Event::Kind::kForked));
+  // The new log stands by itself: what is in force is in it, and each decision can be made again.
+  const auto any_policy = [](const Digest&) { return admission::OpenLocalPolicy(); };
+  EXPECT_GE(ExpectRedecided(a, any_policy), 3u);
+  const lineage::State state = Must(lineage::StateOf(a.disk, a.disk.size()));
+  EXPECT_EQ(a.control->Peers().size(), 3u);
+  for (const PeerView& p : a.control->Peers()) {
+    EXPECT_TRUE(p.committed);
+    ASSERT_NE(state.Find(p.kid), nullptr) << p.name;
+    EXPECT_EQ(state.Find(p.kid)->rung(), p.rung) << p.name;
+  }
+  EXPECT_EQ(state.restrictions().size(), 1u);
   // It cosigned for others since the backup and has forgotten that: it asked before it did again.
   for (size_t i = 1; i < 4; ++i) {
     PumpUntilCosigned(At(i), At(i).control->notary().head()->checkpoint.size);
