@@ -19,6 +19,7 @@ enum Flag : uint8_t {
   kAnswered = 4,  // an answer was let through: a conversation, not a scan
   kClosing = 8,   // FIN or RST went by
   kTcp = 16,
+  kTurned = 32,  // ruled otherwise than before, and nobody was told yet
 };
 
 // How long a flow may be silent, in seconds. Long for a TCP connection that stood: a forgotten one
@@ -119,12 +120,21 @@ void FlowTable::Rule(Entry& e, const PacketInfo& opener, const PolicyView& view,
   e.flags = static_cast<uint8_t>(r.pass() ? e.flags | kPass : e.flags & ~kPass);
 }
 
+// Whether the ruling has turned since it was last spoken of.
+bool FlowTable::Told(Entry& e) {
+  const bool turned = e.flags & kTurned;
+  e.flags = static_cast<uint8_t>(e.flags & ~kTurned);
+  return turned;
+}
+
 // A ruling lasts as long as its epoch and as its policy stands still in time. What is judged again
 // is always the flow's opener, under the policy of who opened it, whichever way the packet at hand
 // travels.
 void FlowTable::Refresh(Entry& e, const Flow& opener, const PolicyView& view, Now now) {
   if (e.epoch == view.epoch && view.policies->For(OpenedBy(e.flags)).Steady(now.wall)) return;
+  const uint8_t before = e.flags;
   Rule(e, OpenerOf(opener), view, now);
+  if ((e.flags ^ before) & kPass) e.flags |= kTurned;
   ++counters_.rejudged;
 }
 
@@ -208,6 +218,7 @@ Judgement FlowTable::Open(
     return j;
   }
   ++counters_.misses;
+  Judgement j;
   Entry fresh{};
   fresh.flags = d == Direction::kReceive ? kReceived : 0;
   Rule(fresh, p, view, now);
@@ -216,11 +227,13 @@ Judgement FlowTable::Open(
   fresh.tag = tag;
   const bool pass = fresh.flags & kPass;
   if (Entry* slot = Place(tag, pass, second)) *slot = fresh;
-  if (!pass) {
+  if (pass) {
+    j = Use(*Find(tag, second), p, false, view, second);
+  } else {
     ++counters_.denied;
-    return Denied(static_cast<Reason>(fresh.reason));
+    j = Denied(static_cast<Reason>(fresh.reason));
   }
-  Judgement j = Use(*Find(tag, second), p, false, view, second);
+  j.opened = d;
   j.first = true;
   return j;
 }
@@ -274,7 +287,10 @@ Judgement FlowTable::Judge(const PacketInfo& p, Direction d, const PolicyView& v
     Refresh(*e, flow, view, now);
     if (e->flags & kPass) {
       ++counters_.hits;
-      return Begin(*e, p, d, false, view, now);
+      const bool turned = Told(*e);
+      Judgement j = Begin(*e, p, d, false, view, now);
+      j.first = turned;
+      return j;
     }
   }
   // A denied opener may still be an answer: the conversation's first packet can come after it.
@@ -287,7 +303,10 @@ Judgement FlowTable::Judge(const PacketInfo& p, Direction d, const PolicyView& v
   if (e) {
     ++counters_.hits;
     ++counters_.denied;
-    return Denied(static_cast<Reason>(e->reason));
+    Judgement j = Denied(static_cast<Reason>(e->reason));
+    j.opened = d;
+    j.first = Told(*e);
+    return j;
   }
   if (p.part == Part::kAnswersOnly) return Denied(Reason::kNoRule);
   return Open(p, tag, d, view, now);

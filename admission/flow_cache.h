@@ -50,7 +50,9 @@ struct Judgement {
   authority::Reason reason = authority::Reason::kNoRule;
   Direction opened = Direction::kSend;  // who opened the flow: its policy holds `path`
   uint16_t path = kNoPath;              // the deciding rule of policies->For(opened), or kNoPath
-  bool first = false;   // the flow was not in the table: log_flow and escalate act now
+  // The flow was not in the table, or is ruled otherwise from here on: log_flow and escalate act
+  // now, and the lineage hears of it.
+  bool first = false;
   bool answer = false;  // came as an answer, or as an error about the flow
   bool pass() const { return drop == Drop::kNone; }
 };
@@ -97,6 +99,7 @@ class FlowTable {
   bool Dead(const Entry& e, uint32_t second) const;
   Entry* Find(const Tag& tag, uint32_t second);
   Entry* Place(const Tag& tag, bool pass, uint32_t second);
+  static bool Told(Entry& e);
   void Rule(Entry& e, const PacketInfo& opener, const PolicyView& view, Now now);
   void Refresh(Entry& e, const Flow& opener, const PolicyView& view, Now now);
   Judgement Use(

@@ -277,6 +277,7 @@ std::optional<Admitted> Gate::Judged(MutableBytes packet,
   if (j.pass() && c.shaper.Take(packet.size(), c.now.mono))
     return Admitted(authority::Passkey<Gate>(), packet, c.direction, info, j);
   why.flow = info.flow();
+  why.ruled = j;
   why.drop = j.pass() ? Drop::kRate : j.drop;
   why.reason = j.pass() ? Reason::kOverBudget : j.reason;
   return std::nullopt;

@@ -99,11 +99,13 @@ struct GateContext {
   Action action = Action::kInstallPeer;
 };
 
-// Why Pass refused. `flow` is set once the packet was classified (a NOTICE tells the peer which).
+// Why Pass refused. `flow` is set once the packet was classified (a NOTICE tells the peer which),
+// and then `ruled` is how it was judged.
 struct Refusal {
   Drop drop = Drop::kNone;
   authority::Reason reason = authority::Reason::kNone;
   std::optional<Flow> flow;
+  Judgement ruled = {};
 };
 
 // Caps that a rung takes away whatever the grant says.

@@ -41,6 +41,15 @@ bool SelectorHolds(const Selector& s, const Party& party) {
 
 }  // namespace
 
+Party PartyOf(const Kid& kid, const authority::Grant& leaf) {
+  Party out{.kids = {kid}, .tags = leaf.tags, .addresses = {}};
+  const bool plain = leaf.cls == authority::Class::kPlain;
+  for (const Prefix& p : leaf.prefixes) {
+    if (plain || p.length == p.address.bits()) out.addresses.push_back(p);
+  }
+  return out;
+}
+
 bool TagMatches(std::string_view pattern, std::string_view tag) {
   if (pattern.empty() || tag.empty()) return false;
   if (pattern == "*") return true;

@@ -30,6 +30,9 @@ struct Party {
   std::vector<Prefix> addresses;  // its own host addresses
 };
 
+// Whom the grant is for. A device that speaks plain WireGuard is all its prefixes.
+Party PartyOf(const Kid& kid, const authority::Grant& leaf);
+
 // "*": any tag; "a.*": a and all below; else equal. An empty pattern matches nothing.
 bool TagMatches(std::string_view pattern, std::string_view tag);
 

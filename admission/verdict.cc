@@ -42,6 +42,7 @@ Verdict MakeVerdict(const authority::Decision& decision,
   v.rung = decision.rung();
   v.reason = decision.reason();
   v.peer = peer;
+  v.subject = decision.chain().subject;
   v.epoch = epoch;
   v.masked_caps = decision.masked_caps();
   v.expires = decision.expires();

@@ -31,6 +31,7 @@ struct Verdict {
   authority::Rung rung = authority::Rung::kRefuse;
   authority::Reason reason = authority::Reason::kNone;  // what holds it below ADMIT
   uint32_t peer = 0;                                    // the node's own index of the peer
+  Kid subject = {};                                     // who it is
   uint32_t epoch = 0;                                   // rises with every change of rung or policy
   uint32_t masked_caps = 0;
   uint64_t expires = 0;                      // wall seconds: carries nothing from then on

@@ -31,6 +31,7 @@ constexpr std::array kVerbs = {
     VerbRow{Verb::kInvite, "invite", Role::kChange},
     VerbRow{Verb::kAnswer, "answer", Role::kChange},
     VerbRow{Verb::kRevoke, "revoke", Role::kChange},
+    VerbRow{Verb::kRedact, "redact", Role::kChange},
     VerbRow{Verb::kImport, "import", Role::kChange},
     VerbRow{Verb::kUp, "up", Role::kChange},
     VerbRow{Verb::kDown, "down", Role::kChange},

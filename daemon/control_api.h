@@ -55,6 +55,7 @@ enum class Verb : uint8_t {
   kInvite,
   kAnswer,
   kRevoke,
+  kRedact,
   kImport,
   kUp,
   kDown,

@@ -38,6 +38,7 @@ std::string_view EventName(node::Event::Kind kind) {
     case Kind::kLogBehind: return "log is older than what others saw of it";
     case Kind::kLogBegun: return "began another log";
     case Kind::kForked: return "showed two histories";
+    case Kind::kRedacted: return "redacted";
   }
   return "event";
 }

@@ -73,6 +73,7 @@ class Verbs {
                                        bool ours,
                                        std::string_view target);
   bool IsCommitted(const Kid& kid);
+  absl::StatusOr<std::string> Redact(const Args& args);
   absl::StatusOr<std::string> Import(const cli::LiveRequest& request);
 
   // Answers that take time.

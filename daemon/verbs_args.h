@@ -1,4 +1,5 @@
-// Reads one argument of a request: of the right kind and range, or an error that names it.
+// Reads one argument of a request: of the right kind and range, or an error that names it. And the
+// frame of an answer.
 // Thread: pure. Errors: InvalidArgument.
 #ifndef AQMESH_DAEMON_VERBS_ARGS_H_
 #define AQMESH_DAEMON_VERBS_ARGS_H_
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "core/base/status.h"
+#include "core/wire/json.h"
 
 namespace aqmesh::daemon {
 
@@ -64,6 +66,16 @@ inline absl::StatusOr<std::vector<std::string>> ListArg(const boost::json::objec
     out.emplace_back(item.get_string().data(), item.get_string().size());
   }
   return out;
+}
+
+inline wire::JsonWriter Opened(std::string_view verb) {
+  wire::JsonWriter w;
+  w.Object().Field("schema", std::string_view(Join("aqmesh.", verb, "/1")));
+  return w;
+}
+inline std::string Done(wire::JsonWriter& w) {
+  w.End();
+  return w.Take();
 }
 
 }  // namespace aqmesh::daemon

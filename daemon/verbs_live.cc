@@ -30,6 +30,7 @@ std::string_view FollowName(node::Event::Kind kind) {
     case Kind::kLogBehind:
     case Kind::kLogBegun: return "log";
     case Kind::kForked: return "forked";
+    case Kind::kRedacted: return "redacted";
   }
   return "";
 }

@@ -5,6 +5,7 @@
 
 #include "core/authority/signed.h"
 #include "core/base/status.h"
+#include "lineage/content.h"
 
 namespace aqmesh::lineage {
 
@@ -48,6 +49,12 @@ absl::StatusOr<std::vector<SizeAndRoot>> HeadsOf(const Store& store,
   AQ_RETURN_IF_ERROR(wrong);
   std::ranges::sort(heads, {}, &SizeAndRoot::size);
   return heads;
+}
+
+// What was opened says what it is about.
+absl::StatusOr<Content> Readable(Content content) {
+  AQ_RETURN_IF_ERROR(AttemptsIn(content).status());
+  return content;
 }
 
 }  // namespace
@@ -106,6 +113,30 @@ absl::StatusOr<AuditReport> AuditLog(const Store& store,
   }
   report.records = tree.size();
   report.end = end;
+  return report;
+}
+
+absl::StatusOr<ContentReport> AuditContents(const Store& store) {
+  constexpr uint64_t kStep = 16'384;
+  ContentReport report;
+  const Where flows{.kinds = Where::Kind(authority::RecordKind::kFlow)};
+  for (Seq at = 0; at < store.size(); at += kStep) {
+    std::vector<authority::Observe> committed;
+    AQ_RETURN_IF_ERROR(store.WalkWhere(
+        flows, at, at + kStep, Order::kOldestFirst, [&](Seq, const Digest&, ByteView body) {
+          auto record = authority::ParseBody<authority::Observe>(body);
+          if (record.ok() && !record->commits.empty()) committed.push_back(*std::move(record));
+          return true;
+        }));
+    for (const authority::Observe& record : committed) {
+      absl::StatusOr<Content> content = ReadContent(store, record);
+      if (content.ok()) content = Readable(*std::move(content));
+      if (!content.ok()) return Annotate(content.status(), Join("record ", record.seq));
+      report.open += content->state == Content::State::kOpen;
+      report.redacted += content->state == Content::State::kRedacted;
+      report.absent += content->state == Content::State::kAbsent;
+    }
+  }
   return report;
 }
 

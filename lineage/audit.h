@@ -28,6 +28,14 @@ absl::StatusOr<AuditReport> AuditLog(const Store& store,
                                      const tlog::NoteKey& log,
                                      std::span<const tlog::NoteKey> cosigners);
 
+struct ContentReport {
+  uint64_t open = 0;      // records whose content can be read, and is what they commit to
+  uint64_t redacted = 0;  // whose key is gone
+  uint64_t absent = 0;    // whose content is not in this store
+};
+// Opens what every record commits to. DataLoss names the record whose content is not that.
+absl::StatusOr<ContentReport> AuditContents(const Store& store);
+
 // The head that proves record `seq` best: of the first heads that cover it, the one with the most
 // signatures. NotFound: none covers it yet.
 absl::StatusOr<tlog::SignedCheckpoint> HeadOver(const Store& store,

@@ -37,7 +37,14 @@ inline constexpr size_t kStoredObjectBytesMax =
 
 // Objects of each kind lie on a shelf of their own, so that a start reads back the signed ones
 // without wading through the inputs of every decision ever made.
-enum class Shelf : uint8_t { kSigned = 1, kInputs = 2, kProof = 3, kNote = 4, kPolicy = 5 };
+enum class Shelf : uint8_t {
+  kSigned = 1,
+  kInputs = 2,
+  kProof = 3,
+  kNote = 4,
+  kPolicy = 5,
+  kContent = 6
+};
 
 struct ObjectEntry {
   Shelf shelf = Shelf::kSigned;
@@ -53,12 +60,16 @@ struct Batch {
   // Set: the log that was ends here, readable (RocksOptions::log), and the records begin another at
   // seq 0 (spec: lineage#7.6).
   bool begins_log = false;
+  // Set: what is deleted was secret. No file holds a byte of it any more when the commit returns,
+  // or, if that fails, after the next start.
+  bool shreds = false;
   std::vector<RecordEntry> records = {};
   std::vector<ObjectEntry> objects = {};
   std::vector<std::string> deletes = {};  // names; done before the puts
   std::vector<StatePut> puts = {};
   bool empty() const {
-    return !begins_log && records.empty() && objects.empty() && deletes.empty() && puts.empty();
+    return !begins_log && !shreds && records.empty() && objects.empty() && deletes.empty() &&
+           puts.empty();
   }
 };
 

@@ -92,17 +92,19 @@ void Actuator::Abandon(const PeerPlan& plan, Now now) {
   recorder_.DeleteState(UndoName(plan.id));
 }
 
-void Actuator::Withdraw(const Kid& subject, const authority::ActionId& id, Now now) {
+void Actuator::Withdraw(const Kid& subject,
+                        const authority::ActionId& id,
+                        Now now,
+                        authority::Reason why) {
   authority::Observe o;
   o.kind = RecordKind::kRolledBack;
   o.subject = subject;
   o.action = static_cast<uint16_t>(admission::Action::kInstallPeer);
   o.action_id = id;
+  o.reason = static_cast<uint16_t>(why);
   recorder_.Record(std::move(o), now.wall);
-  Ended(subject);
+  recorder_.DeleteState(InForceName(subject));
 }
-
-void Actuator::Ended(const Kid& subject) { recorder_.DeleteState(InForceName(subject)); }
 
 void Actuator::Recover(const std::map<std::string, Bytes, std::less<>>& state, Now now) {
   const auto walk = [&](std::string_view family, auto visit) {

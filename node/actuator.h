@@ -90,10 +90,12 @@ class Actuator {
   // What was armed will not be applied: its peer is gone, or a newer plan took its place.
   void Abandon(const PeerPlan& plan, Now now);
 
-  // What is in force for a peer ends with this process or with an order to go down: recorded.
-  void Withdraw(const Kid& subject, const authority::ActionId& id, Now now);
-  // Its end is in the log already, as a refusal.
-  void Ended(const Kid& subject);
+  // What was in force for a peer has ended: with this process, with an order to go down, or, then
+  // with its reason, because the peer is let in no longer.
+  void Withdraw(const Kid& subject,
+                const authority::ActionId& id,
+                Now now,
+                authority::Reason why = authority::Reason::kNone);
 
   // At start: undo what was armed and never committed, and say of what was committed that the
   // tables died with the process. `state` holds what Arm and Confirm persisted.

@@ -17,14 +17,6 @@ namespace {
 
 constexpr uint16_t kKeepaliveSeconds = 25;
 
-std::vector<Prefix> HostPrefixes(const authority::Grant& g) {
-  std::vector<Prefix> out;
-  for (const Prefix& p : g.prefixes) {
-    if (p.length == p.address.bits()) out.push_back(p);
-  }
-  return out;
-}
-
 }  // namespace
 
 Decision Control::Decide(Turn& t,
@@ -152,7 +144,7 @@ void Control::TakeDecision(Turn&,
     const authority::Grant& leaf = chain.grants[0].body;
     peer.name = leaf.name;
     peer.leaf_end = leaf.not_before + leaf.ttl;
-    peer.party = {.kids = {chain.subject}, .tags = leaf.tags, .addresses = HostPrefixes(leaf)};
+    peer.party = admission::PartyOf(chain.subject, leaf);
   }
   if (proved_.insert_or_assign(peer.static_key, chain.subject).second) {
     recorder_.PutState("proved/" + ToHex(peer.static_key),
@@ -365,8 +357,10 @@ void Control::Close(Turn& t, Peer& peer, authority::Reason reason) {
   datapath_.FinishFrames(lane_, t.out.wg);
   const Kid kid = peer.kid.value_or(Kid{});
   const std::string name = peer.name;
-  if (peer.committed) actuator_.Ended(kid);
+  const bool stood = peer.committed && peer.kid;
+  const authority::ActionId action = peer.action;
   Forget(t, peer.id);
+  if (stood) actuator_.Withdraw(kid, action, t.now, reason);
   Say(t, Event::Kind::kRevoked, kid, name, std::string(authority::ReasonName(reason)));
 }
 

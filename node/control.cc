@@ -1,5 +1,6 @@
 #include "node/control.h"
 
+#include "core/base/status.h"
 #include "core/base/check.h"
 
 // Turns: what comes in is handed to its corridor; then the halves settle until nothing moves any
@@ -102,6 +103,8 @@ void Control::LoadState(Turn& t, std::string_view name, ByteView value) {
     if (const auto whose = Kid::From(value)) proved_[*static_key] = *whose;
   } else if (family == "hint" && static_key) {
     LoadHint(t, *static_key, value);
+  } else if (name.starts_with(lineage::kContentKeys) && kid) {
+    if (auto kept = lineage::ContentKey::Decode(value)) content_keys_[*kid] = *std::move(kept);
   } else if (family == "committed" && kid) {
     committed_before_[*kid] = true;
   } else if (family == "deposit" && kid) {
@@ -417,6 +420,40 @@ void Control::OnSessionEvent(Turn& t, const wireguard::SessionEvent& e) {
   }
 }
 
+// What was tried is nobody's business who has not the subject's key (spec: lineage#11).
+void Control::CommitTo(authority::Observe& o, const lineage::Attempts& attempts) {
+  const Kid& subject = *o.subject;
+  const auto [it, fresh] = content_keys_.try_emplace(subject);
+  if (fresh) {
+    it->second = lineage::ContentKey::Make(rng_);
+    recorder_.PutState(lineage::ContentKeyName(subject), it->second.Encode());
+  }
+  Bytes value = {lineage::kAttemptsContent};
+  const Bytes body = lineage::EncodeAttempts(attempts);
+  value.insert(value.end(), body.begin(), body.end());
+  const lineage::SealedContent sealed = lineage::SealContent(it->second, subject, value, rng_);
+  recorder_.PutObject(lineage::Shelf::kContent, lineage::ContentName(sealed.commit), sealed.bytes);
+  o.commits.push_back(sealed.commit);
+}
+
+absl::Status Control::Redact(Now now, const Kid& subject, Outbox& out) {
+  Turn t{now, out};
+  RecordCounts(t);  // what was tried up to now goes with it
+  if (content_keys_.erase(subject) == 0) {
+    EndTurn(t);
+    return NotFound("nothing is kept under a key of ", ToHex(subject), "'s");
+  }
+  recorder_.ShredState(lineage::ContentKeyName(subject));
+  authority::Observe o;
+  o.kind = authority::RecordKind::kRedacted;
+  if (mesh_.has_charter()) o.scope = mesh_.scope();
+  o.subject = subject;
+  recorder_.Record(std::move(o), now.wall);
+  recorder_.WhenDurable([this, subject] { Say(*turn_, Event::Kind::kRedacted, subject, "", ""); });
+  EndTurn(t);
+  return absl::OkStatus();
+}
+
 // FLOW and DROPS records: what was carried and what was not since the last ones.
 void Control::RecordCounts(Turn& t) {
   std::vector<FlowCount> flows;
@@ -427,6 +464,8 @@ void Control::RecordCounts(Turn& t) {
     if (mesh_.has_charter()) o.scope = mesh_.scope();
     o.subject = f.subject;
     o.flow = std::move(f.summary);
+    if (f.subject && !f.attempts.empty()) CommitTo(o, f.attempts);
+    if (o.flow->frames == 0 && o.commits.empty()) continue;
     recorder_.Record(std::move(o), t.now.wall);
   }
   const Datapath::Drops drops = datapath_.TakeDrops();

@@ -21,6 +21,7 @@
 
 #include "issuing/issue.h"
 #include "issuing/line.h"
+#include "lineage/content.h"
 #include "lineage/inputs.h"
 #include "node/actuator.h"
 #include "node/datapath.h"
@@ -120,6 +121,9 @@ class Control {
   // lineage#7.6). All sessions end in the old log and are decided anew in this. FailedPrecondition:
   // nobody holds a head that this log does not lead to.
   absl::Status BeginLog(Now now, const crypto::Ed25519Seed& log, Outbox& out);
+  // Throws away the key of all that records committed to about `subject` (spec: lineage#11); what
+  // comes is under another. NotFound: there is none.
+  absl::Status Redact(Now now, const Kid& subject, Outbox& out);
   // Publishes the terminal self-revocation that `subject` deposited here.
   absl::Status ReleaseDeposit(Now now, const Kid& subject, Outbox& out);
 
@@ -189,6 +193,7 @@ class Control {
   void OnSessionEvent(Turn& t, const wireguard::SessionEvent& e);
   void Tick(Turn& t);
   void RecordCounts(Turn& t);
+  void CommitTo(authority::Observe& o, const lineage::Attempts& attempts);
   bool Silent(const Peer& peer, Now now) const;
   void CountDrop(uint16_t reason) { ++drops_[reason]; }
   frame::Drop Dropped(frame::Drop d) {
@@ -426,8 +431,9 @@ class Control {
   std::map<PeerId, SessionOrder> installing_;  // keys ready, WireGuard's session event awaited
   std::map<PeerId, Ready> ready_;
   std::map<PeerId, wireguard::CookieKeeper> keepers_;
-  std::map<X25519Key, Instant> noticed_;           // static keys that got a NOTICE lately
-  std::map<PeerId, uint32_t> live_index_;          // newest session's local index
+  std::map<X25519Key, Instant> noticed_;   // static keys that got a NOTICE lately
+  std::map<PeerId, uint32_t> live_index_;  // newest session's local index
+  std::map<Kid, lineage::ContentKey> content_keys_;
   std::map<X25519Key, wireguard::Tai64n> floors_;  // persisted timestamp floors
   std::map<X25519Key, Kid> proved_;                // statics that a verified presentation proved
   std::map<Kid, bool> committed_before_;

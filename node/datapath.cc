@@ -82,12 +82,16 @@ void Datapath::SetVerdict(PeerId peer, std::shared_ptr<const admission::Verdict>
     p.in = admission::Shaper(admission::LimitsOf(verdict->rung), now.mono);
     p.out = admission::Shaper(admission::LimitsOf(verdict->rung), now.mono);
   }
+  if (verdict) p.subject = verdict->subject;
   p.verdict = std::move(verdict);
 }
 
 void Datapath::ForgetPeer(PeerId peer) {
   const Hold hold(lock_);
-  peers_.erase(peer);
+  const auto it = peers_.find(peer);
+  if (it == peers_.end()) return;
+  if (ended_.size() < kEndedMax) CloseAttempts(peer, it->second, ended_);
+  peers_.erase(it);
 }
 
 std::shared_ptr<const admission::Verdict> Datapath::VerdictOf(PeerId peer) const {
@@ -118,8 +122,19 @@ void Datapath::Count(Drop d) {
   if (d != Drop::kNone) ++drops_.frames[static_cast<size_t>(d) - frame::kDropBegin];
 }
 
-void Datapath::NoteRefusal(PeerId peer, Direction d, const admission::Refusal& why) {
+void Datapath::NoteAttempt(PeerState& state,
+                           const admission::Judgement& ruled,
+                           const admission::Flow& flow,
+                           WallTime now) {
+  if (state.verdict == nullptr || state.verdict->policies == nullptr) return;
+  if (state.attempts == nullptr) state.attempts = std::make_unique<AttemptBook>();
+  state.attempts->Note(ruled, flow, *state.verdict->policies, now);
+}
+
+void Datapath::NoteRefusal(
+    PeerId peer, PeerState& state, Direction d, const admission::Refusal& why, WallTime now) {
   ++drops_.packets[static_cast<size_t>(why.drop)];
+  if (why.flow && why.ruled.first) NoteAttempt(state, why.ruled, *why.flow, now);
   if (why.flow && refused_.size() < kRefusedMax)
     refused_.push_back({peer, d, why.reason, *why.flow});
 }
@@ -173,7 +188,7 @@ void Datapath::Leave(Now now,
   auto admitted = admission::Gate::Pass(
       packet.bytes, {*state.verdict, flows_, state.out, Direction::kSend, now}, why);
   if (!admitted) {
-    NoteRefusal(peer, Direction::kSend, why);
+    NoteRefusal(peer, state, Direction::kSend, why, now.wall);
     return;
   }
   lead.peer = peer;
@@ -194,7 +209,7 @@ void Datapath::Follow(Now now,
       lead.info,
       {*lead.state->verdict, flows_, lead.state->out, Direction::kSend, now},
       why);
-  if (!admitted) return NoteRefusal(lead.peer, Direction::kSend, why);
+  if (!admitted) return NoteRefusal(lead.peer, *lead.state, Direction::kSend, why, now.wall);
   SendAdmitted(now, lead, packet, *std::move(admitted), out);
 }
 
@@ -203,6 +218,8 @@ void Datapath::SendAdmitted(Now now,
                             const wireguard::TunPacket& packet,
                             admission::Admitted admitted,
                             wireguard::Outbox& out) {
+  if (admitted.judgement().first)
+    NoteAttempt(*lead.state, admitted.judgement(), admitted.info().flow(), now.wall);
   wireguard::TunPacket passed = packet;
   passed.bytes = std::move(admitted).Consume();
   forwarder_.SendRead(now, lead.peer, passed, lead.ecn, out);
@@ -326,9 +343,11 @@ bool Datapath::Deliver(
   auto admitted = alike ? admission::Gate::PassSegment(opened, lead.info, context, why)
                         : admission::Gate::Pass(opened, context, why);
   if (!admitted) {
-    NoteRefusal(peer, Direction::kReceive, why);
+    NoteRefusal(peer, state, Direction::kReceive, why, now.wall);
     return false;
   }
+  if (admitted->judgement().first)
+    NoteAttempt(state, admitted->judgement(), admitted->info().flow(), now.wall);
   if (!alike) {
     lead.peer = peer;
     lead.info = admitted->info();
@@ -411,7 +430,8 @@ void Datapath::FinishFrames(Lane& lane, wireguard::Outbox& out) {
 
 void Datapath::CloseCount(Session& s, Now now, std::vector<FlowCount>& out) {
   if (s.frames == 0) return;  // drops alone are counted by reason already
-  FlowCount count{.subject = s.order->subject, .summary = {}, .since = s.since};
+  FlowCount count{
+      .peer = s.order->peer, .subject = s.order->subject, .summary = {}, .since = s.since};
   count.summary = {.frames = s.frames,
                    .bytes = s.bytes,
                    .first = s.first,
@@ -433,6 +453,25 @@ void Datapath::TakeFlows(Now now, std::vector<FlowCount>& out) {
   for (const auto& [handle, session] : by_handle_) handles.push_back(handle);
   std::sort(handles.begin(), handles.end());
   for (uint32_t handle : handles) CloseCount(*by_handle_.at(handle), now, out);
+  std::vector<PeerId> tried;
+  for (const auto& [peer, state] : peers_) {
+    if (state.attempts && !state.attempts->empty()) tried.push_back(peer);
+  }
+  std::ranges::sort(tried);
+  for (const PeerId peer : tried) CloseAttempts(peer, peers_.at(peer), out);
+}
+
+void Datapath::CloseAttempts(PeerId peer, PeerState& state, std::vector<FlowCount>& out) {
+  if (state.attempts == nullptr || state.attempts->empty()) return;
+  auto at = std::ranges::find_if(
+      out, [&](const FlowCount& f) { return f.peer == peer && f.subject == state.subject; });
+  if (at == out.end() || !at->attempts.empty()) {
+    FlowCount none{.peer = peer, .subject = state.subject, .summary = {}, .since = {}};
+    TagHash tags;
+    crypto_generichash_final(&tags.state, none.summary.tags.data(), 32);
+    at = out.insert(out.end(), std::move(none));
+  }
+  at->attempts = state.attempts->Take();
 }
 
 std::vector<RefusedFlow> Datapath::TakeRefused() {

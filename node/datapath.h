@@ -24,6 +24,7 @@
 #include "admission/gate.h"
 #include "core/base/ids.h"
 #include "core/base/rng.h"
+#include "node/attempt_book.h"
 #include "transport/frame/control.h"
 #include "transport/frame/drop.h"
 #include "transport/frame/frame.h"
@@ -44,11 +45,14 @@ struct SessionOrder {
   std::optional<Kid> subject;
 };
 
-// What one session carried since the counts were last taken, for a FLOW record.
+// What one session carried since the counts were last taken, for a FLOW record, and which flows
+// were tried: one of its peer's counts has them. Without frames, they are all there is to say.
 struct FlowCount {
+  PeerId peer = wireguard::kNoPeer;
   std::optional<Kid> subject;
   authority::FlowSummary summary;
   Instant since;
+  lineage::Attempts attempts = {};
 };
 
 // A refused flow of a peer that has proven who it is: it hears why, rate-limited by Control.
@@ -142,7 +146,7 @@ class Datapath {
   void NewsHeard();
 
   // ---- counts ----
-  // Closes the running counts of sessions that carried anything.
+  // Closes the running counts of sessions that carried anything, and of peers that tried anything.
   void TakeFlows(Now now, std::vector<FlowCount>& out);
   std::vector<RefusedFlow> TakeRefused();
   // Frames that were not worth more, and packets that were judged and refused, since the last call.
@@ -169,9 +173,20 @@ class Datapath {
     std::shared_ptr<const admission::Verdict> verdict;
     admission::Shaper in, out;
     admission::Shaper control;  // of what it may say before it is let in further
+    std::optional<Kid> subject;
+    std::unique_ptr<AttemptBook> attempts;  // made at the first
   };
   void CloseCount(Session& session, Now now, std::vector<FlowCount>& out);
-  void NoteRefusal(PeerId peer, admission::Direction d, const admission::Refusal& why);
+  void NoteRefusal(PeerId peer,
+                   PeerState& state,
+                   admission::Direction d,
+                   const admission::Refusal& why,
+                   WallTime now);
+  static void NoteAttempt(PeerState& state,
+                          const admission::Judgement& ruled,
+                          const admission::Flow& flow,
+                          WallTime now);
+  static void CloseAttempts(PeerId peer, PeerState& state, std::vector<FlowCount>& out);
   void Count(frame::Drop d);
   Session* ByHandle(uint32_t handle);
   // The flow of the packet before, for those that follow it.

@@ -30,6 +30,7 @@ struct Event {
     kLogBehind,    // others hold a head that our log does not lead to: answer with BeginLog
     kLogBegun,     // another log was begun; text = the kid of its key
     kForked,       // a member's log showed two histories; subject = the member
+    kRedacted,     // what only the subject's key opened is closed for good
   };
   Kind kind{};
   Kid subject;

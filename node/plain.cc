@@ -98,7 +98,7 @@ void Control::TakePlainDecision(Turn&, Peer& peer, const authority::Decision& de
   peer.fragments = decision.chain().fragments;
   peer.name = leaf.name;
   peer.leaf_end = leaf.not_before + leaf.ttl;
-  peer.party = {.kids = {*peer.kid}, .tags = leaf.tags, .addresses = leaf.prefixes};
+  peer.party = admission::PartyOf(*peer.kid, leaf);
 }
 
 void Control::CommitPlain(Turn& t, PeerId id, Recorded recorded, PeerPlan plan) {

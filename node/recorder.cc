@@ -28,6 +28,11 @@ void Recorder::DeleteState(std::string name) {
   batch_.deletes.push_back(std::move(name));
 }
 
+void Recorder::ShredState(std::string name) {
+  DeleteState(std::move(name));
+  batch_.shreds = true;
+}
+
 void Recorder::Flush(std::vector<lineage::Batch>& out) {
   if (batch_.empty()) return;
   AQ_CHECK(batch_.records.size() <= lineage::kGroupRecordsMax);  // a turn is bounded far below that

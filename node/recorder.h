@@ -32,6 +32,7 @@ class Recorder {
   void PutObject(lineage::Shelf shelf, const Oid& oid, ByteView bytes);
   void PutState(std::string name, Bytes value);
   void DeleteState(std::string name);
+  void ShredState(std::string name);  // deletes it, and every byte of it (Batch::shreds)
 
   // Runs `f()` once all that was added up to now is durable: at the end of this turn if it is
   // already.

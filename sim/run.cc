@@ -34,6 +34,7 @@ std::string_view EventWord(node::Event::Kind kind) {
     case Kind::kLogBehind: return "log behind";
     case Kind::kLogBegun: return "log begun";
     case Kind::kForked: return "forked";
+    case Kind::kRedacted: return "redacted";
   }
   return "?";
 }

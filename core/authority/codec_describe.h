@@ -290,8 +290,8 @@ void Describe(V& v, typename V::template Ref<Cosign> o) {
 
 template <class V>
 void Describe(V& v, typename V::template Ref<FlowSummary> o) {
-  v.Number(1, "frames", kMust, o.frames, forms::kAny);
-  v.Number(2, "bytes", kMust, o.bytes, forms::kAny);
+  v.Number(1, "frames", kMay, o.frames, forms::kAny);
+  v.Number(2, "bytes", kMay, o.bytes, forms::kAny);
   v.Number(3, "first", kMay, o.first, forms::kAny);
   v.Number(4, "last", kMay, o.last, forms::kAny);
   v.Form(5, "tags", kMust, o.tags, FormOf(o.tags));

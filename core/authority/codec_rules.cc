@@ -206,6 +206,10 @@ void CheckRules(RuleBook& r, const Observe& o) {
   r.Iff(4, o.prev.has_value(), o.seq != 0, "after seq 0");
   r.Iff(22, o.flow.has_value(), o.kind == RecordKind::kFlow, "with kind 11 (FLOW)");
   r.Iff(23, !o.drops.empty(), o.kind == RecordKind::kDrops, "with kind 18 (DROPS)");
+  // A FLOW that carried nothing says which flows were tried: in what it commits to.
+  const bool carried = o.flow && o.flow->frames != 0;
+  r.Require(22, !o.flow || carried || !o.commits.empty(), "neither frames nor commits");
+  r.Require(22, !o.flow || carried == (o.flow->bytes != 0), "frames and bytes go together");
 }
 
 void CheckRules(RuleBook& r, const Presentation& o) {

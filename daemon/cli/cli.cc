@@ -98,6 +98,7 @@ void BuildTree(Tree& tree) {
   AddAuthority(tree);
   AddObjects(tree);
   AddLineage(tree);
+  AddPolicy(tree);
   AddHelp(tree);
 }
 

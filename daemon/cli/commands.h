@@ -61,7 +61,9 @@ void AddVerify(Tree& tree, CLI::App* lineage);    // verify
 void AddEvidence(Tree& tree, CLI::App* lineage);  // prove check
 void AddHistory(Tree& tree, CLI::App* lineage);   // state diff
 void AddTrace(Tree& tree, CLI::App* lineage);     // trace
+void AddPrivacy(Tree& tree, CLI::App* lineage);   // redact
 void AddSql(Tree& tree, CLI::App* lineage);       // sql export
+void AddPolicy(Tree& tree);                       // policy what-if
 void AddHelp(Tree& tree);                         // version completion help
 
 // A span as "30d"; Usage errors name the flag.

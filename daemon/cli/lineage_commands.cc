@@ -1,5 +1,6 @@
 // lineage: questions to this machine's own record, beside a running daemon or without one.
 #include "core/wire/json.h"
+#include "daemon/cli/attempts_view.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/lineage_lookup.h"
 #include "daemon/cli/text.h"
@@ -193,10 +194,20 @@ absl::StatusOr<int> Show(Session& s, const ShowFlags& flags) {
   AQ_ASSIGN_OR_RETURN(const KnownObjects known, LoadObjects(*store));
   AQ_ASSIGN_OR_RETURN(const lineage::FoundRecord found, FindRecord(*store, flags.which));
   const lineage::Names names = NamesOf(known);
-  s.Out(s.json ? Join("{\"schema\":\"aqmesh.record/1\",\"record\":",
-                      lineage::RenderJson(found.record, found.leaf, names),
-                      "}\n")
-               : lineage::RenderPage(found.record, found.leaf, names));
+  AQ_ASSIGN_OR_RETURN(const lineage::Content content, lineage::ReadContent(*store, found.record));
+  AQ_ASSIGN_OR_RETURN(const lineage::Attempts attempts, lineage::AttemptsIn(content));
+  if (!s.json) {
+    s.Out(Join(lineage::RenderPage(found.record, found.leaf, names),
+               AttemptLines(content, attempts, names)));
+    return 0;
+  }
+  wire::JsonWriter tried;
+  PutAttempts(content, attempts, names, tried);
+  s.Out(
+      Join("{\"schema\":\"aqmesh.record/1\",\"record\":",
+           lineage::RenderJson(found.record, found.leaf, names),
+           content.state == lineage::Content::State::kNone ? "" : Join(",\"tried\":", tried.Take()),
+           "}\n"));
   return 0;
 }
 
@@ -238,6 +249,7 @@ void AddLineage(Tree& tree) {
   AddEvidence(tree, noun);
   AddHistory(tree, noun);
   AddTrace(tree, noun);
+  AddPrivacy(tree, noun);
 }
 
 }  // namespace aqmesh::cli

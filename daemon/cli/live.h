@@ -38,6 +38,7 @@
 //   revoke    <- target reason? type("floor"|"key")
 //             -> target kid released(bool) oid? seq? told(n) peers(n)
 //                (released: its own self-revocation, left here, ended its key; then no oid, seq)
+//   redact    <- kid -> kid
 //   import    (payload: armoured objects) -> imported(n) skipped(n)
 //   up        ->      down      ->                       (traffic on or off; the daemon stays)
 //   stop      ->                                         (the daemon ends)

@@ -112,6 +112,15 @@ LoadedPolicy LoadLocalPolicy(const std::string& path) {
   return out;
 }
 
+absl::StatusOr<LocalPolicy> KeptPolicy(const Digest& hash, const std::optional<Bytes>& text) {
+  if (hash.is_zero()) return LocalPolicy{};
+  if (!text) return DataLoss("the local policy ", ToHex(hash), " is not kept");
+  if (crypto::H256({*text}) != hash.bytes)
+    return DataLoss("the local policy ", ToHex(hash), " is not what its name says");
+  const auto policy = ParseLocalPolicy(AsText(*text), "policy.toml");
+  return policy.ok() ? *policy : LocalPolicy{};
+}
+
 std::string DefaultPolicyText() {
   return "# What this machine's owner allows, whatever the mesh says. It can only narrow. Without "
          "this file, or with an\n"

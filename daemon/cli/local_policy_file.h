@@ -35,6 +35,11 @@ struct LoadedPolicy {
 };
 LoadedPolicy LoadLocalPolicy(const std::string& path);
 
+// What the file of that hash said, by what was kept of it. One that could not be read or parsed
+// allowed nothing. DataLoss: not kept, or altered.
+absl::StatusOr<admission::LocalPolicy> KeptPolicy(const Digest& hash,
+                                                  const std::optional<Bytes>& text);
+
 std::string DefaultPolicyText();  // what `init` and `join` write
 
 }  // namespace aqmesh::cli

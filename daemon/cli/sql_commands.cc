@@ -272,12 +272,13 @@ absl::Status SqlDesk::Ask(std::string_view sql,
 
 void AddSql(Tree& tree, CLI::App* noun) {
   auto sql = std::make_shared<SqlFlags>();
-  CLI::App* app = tree.Command(noun,
-                               "sql",
-                               "Ask in SQL: ten tables over the live store, or a shell to type in",
-                               "aqmesh lineage sql \"SELECT time, subject_name, outcome, reason "
-                               "FROM decisions WHERE time >= ago('2h')\"",
-                               [sql](Session& s) { return Sql(s, *sql); });
+  CLI::App* app =
+      tree.Command(noun,
+                   "sql",
+                   "Ask in SQL: eleven tables over the live store, or a shell to type in",
+                   "aqmesh lineage sql \"SELECT time, subject_name, outcome, reason "
+                   "FROM decisions WHERE time >= ago('2h')\"",
+                   [sql](Session& s) { return Sql(s, *sql); });
   app->add_option("QUERY", sql->query, "Statements; without it they come from stdin");
   app->add_flag("--csv", sql->csv, "Print CSV");
   app->add_option("--param", sql->params, "NAME=VALUE, for :NAME in the query")

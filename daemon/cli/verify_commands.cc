@@ -1,5 +1,4 @@
 // lineage verify: chain, tree and heads, and on request every decision, made again.
-#include "core/crypto/hash.h"
 #include "core/wire/json.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/lineage_lookup.h"
@@ -15,17 +14,6 @@ struct VerifyLogFlags {
   bool decisions = false;
 };
 
-// What the file of that hash said. One that could not be read or parsed allowed nothing.
-absl::StatusOr<admission::LocalPolicy> PolicyOf(const Digest& hash,
-                                                const std::optional<Bytes>& text) {
-  if (hash.is_zero()) return admission::LocalPolicy{};
-  if (!text) return DataLoss("the local policy ", ToHex(hash), " is not kept");
-  if (crypto::H256({*text}) != hash.bytes)
-    return DataLoss("the local policy ", ToHex(hash), " is not what its name says");
-  const auto policy = ParseLocalPolicy(AsText(*text), "policy.toml");
-  return policy.ok() ? *policy : admission::LocalPolicy{};
-}
-
 struct Remade {
   uint64_t decisions = 0, wrong = 0;
   std::optional<node::Redecider::Result> first;  // that did not come out as recorded
@@ -34,7 +22,7 @@ struct Remade {
 
 Remade RedecideLog(const lineage::Store& store) {
   Remade audit;
-  auto redecider = node::Redecider::Open(store, PolicyOf);
+  auto redecider = node::Redecider::Open(store, KeptPolicy);
   audit.status = redecider.status();
   if (!redecider.ok()) return audit;
   audit.status = redecider->All([&audit](const node::Redecider::Result& r) {
@@ -78,6 +66,8 @@ absl::StatusOr<int> VerifyLog(Session& s, const VerifyLogFlags& flags) {
   AQ_ASSIGN_OR_RETURN(const auto store, state.ReadStore());
   const auto report = Audit(state, *store);
   absl::Status status = report.status();
+  const auto contents = lineage::AuditContents(*store);
+  if (status.ok()) status = contents.status();
   std::optional<Remade> audit;
   if (status.ok() && flags.decisions) {
     audit = RedecideLog(*store);
@@ -91,6 +81,10 @@ absl::StatusOr<int> VerifyLog(Session& s, const VerifyLogFlags& flags) {
     if (report.ok()) {
       w.Field("heads", report->heads).Field("cosignatures", report->cosignatures);
       w.Field("covered", report->covered);
+    }
+    if (contents.ok()) {
+      w.Key("contents").Object().Field("open", contents->open);
+      w.Field("redacted", contents->redacted).Field("absent", contents->absent).End();
     }
     if (!status.ok()) w.Field("why", Text(status));
     if (audit) PutRemade(*audit, w);
@@ -109,6 +103,13 @@ absl::StatusOr<int> VerifyLog(Session& s, const VerifyLogFlags& flags) {
              " of them, each with the root that the records give; ",
              report->cosignatures,
              " cosignatures of members\n"));
+  s.Out(Join("what ",
+             contents->open,
+             " records commit to is here and is that; of ",
+             contents->redacted,
+             " it was redacted",
+             contents->absent == 0 ? "" : Join(", of ", contents->absent, " it is not here"),
+             "\n"));
   if (!audit) return 0;
   if (ok) {
     s.Out(Join(audit->decisions, " decisions, each the same when made again from its inputs\n"));

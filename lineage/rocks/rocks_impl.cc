@@ -263,6 +263,8 @@ absl::Status RocksStore::Impl::Write(std::span<const Batch> batches,
   Bytes edge;
   to.edge.AppendTo(edge);
   group.Put(in[kMeta], SliceOf(kEdgeKey), SliceOf(edge));
+  const bool shreds = std::ranges::any_of(batches, &Batch::shreds);
+  if (shreds) group.Put(in[kMeta], SliceOf(kShredKey), rocksdb::Slice());
   if (to.base != base) group.Put(in[kMeta], SliceOf(kLogsKey), SliceOf(EncodeBases(to.base)));
   rocksdb::WriteOptions synced;
   synced.sync = true;

@@ -22,7 +22,8 @@
 
 namespace aqmesh::lineage {
 
-constexpr std::string_view kCommitKey = "commit", kLogsKey = "logs", kEdgeKey = "edge";
+constexpr std::string_view kCommitKey = "commit", kLogsKey = "logs", kEdgeKey = "edge",
+                           kShredKey = "shred";
 
 // Families, in the order in which they are opened.
 enum Family : size_t {
@@ -218,6 +219,8 @@ struct RocksStore::Impl {
   // The records after the last whole block, so that the next commit goes on with them; and the
   // newest blocks of those that a store from before idx_block lacks.
   absl::Status LoadBlocks(const RocksStore& store, uint64_t at_most);
+  // Rids the files of secrets that were deleted, if that is due.
+  absl::Status Shred();
   absl::Status Break(const absl::Status& why);
   void CloseDatabase();
   // After a full disk the write-ahead log may end in half a write, and what comes next must not lie

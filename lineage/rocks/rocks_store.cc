@@ -69,6 +69,7 @@ absl::StatusOr<std::unique_ptr<RocksStore>> RocksStore::Open(const std::string& 
   std::unique_ptr<RocksStore> store(new RocksStore(std::move(impl)));
   AQ_RETURN_IF_ERROR(store->CheckHead(options));
   AQ_RETURN_IF_ERROR(store->impl_->LoadBlocks(*store, kBlocksAtOpen));
+  AQ_RETURN_IF_ERROR(store->impl_->Shred());
   return store;
 }
 
@@ -174,11 +175,15 @@ absl::Status RocksStore::CommitAll(std::span<const Batch> batches) {
   AQ_RETURN_IF_ERROR(impl_->Write(batches, next, log));
   const absl::Status told = impl_->head_file->Write(next);
   if (!told.ok()) return impl_->Break(told);
-  const std::lock_guard lock(impl_->mutex);
-  impl_->mark = next;
-  if (log.base != base) impl_->bases.push_back(log.base);
-  impl_->places = next.records;
-  impl_->log = log;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->mark = next;
+    if (log.base != base) impl_->bases.push_back(log.base);
+    impl_->places = next.records;
+    impl_->log = log;
+  }
+  // The commit stands. What a failure leaves behind, the next start does.
+  if (std::ranges::any_of(batches, &Batch::shreds)) (void)impl_->Shred();
   return absl::OkStatus();
 }
 

@@ -244,6 +244,7 @@ const std::vector<std::unique_ptr<Table>>& AllTables() {
   static const auto* const tables = [] {
     auto* all = new std::vector<std::unique_ptr<Table>>();
     all->push_back(ActuationsTable());
+    all->push_back(AttemptsTable());
     all->push_back(AuthoritiesTable());
     all->push_back(CheckpointsTable());
     all->push_back(CosignaturesTable());

@@ -11,6 +11,7 @@ std::string_view ShelfName(Shelf shelf) {
     case Shelf::kProof: return "proof";
     case Shelf::kNote: return "note";
     case Shelf::kPolicy: return "policy";
+    case Shelf::kContent: return "content";
   }
   return "";
 }

@@ -37,7 +37,12 @@ class ThingFeed final : public Feed<Thing> {
   ThingFeed(const World& world, const Bounds& bounds)
       : objects_(world,
                  bounds,
-                 {Shelf::kSigned, Shelf::kInputs, Shelf::kProof, Shelf::kNote, Shelf::kPolicy}) {}
+                 {Shelf::kSigned,
+                  Shelf::kInputs,
+                  Shelf::kProof,
+                  Shelf::kNote,
+                  Shelf::kPolicy,
+                  Shelf::kContent}) {}
   absl::Status Fill(std::vector<Thing>& rows) override {
     std::vector<ObjectRow> some;
     AQ_RETURN_IF_ERROR(objects_.Fill(some));

@@ -1,4 +1,4 @@
-// Table: one of the ten, as a list of columns over a feed of rows. A column is a declaration, what
+// Table: one of the eleven, as a list of columns over a feed of rows. A column is a declaration, what
 // it is to an index, and a function that puts a row's value; a feed reads rows from the stores,
 // some at a time.
 // Spec:   spec/lineage.md §6.1.
@@ -146,6 +146,7 @@ std::unique_ptr<Table> DecisionsTable();
 std::unique_ptr<Table> FlowsTable();
 std::unique_ptr<Table> SlopesTable();
 std::unique_ptr<Table> ActuationsTable();
+std::unique_ptr<Table> AttemptsTable();
 std::unique_ptr<Table> EdgesTable();
 std::unique_ptr<Table> AuthoritiesTable();
 std::unique_ptr<Table> ObjectsTable();

@@ -1,6 +1,7 @@
-// The ten tables, asked about one day.
+// The eleven tables, asked about one day.
 #include <gmock/gmock.h>
 
+#include "lineage/content.h"
 #include "tests/lineage/sql/asked.h"
 #include "tests/lineage/sql/day.h"
 #include "transport/frame/envelope.h"
@@ -226,6 +227,51 @@ TEST_F(TablesTest, ARottenRecordIsAnErrorAndNotALine) {
   store_.Rot(3, 40);
   EXPECT_TRUE(absl::IsDataLoss(Refusal(*db_, "SELECT id FROM records")));
   EXPECT_EQ(Of("SELECT count(*) FROM records WHERE seq < 3"), (Rows{"3"}));
+}
+
+TEST_F(TablesTest, AttemptsAreWhatFlowsCommitToAsLongAsTheKeyIsThere) {
+  EXPECT_EQ(Of("SELECT count(*) FROM attempts"), (Rows{"0"}));
+  Rng rng({7});
+  const ContentKey key = ContentKey::Make(rng);
+  Bytes value = {kAttemptsContent};
+  const Bytes body =
+      EncodeAttempts({.rows = {{.src = *IpAddress::Parse("100.79.3.7"),
+                                .dst = *IpAddress::Parse("100.79.3.2"),
+                                .proto = 6,
+                                .port = 22,
+                                .opened_here = false,
+                                .reason = static_cast<uint16_t>(authority::Reason::kNoRule),
+                                .rule = {},
+                                .count = 3,
+                                .first_millis = kNine * 1000,
+                                .last_millis = kNine * 1000 + 1}},
+                      .unlisted = 5});
+  value.insert(value.end(), body.begin(), body.end());
+  const SealedContent sealed = SealContent(key, day_.draco(), value, rng);
+  const auto last = *store_.Read(store_.size() - 1);
+  Chain chain = *Chain::Resume(authority::ParseBody<authority::Observe>(last)->log, last);
+  authority::Observe flow;
+  flow.kind = authority::RecordKind::kFlow;
+  flow.subject = day_.draco();
+  flow.flow = authority::FlowSummary{};
+  flow.commits = {sealed.commit};
+  Batch batch;
+  batch.records.push_back(chain.Add(flow, WallTime::FromSeconds(kNine + 40'000)));
+  batch.objects.push_back({Shelf::kContent, ContentName(sealed.commit), sealed.bytes});
+  batch.puts.push_back({ContentKeyName(day_.draco()), key.Encode()});
+  ASSERT_TRUE(store_.Commit(batch).ok());
+  EXPECT_EQ(Of("SELECT subject_name, state, opened_by, proto, src, dst, port, allowed, reason, "
+               "rule, count, first FROM attempts"),
+            (Rows{"draco|open|subject|tcp|100.79.3.7|100.79.3.2|22|0|no rule|NULL|3|"
+                  "2026-11-21T09:00:00.000Z",
+                  "draco|unlisted|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL|5|NULL"}));
+  EXPECT_EQ(Of("SELECT count(*) FROM attempts WHERE subject_name = 'borealis'"), (Rows{"0"}));
+  Batch redacted;
+  redacted.deletes = {ContentKeyName(day_.draco())};
+  redacted.shreds = true;
+  ASSERT_TRUE(store_.Commit(redacted).ok());
+  EXPECT_EQ(Of("SELECT subject_name, state, port, count FROM attempts"),
+            (Rows{"draco|redacted|NULL|NULL"}));
 }
 
 }  // namespace
