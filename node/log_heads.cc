@@ -87,6 +87,9 @@ void Control::NoteFork(Turn& t, const Cosigner::Fork& fork) {
     recorder_.PutObject(
         lineage::Shelf::kNote, tlog::NoteOid(head.note.text), AsBytes(head.note.Text()));
   }
+  // Whose log it is, for who has to believe it elsewhere.
+  if (const auto keybind = authority::Signed::Parse(fork.keybind); keybind.ok())
+    recorder_.PutObject(lineage::Shelf::kInputs, keybind->oid(), keybind->bytes());
   authority::Observe o;
   o.kind = authority::RecordKind::kEscalated;
   o.scope = mesh_.scope();

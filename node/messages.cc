@@ -338,8 +338,17 @@ void Control::TakeLate(Turn& t) {
     recorder_.PutState("held/" + ToHex(order), h.statement->bytes());
   }
   const auto proofs = mesh_.TakeProofs();
-  for (const authority::Equivocation& e : proofs)
+  for (const authority::Equivocation& e : proofs) {
     recorder_.PutState("proof/" + ToHex(e.id), e.proof);
+    recorder_.PutObject(lineage::Shelf::kProof, Oid{e.id.bytes}, e.proof);
+    authority::Observe o;
+    o.kind = authority::RecordKind::kEscalated;
+    o.scope = mesh_.scope();
+    o.subject = e.signer;
+    o.evidence = e.id;
+    o.reason = static_cast<uint16_t>(authority::Reason::kEquivocation);
+    recorder_.Record(std::move(o), t.now.wall);
+  }
   if (!proofs.empty()) RedecideAll(t);
 }
 

@@ -91,7 +91,7 @@ Drop Cosigner::OnCosign(Now now,
     Answer(from.kid, piece.request, {.status = WitnessStatus::kNoClock});
     return Drop::kNone;
   }
-  Judge(now, from, piece.request, log, request->request);
+  Judge(now, from, piece.request, log, *request);
   return Drop::kNone;
 }
 
@@ -167,17 +167,25 @@ void Cosigner::OnNote(Now now, const Kid& log, ByteView note) {
   recorder_.PutState(Join(kHeardFamily, ToHex(log)), Bytes{1});
 }
 
-void Cosigner::Judge(
-    Now now, const Fellow& from, uint32_t request, const Kid& log, std::string_view text) {
+void Cosigner::Judge(Now now,
+                     const Fellow& from,
+                     uint32_t request,
+                     const Kid& log,
+                     const frame::CosignRequest& cosign) {
   // Its own log and no other: what is refused here would otherwise have moved on for that one.
-  if (const auto add = tlog::ParseAddCheckpoint(text);
+  if (const auto add = tlog::ParseAddCheckpoint(cosign.request);
       add.ok() && add->head.checkpoint.origin != lineage::LogOrigin(log)) {
     Answer(from.kid, request, {.status = WitnessStatus::kUnknownOrigin});
     return;
   }
-  auto judged = witness_.Judge(text, now.wall);
+  auto judged = witness_.Judge(cosign.request, now.wall);
   if (auto* answer = std::get_if<tlog::WitnessAnswer>(&judged)) {
-    if (answer->equivocation) forks_.push_back({from.kid, log, *answer->equivocation});
+    if (answer->equivocation) {
+      forks_.push_back({from.kid,
+                        log,
+                        Bytes(cosign.keybind.begin(), cosign.keybind.end()),
+                        *answer->equivocation});
+    }
     Answer(from.kid, request, *answer);
     return;
   }

@@ -53,6 +53,7 @@ class Cosigner {
   struct Fork {
     Kid owner;
     Kid log;
+    Bytes keybind;  // of the log key, by its owner
     std::array<tlog::SignedCheckpoint, 2> heads;
   };
   std::vector<Fork> TakeForks() { return std::exchange(forks_, {}); }
@@ -67,7 +68,11 @@ class Cosigner {
   bool WithinRate(Instant now, const Kid& member);
   bool MayKnow(const Kid& owner, const Kid& log);
   bool Heard(Now now, const Fellow& from, const Kid& log, Fellows fellows);
-  void Judge(Now now, const Fellow& from, uint32_t request, const Kid& log, std::string_view text);
+  void Judge(Now now,
+             const Fellow& from,
+             uint32_t request,
+             const Kid& log,
+             const frame::CosignRequest& cosign);
 
   tlog::NoteSigner signer_;
   tlog::Witness witness_;
