@@ -58,7 +58,7 @@ void AddAuthority(Tree& tree);  // authority, grant, fragment, revoke
 void AddObjects(Tree& tree);    // inspect verify
 void AddLineage(Tree& tree);    // lineage: query show, and what the five below add to it
 void AddVerify(Tree& tree, CLI::App* lineage);    // verify
-void AddEvidence(Tree& tree, CLI::App* lineage);  // prove check
+void AddEvidence(Tree& tree, CLI::App* lineage);  // prove check forks
 void AddHistory(Tree& tree, CLI::App* lineage);   // state diff
 void AddTrace(Tree& tree, CLI::App* lineage);     // trace
 void AddPrivacy(Tree& tree, CLI::App* lineage);   // redact

@@ -1,4 +1,4 @@
-// prove and check: a record that leaves the machine to be believed elsewhere.
+// prove and check: a record, or a fork, that leaves the machine to be believed elsewhere.
 #include <algorithm>
 #include <charconv>
 
@@ -8,10 +8,12 @@
 #include "core/authority/standalone.h"
 #include "core/wire/json.h"
 #include "daemon/cli/commands.h"
+#include "daemon/cli/fork_commands.h"
 #include "daemon/cli/lineage_lookup.h"
 #include "daemon/cli/text.h"
 #include "lineage/audit.h"
 #include "lineage/evidence.h"
+#include "lineage/fork_proof.h"
 #include "lineage/inputs.h"
 
 namespace aqmesh::cli {
@@ -105,10 +107,14 @@ const SignedPtr* KeybindOf(const KnownObjects& known, const Kid& log, Keybind& b
 }
 
 struct ProveFlags {
-  std::string which, out = "-";
+  std::string which, fork, head, out = "-";
 };
 
 absl::StatusOr<int> Prove(Session& s, const ProveFlags& flags) {
+  if (flags.which.empty() + flags.fork.empty() + flags.head.empty() != 2)
+    return s.Usage("prove takes one of RECORD, --fork and --head");
+  if (!flags.fork.empty()) return ProveFork(s, flags.fork, flags.out);
+  if (!flags.head.empty()) return ProveHead(s, flags.head, flags.out);
   AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
   AQ_ASSIGN_OR_RETURN(const auto store, state.ReadStore());
   AQ_ASSIGN_OR_RETURN(const KnownObjects known, LoadWithCited(*store));
@@ -247,6 +253,11 @@ std::string CheckJson(const lineage::Proven& proven,
 // Nothing but the file and the charter is believed.
 absl::StatusOr<int> Check(Session& s, const CheckFlags& flags) {
   AQ_ASSIGN_OR_RETURN(const std::string text, s.ReadFile(flags.file, lineage::kEvidenceBytesMax));
+  if (text.starts_with(lineage::kForkHeader)) {
+    if (flags.cosigners != 0)
+      return s.Usage("--cosigners is about records; this file is of a fork");
+    return CheckFork(s, text, flags.file, flags.charter);
+  }
   auto parsed = lineage::ParseEvidence(text);
   if (!parsed.ok()) return Annotate(parsed.status(), flags.file);
   const lineage::Evidence& evidence = *parsed;
@@ -296,10 +307,14 @@ void AddEvidence(Tree& tree, CLI::App* lineage) {
   auto prove = std::make_shared<ProveFlags>();
   CLI::App* app = tree.Command(lineage,
                                "prove",
-                               "Write a file that proves one record to somebody else",
+                               "Write a file that proves one record, or a fork, to somebody else",
                                "aqmesh lineage prove 9f3a -o record.evidence",
                                [prove](Session& s) { return Prove(s, *prove); });
-  app->add_option("RECORD", prove->which, "Its number, or the first digits of its id")->required();
+  app->add_option("RECORD", prove->which, "Its number, or the first digits of its id");
+  app->add_option(
+      "--fork", prove->fork, "A fork that `lineage forks` lists: first digits of its id");
+  app->add_option(
+      "--head", prove->head, "A head of a log from elsewhere, that contradicts what is known here");
   app->add_option("-o,--output", prove->out, "Where to; - for stdout")->capture_default_str();
 
   auto check = std::make_shared<CheckFlags>();
@@ -313,6 +328,7 @@ void AddEvidence(Tree& tree, CLI::App* lineage) {
   app->add_option("--cosigners", check->cosigners, "Refuse it below so many cosigners")
       ->capture_default_str();
   tree.Json(app);
+  AddForks(tree, lineage);
 }
 
 }  // namespace aqmesh::cli
