@@ -16,7 +16,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "daemon/cli/witness_file.h"
 #include "daemon/net/privileges.h"
 #include "daemon/net/sandbox.h"
 #include "daemon/node_loop.h"
@@ -126,31 +128,51 @@ absl::Status ReadEnvironment(Flags& flags) {
 }
 
 // The program beside this one, so that a build tree and an installation both find their own.
-std::string NetProgram() {
+std::string ProgramBeside(const char* name) {
   char path[PATH_MAX];
   const ssize_t n = ::readlink("/proc/self/exe", path, sizeof path);
   const std::string self(path, n > 0 ? static_cast<size_t>(n) : 0);
-  return self.substr(0, self.rfind('/') + 1) + "aqmesh-net";
+  return self.substr(0, self.rfind('/') + 1) + name;
 }
 
-absl::StatusOr<aqmesh::os::Fd> StartNet(aqmesh::daemon::Refused refused, pid_t& child) {
+// `name --fd N words...`, and the other end of N.
+absl::StatusOr<aqmesh::os::Fd> StartBeside(const char* name,
+                                           std::vector<std::string> words,
+                                           aqmesh::daemon::Refused refused,
+                                           pid_t& child) {
   AQ_ASSIGN_OR_RETURN(auto pair, aqmesh::os::SequencedPair());
-  const std::string program = NetProgram();
+  const std::string program = ProgramBeside(name);
+  words.insert(words.begin(), {name, "--fd", std::to_string(pair.second.get())});
+  if (refused == aqmesh::daemon::Refused::kKill) words.emplace_back("--kill-on-refusal");
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
   child = ::fork();
-  if (child < 0) return aqmesh::os::ErrnoStatus(errno, "starting aqmesh-net");
+  if (child < 0) return aqmesh::os::ErrnoStatus(errno, aqmesh::Join("starting ", name));
   if (child == 0) {
     ::fcntl(pair.second.get(), F_SETFD, 0);  // this one goes through the exec
-    const std::string fd = std::to_string(pair.second.get());
-    const char* kill =
-        refused == aqmesh::daemon::Refused::kKill ? "--kill-on-refusal" : nullptr;  // or the end
-    ::execl(program.c_str(), "aqmesh-net", "--fd", fd.c_str(), kill, nullptr);
+    ::execv(program.c_str(), argv.data());
     std::fprintf(stderr,
-                 "aqmeshd: %s: %s; install aqmesh-net beside aqmeshd\n",
+                 "aqmeshd: %s: %s; install %s beside aqmeshd\n",
                  program.c_str(),
-                 aqmesh::os::ErrnoText(errno).c_str());
+                 aqmesh::os::ErrnoText(errno).c_str(),
+                 name);
     ::_exit(1);
   }
   return std::move(pair.first);
+}
+
+// Where public witnesses are to be asked: the process that asks them. Not before privileges are
+// gone, for it must not have them either; not after the walls stand, for it has others. A file that
+// cannot be read is said by the setup, which reads it too.
+absl::StatusOr<aqmesh::os::Fd> StartCourier(const Flags& flags) {
+  const auto policy = aqmesh::cli::LoadWitnesses(flags.state + "/witnesses.policy");
+  if (!policy.ok()) return aqmesh::os::Fd();
+  std::vector<std::string> urls;
+  for (auto& witness : aqmesh::cli::Asked(*policy)) urls.push_back(std::move(witness.url));
+  if (urls.empty()) return aqmesh::os::Fd();
+  pid_t child = -1;  // not waited for: it may be looking a name up, and undoes nothing
+  return StartBeside("aqmesh-courier", std::move(urls), flags.refused, child);
 }
 
 absl::StatusOr<aqmesh::os::Fd> ConnectNet(const std::string& path) {
@@ -201,6 +223,7 @@ int SelfCheck(const Flags& flags) {
   wall("system calls", ConfineCalls(Process::kEngine, flags.refused));
   say("keys", aqmesh::daemon::NodeConfig(*setup).status());
   say("policy", setup->policy);
+  say("witnesses", setup->witnesses_file);
   say("log", setup->store->Verify());
   return good ? 0 : 1;
 }
@@ -208,6 +231,7 @@ int SelfCheck(const Flags& flags) {
 absl::Status Serve(const Flags& flags, aqmesh::os::Fd net) {
   AQ_RETURN_IF_ERROR(aqmesh::daemon::MakeSocketDirectory(flags.socket));
   AQ_RETURN_IF_ERROR(GiveUpPrivileges(flags));
+  AQ_ASSIGN_OR_RETURN(aqmesh::os::Fd courier, StartCourier(flags));
   AQ_ASSIGN_OR_RETURN(const Wall files, ShutFilesOut(flags));
   AQ_ASSIGN_OR_RETURN(auto client, aqmesh::daemon::NetClient::Take(std::move(net)));
   AQ_ASSIGN_OR_RETURN(auto setup, aqmesh::daemon::LoadSetup(flags.state, flags.config));
@@ -220,7 +244,8 @@ absl::Status Serve(const Flags& flags, aqmesh::os::Fd net) {
                         .threads = flags.threads,
                         .log_least = flags.verbose ? Severity::kDebug : Severity::kInfo},
                        std::move(setup),
-                       std::move(client)));
+                       std::move(client),
+                       std::move(courier)));
   AQ_ASSIGN_OR_RETURN(const Wall calls, ConfineCalls(Process::kEngine, flags.refused));
   loop->SetWalls(aqmesh::Join(files.text, ", ", calls.text), files.stands && calls.stands);
   return loop->Run();
@@ -243,7 +268,8 @@ int main(int argc, char** argv) {
     return SelfCheck(flags);
   }
   pid_t child = -1;
-  auto net = flags.net.empty() ? StartNet(flags.refused, child) : ConnectNet(flags.net);
+  auto net = flags.net.empty() ? StartBeside("aqmesh-net", {}, flags.refused, child)
+                               : ConnectNet(flags.net);
   if (!net.ok()) return Fail(net.status());
   const absl::Status end = Serve(flags, *std::move(net));
   if (child > 0) ::waitpid(child, nullptr, 0);  // it has seen our socket close, and undoes

@@ -2,7 +2,7 @@
 // tables and the control socket; packets are DataThreads' beside it. One turn: read a batch -> call
 // Control once -> carry out its Outbox in this order:
 //   commits -> Writer      datagrams -> UDP      packets -> TUN      os actions -> aqmesh-net
-//   events -> clients
+//   events -> clients    requests to public witnesses -> aqmesh-courier
 // Spec:   style law 2 and 3, shape 2; spec/authority.md F, G.
 // Bounds: per turn one recvmmsg a family; kMailMax letters of data threads; kBacklogMax batches that
 //         the log's queue did not take (beyond it the node ends: it can no longer keep its
@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "daemon/control_api.h"
+#include "daemon/courier/courier_client.h"
 #include "daemon/data_thread.h"
 #include "daemon/lane/threads.h"
 #include "daemon/log.h"
@@ -56,9 +57,11 @@ class NodeLoop {
     Severity log_least = Severity::kInfo;
   };
   // Opens the interface and the sockets; the control socket last, when all else is there.
+  // `courier`: the socket to aqmesh-courier; not valid where no public witness is asked.
   static absl::StatusOr<std::unique_ptr<NodeLoop>> Create(Options options,
                                                           Setup setup,
-                                                          std::unique_ptr<NetClient> net);
+                                                          std::unique_ptr<NetClient> net,
+                                                          os::Fd courier);
   ~NodeLoop();
 
   absl::Status Run();
@@ -90,6 +93,7 @@ class NodeLoop {
   uint16_t port() const { return handshakes_->port(); }
   Instant started() const { return started_; }
   bool up() const { return up_; }
+  bool courier_ended() const { return courier_ended_; }
   uint64_t records() const;
   // All ends of packets together, as the data threads last told: at most DataThread::kReportEvery
   // ago.
@@ -132,7 +136,9 @@ class NodeLoop {
   void
   FollowTables();  // arms what is missing between the kernel's tables and what they should hold
   void CarryOutOs(std::vector<node::OsAction> actions);
+  void SendAsks(std::vector<node::WitnessAsk> asks);
   absl::Status FinishLastRestriction();
+  bool SameWitnesses() const;  // as the file names them now
   void RunDurable();
   void TellEvents(const std::vector<node::Event>& events);
   void LogEvent(const node::Event& event);
@@ -152,6 +158,9 @@ class NodeLoop {
   void WaitTimer();
   void ArmTimer();
   void WaitNet();
+  void WaitCourier();
+  void OnCourier();
+  absl::Status OpenCourier(os::Fd courier);
   void WaitSignals();
   void OnAck(const lineage::Ack& ack);
   void RefreshEndpoints();
@@ -162,6 +171,8 @@ class NodeLoop {
   Options options_;
   Setup setup_;
   std::unique_ptr<NetClient> net_;
+  std::optional<CourierClient> courier_;
+  bool courier_ended_ = false;
   Notifier notifier_;
   LogSink log_;
   std::string walls_;
@@ -175,7 +186,8 @@ class NodeLoop {
   std::unique_ptr<node::Control> control_;
 
   boost::asio::io_context io_{1};
-  boost::asio::posix::stream_descriptor timer_{io_}, net_wait_{io_}, mail_wait_{io_};
+  boost::asio::posix::stream_descriptor timer_{io_}, net_wait_{io_}, mail_wait_{io_},
+      courier_wait_{io_};
   std::vector<std::unique_ptr<Socket>> sockets_;
   boost::asio::steady_timer endpoints_timer_{io_}, watchdog_timer_{io_}, stop_timer_{io_};
   boost::asio::signal_set signals_{io_};

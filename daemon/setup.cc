@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "core/base/status.h"
+#include "daemon/cli/witness_file.h"
 
 namespace aqmesh::daemon {
 
@@ -58,6 +59,11 @@ absl::StatusOr<Setup> LoadSetup(const std::string& state_path, const std::string
   setup.dir = std::make_unique<cli::StateDir>(std::move(dir));
   setup.config_path = config_path.empty() ? setup.dir->config_path() : config_path;
   AQ_ASSIGN_OR_RETURN(setup.file, ReadConfigFile(setup.config_path));
+  if (auto policy = cli::LoadWitnesses(setup.dir->witnesses_path()); policy.ok()) {
+    setup.witnesses = cli::Asked(*policy);
+  } else if (!absl::IsNotFound(policy.status())) {
+    setup.witnesses_file = policy.status();
+  }
   AQ_ASSIGN_OR_RETURN(issuing::KeyStore keys, setup.dir->Keys());
   setup.keys = std::make_unique<issuing::KeyStore>(std::move(keys));
   setup.seqs = std::make_unique<issuing::SeqCounter>(setup.keys->dir());
@@ -77,6 +83,7 @@ absl::StatusOr<node::Config> NodeConfig(Setup& setup) {
   config.mtu = setup.file.mtu;
   config.endpoints = setup.file.endpoints;
   config.seqs = setup.seqs.get();
+  for (const auto& w : setup.witnesses) config.witnesses.push_back({w.name, w.key});
   cli::LoadedPolicy loaded = cli::LoadLocalPolicy(setup.dir->policy_path());
   config.policy = std::move(loaded.policy);
   setup.policy = std::move(loaded.status);

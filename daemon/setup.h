@@ -13,6 +13,7 @@
 #include "daemon/cli/state.h"
 #include "issuing/custody/seq_counter.h"
 #include "lineage/rocks/rocks_store.h"
+#include "lineage/tlog/policy.h"
 #include "node/control.h"
 
 namespace aqmesh::daemon {
@@ -28,7 +29,9 @@ struct Setup {
   cli::Config file;         // aqmesh.toml
   std::string config_path;  // where it was read
   node::Image image;
-  absl::Status policy;  // why nothing is allowed, if so
+  absl::Status policy;                        // why nothing is allowed, if so
+  std::vector<tlog::Policy::Peer> witnesses;  // that are asked to cosign this log
+  absl::Status witnesses_file;                // why none is, if there is a file
 };
 
 // `config_path` empty: the state directory's own. Fills everything of Setup.

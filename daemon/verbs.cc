@@ -50,6 +50,20 @@ void PutDataPath(JsonWriter& w, NodeLoop& loop) {
   w.End();
 }
 
+// The newest head, and who of the public witnesses has cosigned how much.
+void PutWitnesses(JsonWriter& w, NodeLoop& loop) {
+  const node::Notary& notary = loop.control().notary();
+  w.Field("head", notary.head() ? notary.head()->checkpoint.size : 0);
+  w.Key("witnesses").Array();
+  for (const node::WitnessView& v : notary.witnesses().Views()) {
+    w.Object().Field("name", v.name).Field("size", v.size);
+    if (v.time != 0) w.Field("time", v.time);
+    if (!v.trouble.empty()) w.Field("why", v.trouble);
+    w.End();
+  }
+  w.End();
+}
+
 }  // namespace
 
 void Verbs::Say(SessionId session, std::string json, bool more, int exit) {
@@ -176,11 +190,23 @@ std::string Verbs::Status() {
   const std::vector<node::PeerView> peers = loop_.control().Peers();
   w.Key("peers").Array();
   for (const node::PeerView& p : peers) PutPeer(w, p);
-  w.End().Key("warnings").Array();
+  w.End();
+  PutWitnesses(w, loop_);
+  w.Key("warnings").Array();
   if (!loop_.setup().policy.ok())
     w.Value(std::string_view(Join("nothing is allowed: ", Text(loop_.setup().policy))));
   if (!loop_.all_walls_stand())
     w.Value(std::string_view(Join("aqmeshd is less confined than it could be: ", loop_.walls())));
+  if (!loop_.setup().witnesses_file.ok()) {
+    w.Value(
+        std::string_view(Join("no public witness is asked: ", Text(loop_.setup().witnesses_file))));
+  }
+  if (loop_.courier_ended())
+    w.Value("public witnesses are asked no more: aqmesh-courier has ended; restart aqmeshd");
+  for (const node::WitnessView& v : loop_.control().notary().witnesses().Views()) {
+    if (!v.trouble.empty())
+      w.Value(std::string_view(Join("witness ", v.name, " does not cosign: ", v.trouble)));
+  }
   for (const node::PeerView& p : peers) {
     if (p.rung == authority::Rung::kAdmit || p.rung == authority::Rung::kNone) continue;
     w.Value(std::string_view(Join(p.name,

@@ -31,6 +31,8 @@ std::string_view FollowName(node::Event::Kind kind) {
     case Kind::kLogBegun: return "log";
     case Kind::kForked: return "forked";
     case Kind::kRedacted: return "redacted";
+    case Kind::kUnwitnessed:
+    case Kind::kWitnessed: return "witness";
   }
   return "";
 }

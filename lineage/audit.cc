@@ -43,6 +43,12 @@ absl::StatusOr<std::vector<SizeAndRoot>> HeadsOf(const Store& store,
       return false;
     }
     report.cosignatures += signers->size() - 1;
+    for (const tlog::Signer& s : std::span(*signers).subspan(1)) {
+      AuditReport::Cosigned& c = report.by_cosigner[s.key - 1];
+      ++c.heads;
+      if (head.size >= c.size) c.size = head.size, c.time = s.time;
+    }
+    if (!report.newest || report.newest->checkpoint.size < head.size) report.newest = *note;
     heads.push_back({head.size, head.root});
     return true;
   }));
@@ -63,6 +69,7 @@ absl::StatusOr<AuditReport> AuditLog(const Store& store,
                                      const tlog::NoteKey& log,
                                      std::span<const tlog::NoteKey> cosigners) {
   AuditReport report;
+  report.by_cosigner.resize(cosigners.size());
   // Before the heads: a live log goes on meanwhile, and signs what we do not read any more.
   const std::optional<Head> end = store.head();
   const tlog::Edge edge = store.edge();

@@ -1,6 +1,6 @@
 // Audit: reads a log from its first record to its last, and all that was signed about it.
 // Spec:   spec/lineage.md §1, §7.
-// Bounds: one record at a time; 48 bytes a head. Thread: pure; reads the store.
+// Bounds: one record at a time; 48 bytes a head, 24 a cosigner. Thread: pure; reads the store.
 // Errors: DataLoss naming the record or the head, and what differs; Unauthenticated (a signature).
 // Cost:   ~2 us a record, 39 us a signature.
 #ifndef AQMESH_LINEAGE_AUDIT_H_
@@ -8,6 +8,7 @@
 
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "lineage/heads.h"
 #include "lineage/store.h"
@@ -20,6 +21,12 @@ struct AuditReport {
   uint64_t cosignatures = 0;  // under them, of known members; those of others are not counted
   uint64_t covered = 0;       // records under the newest head
   std::optional<Head> end;
+  std::optional<tlog::SignedCheckpoint> newest;  // the longest of the heads
+  struct Cosigned {
+    uint64_t heads = 0;
+    uint64_t size = 0, time = 0;  // of the longest of them
+  };
+  std::vector<Cosigned> by_cosigner;  // as they were passed
 };
 
 // Recomputes the chain and the tree. Every head of this log on the note shelf must be signed by

@@ -36,6 +36,12 @@ size_t PeersMet(const Image& image) {
   return n;
 }
 
+// Whoever has none draws nothing for them.
+PublicWitnesses WitnessesOf(const Config& config, Rng& rng) {
+  Rng own = config.witnesses.empty() ? Rng(Rng::Seed{}) : rng.Child("witnesses");
+  return PublicWitnesses(config.witnesses, std::move(own));
+}
+
 }  // namespace
 
 Control::Control(Config config, const Image& image, Rng rng, Now start)
@@ -51,6 +57,7 @@ Control::Control(Config config, const Image& image, Rng rng, Now start)
                .letters = letters_},
               config_.log,
               PeersMet(image),
+              WitnessesOf(config_, rng_),
               start),
       cosigner_(config_.identity, recorder_, letters_),
       device_({.peers_max = config_.peers_max, .mtu = config_.mtu, .lanes = config_.lanes},

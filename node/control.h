@@ -51,6 +51,8 @@ struct Config {
   issuing::SeqSource* seqs = nullptr;  // numbers of what this machine signs; outlives the node
   // Set while this machine has no grant yet: the invitation that it redeems.
   std::optional<issuing::Invitation> invitation;
+  // That are asked to cosign this log's heads; at most PublicWitnesses::kWitnessesMax.
+  std::vector<PublicWitness> witnesses = {};
 };
 
 // One row of `status` and `peers`.
@@ -106,6 +108,7 @@ class Control {
                    const OsAction& action,
                    std::span<const authority::RecordKind> edges,
                    Outbox& out);
+  void OnWitnessReply(Now now, const WitnessReply& reply, Outbox& out);  // to one of Outbox::asks
 
   // ---- orders of this machine's owner ----
   // A signed object from a file or the CLI: charter, grant, fragment, revocation. Kept, and spread

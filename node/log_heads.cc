@@ -70,6 +70,11 @@ void Control::SettleHeads(Turn& t) {
         SendControl(t, peer, letter.kind, letter.body, letter.request);
     }
   }
+  for (WitnessAsk& ask : notary_.witnesses().TakeAsks()) t.out.asks.push_back(std::move(ask));
+  for (const PublicWitnesses::News& news : notary_.witnesses().TakeNews()) {
+    const auto kind = news.trouble.empty() ? Event::Kind::kWitnessed : Event::Kind::kUnwitnessed;
+    Say(t, kind, mesh_.kid(), news.name, news.trouble);
+  }
   for (const Cosigner::Fork& fork : cosigner_.TakeForks()) NoteFork(t, fork);
   if (auto beyond = notary_.TakeBeyond()) {
     Say(t,
@@ -79,6 +84,12 @@ void Control::SettleHeads(Turn& t) {
         Join("others hold its head of ", beyond->checkpoint.size, " records"));
     beyond_ = std::move(beyond);
   }
+}
+
+void Control::OnWitnessReply(Now now, const WitnessReply& reply, Outbox& out) {
+  Turn t{now, out};
+  notary_.OnWitnessReply(now, reply);
+  EndTurn(t);
 }
 
 // The two heads convict the log by themselves; what follows for its owner is a person's to say.

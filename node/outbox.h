@@ -11,6 +11,7 @@
 #include "core/base/ids.h"
 #include "core/base/net.h"
 #include "lineage/store.h"
+#include "node/heads/public_witnesses.h"
 #include "transport/wireguard/outbox.h"
 
 namespace aqmesh::node {
@@ -31,6 +32,8 @@ struct Event {
     kLogBegun,     // another log was begun; text = the kid of its key
     kForked,       // a member's log showed two histories; subject = the member
     kRedacted,     // what only the subject's key opened is closed for good
+    kUnwitnessed,  // a public witness does not cosign; name = its, text = why
+    kWitnessed,    // it cosigns again
   };
   Kind kind{};
   Kid subject;
@@ -52,11 +55,13 @@ struct Outbox {
   wireguard::Outbox wg;  // datagrams and tun packets, and their bytes
   std::vector<lineage::Batch> commits;
   std::vector<OsAction> os;
+  std::vector<WitnessAsk> asks;  // to POST; answered by Control::OnWitnessReply
   std::vector<Event> events;
   void Clear() {
     wg.Clear();
     commits.clear();
     os.clear();
+    asks.clear();
     events.clear();
   }
 };

@@ -35,6 +35,8 @@ std::string_view EventWord(node::Event::Kind kind) {
     case Kind::kLogBegun: return "log begun";
     case Kind::kForked: return "forked";
     case Kind::kRedacted: return "redacted";
+    case Kind::kUnwitnessed: return "unwitnessed";
+    case Kind::kWitnessed: return "witnessed";
   }
   return "?";
 }

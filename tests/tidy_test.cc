@@ -73,6 +73,7 @@ const std::vector<Ban>& Bans() {
        "an engine that a driver calls"},
       {"rocksdb/", {"lineage/rocks"}, "lineage/store.h"},
       {"sqlite3.h", {"lineage/sql"}, "lineage/sql/database.h"},
+      {"curl/", {"daemon/courier/http"}, "daemon/courier/courier_client.h"},
       {"<boost/", {"transport/os", "daemon", "apps"}, "an engine without I/O"},
       {"<iostream>", {}, "fmt or the logger"},
       {"<regex>", {}, "a parser"},

@@ -37,6 +37,7 @@ constexpr Topic kTopics[] = {
      "out unseen.\n"
      "Each minute its head is signed, and three members cosign it: from then on nobody can show "
      "another history.\n"
+     "Public witnesses do so too, where witnesses.policy in the state directory names any.\n"
      "`aqmesh lineage query` asks it, and `lineage sql` anything; `lineage prove` makes a file "
      "that others "
      "can check.\n"},

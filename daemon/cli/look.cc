@@ -99,6 +99,19 @@ std::string DataPathText(const json::object& o) {
               "\n");
 }
 
+// Which public witnesses stand under the newest head. Why one does not is a warning.
+std::string WitnessText(const json::object& o) {
+  std::vector<std::string> have;
+  size_t all = 0;
+  for (const json::object& w : ObjectsIn(o, "witnesses")) {
+    ++all;
+    if (NumberIn(w, "size") != 0)
+      have.push_back(Join(TextIn(w, "name"), " up to ", NumberIn(w, "size"), " records"));
+  }
+  if (all == 0) return "";
+  return Join("lineage cosigned by ", have.empty() ? "no witness yet" : Listed(have), "\n");
+}
+
 std::string StatusText(Session& s, const json::object& o) {
   const std::string mesh = TextIn(o, "mesh");
   if (mesh.empty()) return Join(TextIn(o, "name"), "  not in a mesh yet\n", Warnings(o));
@@ -115,6 +128,7 @@ std::string StatusText(Session& s, const json::object& o) {
   const std::string peers = PeerTable(s, o);
   return Join(head,
               DataPathText(o),
+              WitnessText(o),
               peers.empty() ? "No peers yet. For another machine: aqmesh invite\n" : peers,
               Warnings(o));
 }

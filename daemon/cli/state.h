@@ -77,6 +77,7 @@ class StateDir {
   std::string keys_path() const { return path() + "/keys"; }
   std::string store_path() const { return path() + "/store"; }
   std::string policy_path() const { return path() + "/policy.toml"; }
+  std::string witnesses_path() const { return path() + "/witnesses.policy"; }
   std::string config_path() const { return path() + "/aqmesh.toml"; }
   std::string invitation_path() const { return path() + "/invitation"; }
   std::string log_path() const { return path() + "/aqmeshd.log"; }

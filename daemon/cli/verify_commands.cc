@@ -3,7 +3,9 @@
 #include "daemon/cli/commands.h"
 #include "daemon/cli/lineage_lookup.h"
 #include "daemon/cli/local_policy_file.h"
+#include "daemon/cli/witness_file.h"
 #include "lineage/audit.h"
+#include "lineage/held_forks.h"
 #include "node/redecide.h"
 
 namespace aqmesh::cli {
@@ -48,7 +50,25 @@ void PutRemade(const Remade& audit, wire::JsonWriter& w) {
   w.End();
 }
 
-absl::StatusOr<lineage::AuditReport> Audit(const StateDir& state, const lineage::Store& store) {
+// What was signed about the log, by whom, and what else is known of keys that signed twice.
+struct Audited {
+  lineage::AuditReport report;
+  tlog::NoteKey log;
+  std::optional<tlog::Policy> policy;                      // witnesses.policy
+  std::vector<tlog::Policy::Peer> witnesses;               // of it
+  std::vector<lineage::AuditReport::Cosigned> by_witness;  // in their order
+  uint64_t by_members = 0;                                 // cosignatures
+  size_t forks = 0;
+};
+
+absl::StatusOr<Audited> Audit(const StateDir& state, const lineage::Store& store) {
+  Audited out;
+  if (auto policy = LoadWitnesses(state.witnesses_path()); policy.ok()) {
+    out.witnesses = policy->witnesses();
+    out.policy = *std::move(policy);
+  } else if (!absl::IsNotFound(policy.status())) {
+    return policy.status();
+  }
   AQ_ASSIGN_OR_RETURN(const issuing::KeyStore keys, state.Keys());
   AQ_ASSIGN_OR_RETURN(const issuing::KeyStore::Info log, keys.Look(kLogKey));
   AQ_ASSIGN_OR_RETURN(const KnownObjects known, LoadWithCited(store));
@@ -58,7 +78,79 @@ absl::StatusOr<lineage::AuditReport> Audit(const StateDir& state, const lineage:
     const tlog::NoteKey key = lineage::CosignerNoteKey(g.body.key);
     if (std::ranges::find(cosigners, key) == cosigners.end()) cosigners.push_back(key);
   }
-  return lineage::AuditLog(store, lineage::LogNoteKey(Ed25519Key{log.public_key}), cosigners);
+  const size_t members = cosigners.size();
+  for (const auto& w : out.witnesses) cosigners.push_back(w.key);
+  out.log = lineage::LogNoteKey(Ed25519Key{log.public_key});
+  AQ_ASSIGN_OR_RETURN(out.report, lineage::AuditLog(store, out.log, cosigners));
+  out.by_members = out.report.cosignatures;
+  for (size_t i = members; i < cosigners.size(); ++i) {
+    out.by_witness.push_back(out.report.by_cosigner[i]);
+    out.by_members -= out.by_witness.back().heads;
+  }
+  AQ_ASSIGN_OR_RETURN(const auto forks, lineage::HeldForks(store));
+  out.forks = forks.size();
+  return out;
+}
+
+// Whether the newest head has the quorum of witnesses.policy; nothing where there is neither.
+std::optional<absl::Status> Quorum(const Audited& a) {
+  if (!a.policy || !a.report.newest) return std::nullopt;
+  return a.policy->AcceptFrom(*a.report.newest, {&a.log, 1});
+}
+
+std::string AuditText(const Audited& a) {
+  std::string out = Join(a.report.records,
+                         " records, each follows from the one before",
+                         a.report.end ? Join("; head ", ToHex(a.report.end->leaf)) : "",
+                         "\n",
+                         a.report.heads,
+                         " signed heads over ",
+                         a.report.covered,
+                         " of them, each with the root that the records give; ",
+                         a.by_members,
+                         " cosignatures of members\n");
+  for (size_t i = 0; i < a.witnesses.size(); ++i) {
+    const auto& by = a.by_witness[i];
+    out += Join("witness ", a.witnesses[i].name);
+    out += by.heads != 0
+               ? Join(" cosigned ", by.heads, " heads, the longest of ", by.size, " records\n")
+               : std::string(" has cosigned none; `aqmesh status` says why not the newest\n");
+  }
+  if (const auto quorum = Quorum(a)) {
+    out += quorum->ok() ? "the newest head has the quorum of witnesses.policy\n"
+                        : Join("not enough for witnesses.policy: ", Text(*quorum), "\n");
+  }
+  out += Join("the log's key, for witnesses: ", a.log.Vkey(), "\n");
+  if (a.forks != 0)
+    out += Join(a.forks, " proofs that a key signed twice are held: aqmesh lineage forks\n");
+  return out;
+}
+
+void PutAudited(const Audited& a, wire::JsonWriter& w) {
+  w.Field("heads", a.report.heads).Field("cosignatures", a.by_members);
+  w.Field("covered", a.report.covered).Field("vkey", a.log.Vkey()).Key("witnesses").Array();
+  for (size_t i = 0; i < a.witnesses.size(); ++i) {
+    const auto& by = a.by_witness[i];
+    w.Object().Field("name", a.witnesses[i].name).Field("heads", by.heads).Field("size", by.size);
+    if (by.time != 0) w.Field("time", by.time);
+    w.End();
+  }
+  w.End();
+  if (const auto quorum = Quorum(a)) w.Field("quorum", quorum->ok());
+  w.Field("forks", a.forks);
+}
+
+void PutContents(const lineage::ContentReport& r, wire::JsonWriter& w) {
+  w.Key("contents").Object().Field("open", r.open).Field("redacted", r.redacted);
+  w.Field("absent", r.absent).End();
+}
+
+std::string ContentsText(const lineage::ContentReport& r) {
+  std::string out =
+      Join("what ", r.open, " records commit to beside that is here, and is what they say");
+  if (r.redacted != 0) out += Join("; of ", r.redacted, " it was redacted");
+  if (r.absent != 0) out += Join("; of ", r.absent, " it is not here");
+  return out + "\n";
 }
 
 absl::StatusOr<int> VerifyLog(Session& s, const VerifyLogFlags& flags) {
@@ -78,14 +170,8 @@ absl::StatusOr<int> VerifyLog(Session& s, const VerifyLogFlags& flags) {
     wire::JsonWriter w;
     w.Object().Field("schema", "aqmesh.lineage-verify/1").Field("ok", ok);
     w.Field("size", store->size());
-    if (report.ok()) {
-      w.Field("heads", report->heads).Field("cosignatures", report->cosignatures);
-      w.Field("covered", report->covered);
-    }
-    if (contents.ok()) {
-      w.Key("contents").Object().Field("open", contents->open);
-      w.Field("redacted", contents->redacted).Field("absent", contents->absent).End();
-    }
+    if (report.ok()) PutAudited(*report, w);
+    if (contents.ok()) PutContents(*contents, w);
     if (!status.ok()) w.Field("why", Text(status));
     if (audit) PutRemade(*audit, w);
     w.End();
@@ -93,23 +179,8 @@ absl::StatusOr<int> VerifyLog(Session& s, const VerifyLogFlags& flags) {
     return ok ? 0 : 1;
   }
   AQ_RETURN_IF_ERROR(status);
-  s.Out(Join(report->records,
-             " records, each follows from the one before",
-             report->end ? Join("; head ", ToHex(report->end->leaf)) : "",
-             "\n",
-             report->heads,
-             " signed heads over ",
-             report->covered,
-             " of them, each with the root that the records give; ",
-             report->cosignatures,
-             " cosignatures of members\n"));
-  s.Out(Join("what ",
-             contents->open,
-             " records commit to is here and is that; of ",
-             contents->redacted,
-             " it was redacted",
-             contents->absent == 0 ? "" : Join(", of ", contents->absent, " it is not here"),
-             "\n"));
+  s.Out(AuditText(*report));
+  s.Out(ContentsText(*contents));
   if (!audit) return 0;
   if (ok) {
     s.Out(Join(audit->decisions, " decisions, each the same when made again from its inputs\n"));

@@ -5,7 +5,7 @@
 // Files first, before a second thread exists: Landlock holds for the thread that asks and for those
 // that it starts. Calls last, before the first byte from a stranger is read: all threads get the
 // filter. A refused call fails with EPERM and is a record in the kernel's audit; the hidden flag
-// --kill-on-refusal of aqmeshd and aqmesh-net, for tests, ends the process instead.
+// --kill-on-refusal of aqmeshd, aqmesh-net and aqmesh-courier, for tests, ends the process instead.
 //
 // Not covered: Landlock knows no UDP and no Unix sockets by path, so the calls that open, bind and
 // connect are refused instead. Metadata (stat, chmod of what one owns) is outside of Landlock. The
@@ -19,6 +19,7 @@
 #include <absl/status/statusor.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,7 @@ struct Files {
   std::vector<std::string> readable = {};  // read files, list directories
   std::vector<std::string> devices = {};   // open, read, write, ioctl
   bool abstract_sockets = false;           // may speak to abstract Unix sockets of other processes
+  std::vector<uint16_t> tcp_ports = {};    // may connect to these, at any address
 };
 
 // The engine: its state, the directory of its control socket (must exist), its configuration, and
@@ -48,17 +50,22 @@ struct Files {
 Files EngineFiles(const std::string& state, const std::string& socket, const std::string& config);
 // The monitor: the TUN node.
 Files MonitorFiles();
+// The courier: how names are looked up and whose certificates count. /etc as a whole, for who
+// renews a lease puts another resolv.conf in the place of the one that was there.
+Files CourierFiles(std::vector<uint16_t> tcp_ports);
 
-// Also no TCP (from ABI 4), and no signals to and no abstract sockets of others (from ABI 6).
+// Also no TCP but to those ports (from ABI 4), and no signals to and no abstract sockets of others
+// (from ABI 6).
 absl::StatusOr<Wall> ConfineFiles(const Files& files);
 
 // ---- system calls
 
-// Neither runs a program, makes a process, maps memory that can be executed, traces, mounts, enters
-// a namespace or opens a network socket. What each may do more:
+// None runs a program, makes a process, maps memory that can be executed, traces, mounts, enters a
+// namespace or, but for the courier, opens a network socket. What each may do more:
 //   engine   threads, files, its open sockets; new sockets AF_UNIX datagrams alone (sd_notify)
 //   monitor  its two netlink sockets and the engine's, which are open already; opening a TUN
-enum class Process { kEngine, kMonitor };
+//   courier  threads; new network sockets, to connect and to ask a name server, never to listen
+enum class Process { kEngine, kMonitor, kCourier };
 enum class Refused { kFail, kKill };
 
 absl::StatusOr<Wall> ConfineCalls(Process process, Refused refused);

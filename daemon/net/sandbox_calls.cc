@@ -116,6 +116,26 @@ constexpr int kOfEngine[] = {
     SCMP_SYS(uname),
 };
 
+// libcurl's loop, its threads that look names up, and OpenSSL's reading of certificates.
+constexpr int kOfCourier[] = {
+    SCMP_SYS(connect),    SCMP_SYS(sendmmsg),
+    SCMP_SYS(recvmmsg),   SCMP_SYS(socketpair),
+    SCMP_SYS(eventfd2),   SCMP_SYS(pipe2),
+    SCMP_SYS(select),     SCMP_SYS(pselect6),
+    SCMP_SYS(epoll_wait), SCMP_SYS(epoll_ctl),
+    SCMP_SYS(stat),       SCMP_SYS(lstat),
+    SCMP_SYS(access),     SCMP_SYS(faccessat),
+    SCMP_SYS(faccessat2), SCMP_SYS(readlink),
+    SCMP_SYS(readlinkat), SCMP_SYS(getdents64),
+    SCMP_SYS(getcwd),     SCMP_SYS(pread64),
+    SCMP_SYS(uname),      SCMP_SYS(sysinfo),
+    SCMP_SYS(time),       SCMP_SYS(times),
+    SCMP_SYS(getrusage),  SCMP_SYS(set_robust_list),
+    SCMP_SYS(rseq),       SCMP_SYS(membarrier),
+    SCMP_SYS(getcpu),     SCMP_SYS(sched_getaffinity),
+    SCMP_SYS(dup),
+};
+
 // A sanitizer's runtime looks at doubtful memory through a pipe.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr int kOfSanitizer[] = {SCMP_SYS(pipe), SCMP_SYS(pipe2)};
@@ -173,14 +193,34 @@ void AllowBoth(Filter& filter) {
   filter.Add(SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), {Is(2, 0)});  // asks, sets none
 }
 
-void AllowEngine(Filter& filter) {
-  filter.Allow(kOfEngine);
-  filter.Add(SCMP_ACT_ALLOW, SCMP_SYS(socket), {Is(0, AF_UNIX), Has(1, kSocketType, SOCK_DGRAM)});
-  // Threads, not processes. The flags of clone3 lie in memory, where no filter sees them: glibc
-  // takes "not there" for an answer and calls clone.
+// Threads, not processes. The flags of clone3 lie in memory, where no filter sees them: glibc takes
+// "not there" for an answer and calls clone.
+void AllowThreads(Filter& filter) {
   filter.Add(
       SCMP_ACT_ALLOW, SCMP_SYS(clone), {Has(0, CLONE_THREAD | kNewNamespaces, CLONE_THREAD)});
   filter.Add(SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), {});
+}
+
+// libc asks which addresses the machine has, and a daemon that caches names: it goes on without.
+void AllowCourier(Filter& filter) {
+  filter.Allow(kOfCourier);
+  AllowThreads(filter);
+  for (const uint64_t family : {uint64_t{AF_INET}, uint64_t{AF_INET6}}) {
+    for (const uint64_t type : {uint64_t{SOCK_STREAM}, uint64_t{SOCK_DGRAM}})
+      filter.Add(SCMP_ACT_ALLOW, SCMP_SYS(socket), {Is(0, family), Has(1, kSocketType, type)});
+  }
+  for (const uint64_t family : {uint64_t{AF_NETLINK}, uint64_t{AF_UNIX}})
+    filter.Add(SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), {Is(0, family)});
+  for (const uint64_t what : {uint64_t{PR_SET_NAME}, uint64_t{PR_SET_VMA}})
+    filter.Add(SCMP_ACT_ALLOW, SCMP_SYS(prctl), {Is(0, what)});
+  for (const uint64_t request : {uint64_t{FIONBIO}, uint64_t{FIONREAD}})
+    filter.Add(SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {Is(1, request)});
+}
+
+void AllowEngine(Filter& filter) {
+  filter.Allow(kOfEngine);
+  filter.Add(SCMP_ACT_ALLOW, SCMP_SYS(socket), {Is(0, AF_UNIX), Has(1, kSocketType, SOCK_DGRAM)});
+  AllowThreads(filter);
   for (const uint64_t what : {uint64_t{PR_SET_NAME}, uint64_t{PR_SET_VMA}})
     filter.Add(SCMP_ACT_ALLOW, SCMP_SYS(prctl), {Is(0, what)});
   for (const uint64_t request :
@@ -210,7 +250,11 @@ absl::StatusOr<Wall> ConfineCalls(Process process, Refused refused) {
   filter.Set(SCMP_FLTATR_CTL_OPTIMIZE, 2);  // a tree: the list is long
   filter.Set(SCMP_FLTATR_API_SYSRAWRC, 1);  // the kernel's own reason when it does not load
   AllowBoth(filter);
-  process == Process::kEngine ? AllowEngine(filter) : AllowMonitor(filter);
+  switch (process) {
+    case Process::kEngine: AllowEngine(filter); break;
+    case Process::kMonitor: AllowMonitor(filter); break;
+    case Process::kCourier: AllowCourier(filter); break;
+  }
   AQ_RETURN_IF_ERROR(filter.Load());
   return Wall{.stands = true,
               .text = refused == Refused::kKill ? "seccomp, a refused call kills" : "seccomp"};

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstdlib>
@@ -22,11 +23,17 @@ namespace {
 
 constexpr uint64_t kTruncate = 1u << 14;                              // ABI 3
 constexpr uint64_t kIoctlDevice = 1u << 15;                           // ABI 5
-constexpr uint64_t kTcp = 1u << 0 | 1u << 1;                          // ABI 4: bind, connect
+constexpr uint64_t kTcpBind = 1u << 0, kTcpConnect = 1u << 1;         // ABI 4
+constexpr int kRuleNetPort = 2;                                       // ABI 4
 constexpr uint64_t kScopeAbstract = 1u << 0, kScopeSignal = 1u << 1;  // ABI 6
 
 // Below ABI 2 no file can be renamed from one directory to another: RocksDB has to.
 constexpr int kAbiMin = 2;
+
+struct NetPortRule {
+  uint64_t allowed;
+  uint64_t port;
+};
 
 struct RulesetV6 {
   uint64_t files;
@@ -92,12 +99,35 @@ Files EngineFiles(const std::string& state, const std::string& socket, const std
                            "/dev/urandom"}};
   // The directory: an editor puts a new file in the place of the one that was read.
   if (!config.empty()) files.readable.push_back(DirectoryOf(config));
-  const char* notify = std::getenv("NOTIFY_SOCKET");  // NOLINT(concurrency-mt-unsafe): no thread yet
+  const char* notify =
+      std::getenv("NOTIFY_SOCKET");  // NOLINT(concurrency-mt-unsafe): no thread yet
   files.abstract_sockets = notify != nullptr && notify[0] == '@';
   return files;
 }
 
 Files MonitorFiles() { return {.devices = {"/dev/net/tun"}}; }
+
+Files CourierFiles(std::vector<uint16_t> tcp_ports) {
+  constexpr uint16_t kDns = 53;  // for an answer that is too long for UDP
+  if (std::ranges::find(tcp_ports, kDns) == tcp_ports.end()) tcp_ports.push_back(kDns);
+  Files files{.readable = {"/etc",
+                           "/run/systemd/resolve",
+                           "/run/resolvconf",
+                           "/run/NetworkManager",
+                           "/lib",
+                           "/lib64",
+                           "/usr/lib",
+                           "/usr/lib64",
+                           "/usr/share/ca-certificates",
+                           "/usr/local/share/ca-certificates",
+                           "/sys/devices/system/cpu",
+                           "/dev/urandom"},
+              .tcp_ports = std::move(tcp_ports)};
+  const char* trusted =
+      std::getenv("SSL_CERT_FILE");  // NOLINT(concurrency-mt-unsafe): no thread yet
+  if (trusted != nullptr && *trusted != '\0') files.readable.emplace_back(trusted);
+  return files;
+}
 
 absl::StatusOr<Wall> ConfineFiles(const Files& files) {
   const long found =
@@ -111,7 +141,7 @@ absl::StatusOr<Wall> ConfineFiles(const Files& files) {
   if (abi < kAbiMin)
     return Wall{.stands = false, .text = Join("Landlock ABI ", abi, " knows too little")};
   RulesetV6 set{.files = FilesHandled(abi), .net = 0, .scopes = 0};
-  if (abi >= 4) set.net = kTcp;
+  if (abi >= 4) set.net = kTcpBind | kTcpConnect;
   if (abi >= 6) set.scopes = kScopeSignal | (files.abstract_sockets ? 0 : kScopeAbstract);
   const size_t size = abi >= 6 ? sizeof set : abi >= 4 ? 2 * sizeof(uint64_t) : sizeof(uint64_t);
   const os::Fd ruleset(static_cast<int>(::syscall(SYS_landlock_create_ruleset, &set, size, 0)));
@@ -120,6 +150,11 @@ absl::StatusOr<Wall> ConfineFiles(const Files& files) {
   AQ_RETURN_IF_ERROR(Allow(ruleset.get(), kSocket, set.files, files.sockets));
   AQ_RETURN_IF_ERROR(Allow(ruleset.get(), kRead, set.files, files.readable));
   AQ_RETURN_IF_ERROR(Allow(ruleset.get(), kDevice, set.files, files.devices));
+  for (const uint16_t port : abi >= 4 ? files.tcp_ports : std::vector<uint16_t>()) {
+    const NetPortRule rule{.allowed = kTcpConnect, .port = port};
+    if (::syscall(SYS_landlock_add_rule, ruleset.get(), kRuleNetPort, &rule, 0) < 0)
+      return os::ErrnoStatus(errno, Join("Landlock rule for TCP port ", port));
+  }
   if (::syscall(SYS_landlock_restrict_self, ruleset.get(), 0) < 0)
     return os::ErrnoStatus(errno, "Landlock", "no_new_privs comes first");
   return Wall{.stands = true, .text = Join("Landlock ABI ", abi)};

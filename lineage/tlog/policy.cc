@@ -25,7 +25,7 @@ std::vector<std::string_view> WordsOf(std::string_view line) {
 absl::StatusOr<Policy::Peer> ParsePeer(std::span<const std::string_view> words, KeyType type) {
   AQ_ASSIGN_OR_RETURN(NoteKey key, NoteKey::Parse(words[0]));
   if (key.type != type) return InvalidArgument("that key is not of the type that this needs");
-  return Policy::Peer{std::move(key), std::string(words.size() > 1 ? words[1] : "")};
+  return Policy::Peer{std::move(key), std::string(words.size() > 1 ? words[1] : ""), ""};
 }
 
 bool SameKey(const Policy::Peer& a, const Policy::Peer& b) { return a.key.key == b.key.key; }
@@ -74,7 +74,8 @@ absl::Status Policy::TakeWitness(std::span<const std::string_view> words) {
     if (other.witness && SameKey(*other.witness, witness))
       return InvalidArgument("the key of ", words[0], " is that of ", other.name);
   }
-  return Define({std::string(words[0]), std::move(witness), 1, {}});
+  witness.name = std::string(words[0]);
+  return Define({witness.name, std::move(witness), 1, {}});
 }
 
 absl::Status Policy::TakeGroup(std::span<const std::string_view> words) {
@@ -131,10 +132,16 @@ std::vector<Policy::Peer> Policy::witnesses() const {
 }
 
 absl::Status Policy::Accept(const SignedCheckpoint& head) const {
+  std::vector<NoteKey> logs;
+  for (const Peer& log : logs_) logs.push_back(log.key);
+  return AcceptFrom(head, logs);
+}
+
+absl::Status Policy::AcceptFrom(const SignedCheckpoint& head, std::span<const NoteKey> keys) const {
   // The logs of that origin first, then all witnesses: who signed says who they are.
   std::vector<NoteKey> known;
-  for (const Peer& log : logs_) {
-    if (log.key.name == head.checkpoint.origin) known.push_back(log.key);
+  for (const NoteKey& key : keys) {
+    if (key.name == head.checkpoint.origin) known.push_back(key);
   }
   const size_t logs = known.size();
   if (logs == 0)

@@ -21,7 +21,8 @@ class Policy {
 
   struct Peer {
     NoteKey key;
-    std::string url;  // may be empty: where to ask, for whoever asks
+    std::string url;   // may be empty: where to ask, for whoever asks
+    std::string name;  // of a witness: what the policy calls it
     bool operator==(const Peer&) const = default;
   };
   const std::vector<Peer>& logs() const { return logs_; }  // named by their origins
@@ -31,6 +32,8 @@ class Policy {
   // Unauthenticated: no such log signed it, or a known signature is wrong. PermissionDenied: too
   // few witnesses; the message says which have cosigned.
   absl::Status Accept(const SignedCheckpoint& head) const;
+  // The same of a log that the policy need not name: `logs` are its keys.
+  absl::Status AcceptFrom(const SignedCheckpoint& head, std::span<const NoteKey> logs) const;
 
  private:
   // A witness, or a group of earlier ones.

@@ -37,12 +37,17 @@ std::vector<Kid> InOrder(const Kid& log, std::span<const Fellow> fellows) {
 
 }  // namespace
 
-Notary::Notary(const Ties& ties, const crypto::Ed25519Seed& log, size_t peers, Now start)
+Notary::Notary(const Ties& ties,
+               const crypto::Ed25519Seed& log,
+               size_t peers,
+               PublicWitnesses witnesses,
+               Now start)
     : ties_(ties),
       identity_(ties.identity, *ties.seqs),
       log_(LogKid(log)),
       signer_(lineage::LogSigner(log)),
-      started_(start.mono) {
+      started_(start.mono),
+      witnesses_(std::move(witnesses)) {
   check_.emplace(signer_->key(), peers);
 }
 
@@ -149,6 +154,7 @@ void Notary::BeginLog(const crypto::Ed25519Seed& log,
   keybind_.reset();
   last_.reset(), bare_.reset(), head_.reset();
   under_way_.clear(), cosigned_.clear(), refused_.clear(), tries_.clear(), known_.clear();
+  witnesses_.Forget();
   drafting_ = false;
   trouble_ = absl::OkStatus();
   worth_ = 0;
@@ -201,6 +207,7 @@ void Notary::KeepNote() {
 void Notary::Gather(Now now, std::span<const Fellow> fellows) {
   fresh_ = false;
   if (!bare_ || drafting_ || check_->finding() != Finding::kGoOn) return;
+  GatherPublic(now);
   std::erase_if(under_way_, [&](const auto& u) { return now.mono - u.second.sent >= kPatience; });
   for (const Kid& kid : InOrder(log_, fellows)) {
     if (cosigned_.size() + under_way_.size() >= kCosignersWanted) return;
@@ -214,13 +221,12 @@ void Notary::Request(Now now, const Kid& to) {
   const auto known = known_.find(to);
   tlog::AddCheckpoint add{known == known_.end() ? 0 : known->second, {}, *bare_};
   if (add.old_size != 0) {
-    auto prover = ties_.store->ProverAt(bare_->checkpoint.size);
-    auto proof = prover.ok() ? prover->Consistency(add.old_size) : prover.status();
+    auto proof = ProveFrom(add.old_size);
     if (!proof.ok()) {
       trouble_ = proof.status();
       return;
     }
-    add.proof = std::move(proof->proof);
+    add.proof = *std::move(proof);
   }
   const uint32_t request = ties_.letters.NewRequest();
   under_way_[to] = {request, add.old_size, now.mono};
@@ -229,6 +235,23 @@ void Notary::Request(Now now, const Kid& to) {
   for (size_t at = 0; at < whole.size(); at += frame::kObjectPiece)
     ties_.letters.Send(
         {to, ControlKind::kCosign, request, frame::EncodeObjectPiece(ref, whole, at)});
+}
+
+absl::StatusOr<tlog::Proof> Notary::ProveFrom(uint64_t old_size) const {
+  AQ_ASSIGN_OR_RETURN(tlog::Prover prover, ties_.store->ProverAt(bare_->checkpoint.size));
+  AQ_ASSIGN_OR_RETURN(auto proven, prover.Consistency(old_size));
+  return std::move(proven.proof);
+}
+
+void Notary::GatherPublic(Now now) {
+  witnesses_.Gather(
+      now, *bare_, head_->note, [this](uint64_t old_size) { return ProveFrom(old_size); });
+}
+
+void Notary::OnWitnessReply(Now now, const WitnessReply& reply) {
+  if (!head_) return;
+  if (witnesses_.OnReply(now, reply, *head_)) KeepNote();
+  if (!drafting_ && check_->finding() == Finding::kGoOn) GatherPublic(now);
 }
 
 void Notary::OnCosigned(Now now, const Fellow& from, uint32_t request, ByteView body) {

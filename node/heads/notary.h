@@ -1,4 +1,5 @@
-// Notary: signs the heads of this node's log and has them cosigned by fellow members.
+// Notary: signs the heads of this node's log and has them cosigned by fellow members, and by public
+// witnesses where there are any.
 //   records -> head due -> its text durable -> signed -> CHECKPOINT record -> cosigned by three
 // Before the first head after a start it asks others for the newest that they hold: a disk that was
 // restored from a backup must begin another log, not fork this one.
@@ -18,6 +19,7 @@
 #include "lineage/heads.h"
 #include "lineage/store.h"
 #include "node/heads/letters.h"
+#include "node/heads/public_witnesses.h"
 #include "node/recorder.h"
 
 namespace aqmesh::node {
@@ -38,7 +40,11 @@ class Notary {
     Letters& letters;
   };
   // `peers`: how many members were met before, who may know heads of this log.
-  Notary(const Ties& ties, const crypto::Ed25519Seed& log, size_t peers, Now start);
+  Notary(const Ties& ties,
+         const crypto::Ed25519Seed& log,
+         size_t peers,
+         PublicWitnesses witnesses,
+         Now start);
 
   // A state value of an earlier life: "head", or "keybind/LOG".
   void Load(std::string_view name, ByteView value);
@@ -52,6 +58,7 @@ class Notary {
   void OnAsk(const Fellow& from, uint32_t request);  // for the newest head of this log
   void OnNote(const Fellow& from, ByteView note);    // the answer to what Tick asked
   void OnCosigned(Now now, const Fellow& from, uint32_t request, ByteView body);
+  void OnWitnessReply(Now now, const WitnessReply& reply);
 
   // Set once, when others turn out to hold a head that this disk does not lead to. The driver makes
   // a new log key durable and calls BeginLog.
@@ -68,6 +75,9 @@ class Notary {
   size_t cosigned() const { return cosigned_.size(); }
   lineage::StartCheck::Finding finding() const { return check_->finding(); }
   const absl::Status& trouble() const { return trouble_; }
+  PublicWitnesses& witnesses() { return witnesses_; }
+  const PublicWitnesses& witnesses() const { return witnesses_; }
+  tlog::NoteKey log_key() const { return signer_->key(); }
 
  private:
   struct UnderWay {  // a request for a cosignature
@@ -79,6 +89,8 @@ class Notary {
   void AskAround(Now now, std::span<const Fellow> fellows);
   void SignIfDue(Now now);
   void Request(Now now, const Kid& to);
+  void GatherPublic(Now now);
+  absl::StatusOr<tlog::Proof> ProveFrom(uint64_t old_size) const;  // to the newest head
   void KeepNote();
   void LoadNote();
 
@@ -104,6 +116,7 @@ class Notary {
   std::map<Kid, int> tries_;
   std::set<Kid> cosigned_, refused_;
   std::map<Kid, uint64_t> known_;  // the size that each fellow cosigned last
+  PublicWitnesses witnesses_;
 };
 
 }  // namespace aqmesh::node

@@ -316,5 +316,52 @@ TEST_F(SandboxTest, MonitorReachesTheTunNodeAlone) {
   EXPECT_EQ(end.said, "");
 }
 
+TEST_F(SandboxTest, CourierConnectsToItsPortsAloneAndReadsNoState) {
+  NEEDS(::syscall(SYS_landlock_create_ruleset, nullptr, 0, 1) >= 4);
+  const End end = InChild([this] {
+    const auto connect = [](int s, uint16_t port) {
+      sockaddr_in at{};
+      at.sin_family = AF_INET;
+      at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+      at.sin_port = htons(port);
+      return ::connect(s, reinterpret_cast<const sockaddr*>(&at), sizeof at);
+    };
+    const auto wall = ConfineFiles(CourierFiles({9}));
+    std::string bad = Works("ConfineFiles", wall.ok() && wall->stands);
+    const int s = ::socket(AF_INET, SOCK_STREAM, 0);
+    bad += Expect(ECONNREFUSED, "its port", connect(s, 9));
+    bad += Expect(EACCES, "another port", connect(s, 10));
+    bad += Expect(EACCES, "a file", ::open((root_ + "/elsewhere/shadow").c_str(), O_RDONLY));
+    bad += Works("/etc/passwd", ::open("/etc/passwd", O_RDONLY) >= 0);
+    bad += Expect(EACCES, "writing", ::open("/etc/aqmesh-sandbox", O_RDWR | O_CREAT, 0600));
+    return bad;
+  });
+  EXPECT_EQ(end.said, "");
+}
+
+TEST_F(SandboxTest, CourierOpensSocketsToTheNetworkAndNeverServes) {
+  NEEDS(HasSeccomp());
+  const End end = InChild([] {
+    std::string bad = Confine(Process::kCourier, Refused::kFail);
+    const int s = ::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bad += Works("TCP", s >= 0);
+    bad += Works("UDP", ::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0) >= 0);
+    std::thread([] {}).join();
+    sockaddr_in6 at{};
+    at.sin6_family = AF_INET6;
+    bad += Expect(EPERM, "bind", ::bind(s, reinterpret_cast<const sockaddr*>(&at), sizeof at));
+    bad += Expect(EPERM, "listen", ::listen(s, 1));
+    bad += Expect(EPERM, "a raw socket", ::socket(AF_INET, SOCK_RAW, IPPROTO_ICMP));
+    bad += Expect(EPERM, "packets", ::socket(AF_PACKET, SOCK_DGRAM, 0));
+    bad += Expect(EAFNOSUPPORT, "another process", ::socket(AF_UNIX, SOCK_STREAM, 0));
+    bad += Expect(EAFNOSUPPORT, "the tables", ::socket(AF_NETLINK, SOCK_RAW, 0));
+    bad += Expect(EPERM, "a process", ::syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, 0));
+    char* const none[] = {nullptr};
+    bad += Expect(EPERM, "a program", ::execve("/bin/true", none, none));
+    return bad;
+  });
+  EXPECT_EQ(end.said, "");
+}
+
 }  // namespace
 }  // namespace aqmesh::daemon

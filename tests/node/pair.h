@@ -83,7 +83,8 @@ class TestNode {
                   .endpoints = {endpoint},
                   .lanes = lanes,
                   .seqs = &seqs_,
-                  .invitation = {}};
+                  .invitation = {},
+                  .witnesses = witnesses};
     sent_ = 0;
     control =
         std::make_unique<Control>(std::move(config), ImageOfDisk(), Rng(TestSeed(number_)), now);
@@ -177,8 +178,10 @@ class TestNode {
   lineage::MemStore disk;
   std::unique_ptr<Control> control;
   std::vector<Event> events;  // of all lives
-  uint32_t lanes = 0;         // data threads beside the test's own
-  bool hold_commits = false;  // the disk is busy: commits are made and never end
+  std::vector<PublicWitness> witnesses;
+  std::vector<WitnessAsk> asks;  // of all lives, unanswered
+  uint32_t lanes = 0;            // data threads beside the test's own
+  bool hold_commits = false;     // the disk is busy: commits are made and never end
   Now now{Instant{} + 1000s, WallTime::FromSeconds(1'780'000'000)};
 
  private:
@@ -194,6 +197,7 @@ class TestNode {
     for (const Event& e : out.events) did.events.push_back(e), events.push_back(e);
     for (const lineage::Batch& b : out.commits) did.commits.push_back(b);
     for (const OsAction& a : out.os) did.os.push_back(a);
+    for (const WitnessAsk& a : out.asks) asks.push_back(a);
   }
   uint8_t number_;
   std::string name_;

@@ -1,6 +1,9 @@
 // Other people's transparency-log code against ours (tlog_tool, in C++): what we write they accept, what they write
 // we accept, and what is altered both refuse. tlog_go_e2e.sh builds and runs it.
 // Usage: tlog_go TLOG_TOOL DIRECTORY
+//
+//	tlog_go serve ADDRESS SEED NAME ORIGIN LOG_VKEY [CERT KEY]    their witness over HTTP or HTTPS, until it is killed;
+//	                                                              SIGUSR1 closes its door, SIGUSR2 opens it again
 package main
 
 import (
@@ -13,13 +16,16 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/rand"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/transparency-dev/formats/log"
 	fnote "github.com/transparency-dev/formats/note"
@@ -356,14 +362,51 @@ type theirWitness struct {
 
 func newTheirWitness(logVerifier note.Verifier) *theirWitness {
 	skey := run(nil, "skey", "example.com/their-witness", "1", "33")
-	w := must(witness.New(context.Background(), witness.Opts{
+	handler := handlerOf(skey, origin, logVerifier)
+	return &theirWitness{handler, run(nil, "vkey", "example.com/their-witness", "4", "33")}
+}
+
+func handlerOf(skey, origin string, logVerifier note.Verifier) *witness.HTTPHandler {
+	return witness.NewHTTPHandler(must(witness.New(context.Background(), witness.Opts{
 		Persistence: inmemory.New(),
 		Signers:     []note.Signer{must(fnote.NewSignerForCosignatureV1(skey))},
 		VerifierForLog: func(_ context.Context, o string) (note.Verifier, bool, error) {
 			return logVerifier, o == origin, nil
 		},
-	}))
-	return &theirWitness{witness.NewHTTPHandler(w), run(nil, "vkey", "example.com/their-witness", "4", "33")}
+	})))
+}
+
+// serve is their witness for witness_e2e.sh. What it has cosigned outlives a closed door.
+func serve(args []string) {
+	address, seed, name, origin, vkey := args[0], args[1], args[2], args[3], args[4]
+	handler := handlerOf(run(nil, "skey", name, "1", seed), origin, must(note.NewVerifier(vkey)))
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /prefix/add-checkpoint", handler.AddCheckpoint)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGUSR1, syscall.SIGUSR2)
+	open := func() *http.Server {
+		server := &http.Server{Handler: mux}
+		listener := must(net.Listen("tcp", address))
+		go func() {
+			var err error
+			if len(args) > 6 {
+				err = server.ServeTLS(listener, args[5], args[6])
+			} else {
+				err = server.Serve(listener)
+			}
+			if err != http.ErrServerClosed {
+				fail("%v", err)
+			}
+		}()
+		return server
+	}
+	server := open()
+	for s := range signals {
+		server.Close()
+		if s == syscall.SIGUSR2 {
+			server = open()
+		}
+	}
 }
 
 func (w *theirWitness) ask(body string) (int, string, string) {
@@ -473,6 +516,11 @@ func ourWitnessCosignsThem(dir string) {
 }
 
 func main() {
+	if os.Args[1] == "serve" {
+		tool = os.Getenv("TLOG_TOOL")
+		serve(os.Args[2:])
+		return
+	}
 	tool = os.Args[1]
 	dir := os.Args[2]
 	step("our checkpoints, tiles, bundles and proofs, read by sumdb/note, sumdb/tlog, formats/log and merkle")
