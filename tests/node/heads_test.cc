@@ -286,6 +286,7 @@ TEST_F(CosignerTest, CosignsWhatAppendsAndConvictsWhatForks) {
   ASSERT_EQ(forks.size(), 1u);
   EXPECT_EQ(forks[0].owner, from.kid);
   EXPECT_EQ(forks[0].log, KidOf(log));
+  EXPECT_EQ(forks[0].keybind, bind.envelope->bytes()) << "so that others can tell whose it is";
   EXPECT_NE(forks[0].heads[0].checkpoint.root, forks[0].heads[1].checkpoint.root);
   for (const auto& head : forks[0].heads) {
     const tlog::NoteKey key = lineage::LogNoteKey(crypto::Ed25519Public(log));
