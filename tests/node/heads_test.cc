@@ -1,6 +1,7 @@
 // Heads: members sign those of their logs and cosign each other's; one whose disk was rolled back
 // begins another log instead of a fork.
 #include "core/crypto/keys.h"
+#include "lineage/held_forks.h"
 #include "lineage/history/replay.h"
 #include "node/heads/cosigner.h"
 #include "tests/node/pair.h"
@@ -370,6 +371,48 @@ TEST_F(CosignerTest, NoiseIsNoRequest) {
     (void)cosigner.OnCosign(
         now, scope, from, {frame::Control::kCosign, 1, body}, [&] { return fellows; });
     for (const Letter& l : letters.Take()) EXPECT_NE(frame::ParseCosigned(l.body)->status, 200);
+  }
+}
+
+// ---- a key that signs two statements under one number
+
+TEST(EscalationTest, TheProofIsOnItsShelfAndARecordCitesIt) {
+  Mesh2 mesh;
+  TestNode& a = mesh.Add("a");
+  // A second copy of the root, which knows of no number that is taken, grants c.
+  Rng keys(TestSeed(200));  // as Mesh2's
+  const crypto::Ed25519Seed root = crypto::NewEd25519(keys);
+  issuing::MemorySeqs seqs;
+  const issuing::Signer copy(root, seqs);
+  const Kid signer = authority::KidOf(authority::Suite::kEd25519, crypto::Ed25519Public(root));
+  ASSERT_TRUE(seqs.ReserveExpansion(signer).ok());  // so that c's NODE grant gets a's number
+  mesh.nodes.push_back(std::make_unique<TestNode>(uint8_t{9}, "c"));
+  TestNode& c = *mesh.nodes.back();
+  const auto grants = Must(
+      issuing::RootGrants({.signer = copy, .charter = mesh.charter()},
+                          {.key = crypto::Ed25519Public(c.identity()), .name = "c", .next_key = {}},
+                          Mesh2::t0()));
+  for (const auto* object : {mesh.charter().envelope.get(),
+                             grants.enroller->envelope.get(),
+                             grants.node.envelope.get(),
+                             mesh.fragment().envelope.get()})
+    c.Hold(*object);
+  mesh.Introduce(a, c);
+  mesh.Introduce(c, a);
+  a.Start();
+  c.Start();
+  mesh.Pump(30s);
+  const auto records = a.Records(Kind::kEscalated);
+  ASSERT_GE(records.size(), 1u);
+  EXPECT_EQ(records[0].subject, signer);
+  const auto proof = a.disk.GetObject(lineage::Shelf::kProof, Oid{records[0].evidence->bytes});
+  ASSERT_TRUE(proof.ok() && proof->has_value());
+  const auto forks = Must(lineage::HeldForks(a.disk));
+  ASSERT_EQ(forks.size(), records.size());
+  for (const lineage::HeldFork& fork : forks) {
+    const auto convicted = lineage::CheckForkProof(fork.proof, mesh.charter());
+    ASSERT_TRUE(convicted.ok()) << convicted.status();
+    EXPECT_EQ(convicted->signer, signer);
   }
 }
 
