@@ -63,6 +63,24 @@ absl::StatusOr<Content> Readable(Content content) {
   return content;
 }
 
+absl::Status CheckRoot(const SizeAndRoot& head, const Digest& root) {
+  if (root == head.root) return absl::OkStatus();
+  return DataLoss("the head of ",
+                  head.size,
+                  " records was signed over the root ",
+                  ToHex(head.root),
+                  ", the records give ",
+                  ToHex(root));
+}
+
+// The hashes that stayed of what was pruned: a path of each 256 goes by all of them.
+absl::Status CheckGone(const Store& store, tlog::Prover& prover) {
+  if (!store.gone().under) return absl::OkStatus();
+  for (Seq at = 0; at < store.first(); at += tlog::kTileWidth)
+    AQ_RETURN_IF_ERROR(Annotate(prover.Inclusion(at).status(), Join("the hash of record ", at)));
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<AuditReport> AuditLog(const Store& store,
@@ -76,28 +94,38 @@ absl::StatusOr<AuditReport> AuditLog(const Store& store,
   std::vector<tlog::NoteKey> keys{log};
   keys.insert(keys.end(), cosigners.begin(), cosigners.end());
   AQ_ASSIGN_OR_RETURN(const std::vector<SizeAndRoot> heads, HeadsOf(store, keys, report));
-  ChainVerifier chain;
+  report.gone = store.gone();
+  ChainVerifier chain(report.gone.end);
+  AQ_ASSIGN_OR_RETURN(tlog::Prover prover, store.ProverAt(edge.size()));
   tlog::Edge tree;
+  if (report.gone.end > 0) {
+    AQ_ASSIGN_OR_RETURN(tree, prover.EdgeAt(report.gone.end));
+  }
   size_t next = 0;
   absl::Status wrong;
+  const auto check_head = [&](const Digest& root) {
+    wrong = CheckRoot(heads[next], root);
+    if (wrong.ok()) report.covered = heads[next++].size;
+    if (wrong.ok()) ++report.heads;
+    return wrong.ok();
+  };
   const auto check_heads = [&] {
-    for (; next < heads.size() && heads[next].size <= tree.size(); ++next) {
-      if (tree.Root() != heads[next].root) {
-        wrong = DataLoss("the head of ",
-                         heads[next].size,
-                         " records was signed over the root ",
-                         ToHex(heads[next].root),
-                         ", the records give ",
-                         ToHex(tree.Root()));
-        return false;
-      }
-      ++report.heads;
-      report.covered = heads[next].size;
+    while (next < heads.size() && heads[next].size <= tree.size()) {
+      if (!check_head(tree.Root())) return false;
     }
     return true;
   };
+  AQ_RETURN_IF_ERROR(CheckGone(store, prover));
+  for (; next < heads.size() && heads[next].size < tree.size();) {
+    if (!report.gone.under) {  // segments without those before: what was there is not known
+      ++next;
+      continue;
+    }
+    AQ_ASSIGN_OR_RETURN(const tlog::Edge then, prover.EdgeAt(heads[next].size));
+    if (!check_head(then.Root())) return wrong;
+  }
   AQ_RETURN_IF_ERROR(store.WalkLog(
-      0, end ? end->seq + 1 : 0, Order::kOldestFirst, [&](Seq, const Digest& leaf, ByteView body) {
+      report.gone.end, end ? end->seq + 1 : 0, Order::kOldestFirst, [&](Seq, const Digest& leaf, ByteView body) {
         wrong = chain.Add(body);
         if (!wrong.ok()) return false;
         tree.Append(leaf);
@@ -111,14 +139,24 @@ absl::StatusOr<AuditReport> AuditLog(const Store& store,
                     ToHex(edge.Root()),
                     ", theirs is ",
                     ToHex(tree.Root()));
-  if (next < heads.size() && store.size() < heads.back().size) {
+  // Sealed segments lie under a head that is longer than they are.
+  if (tree.size() < edge.size()) {
+    AQ_ASSIGN_OR_RETURN(const tlog::Edge there, prover.EdgeAt(tree.size()));
+    if (there != tree) return DataLoss("the tiles are not those of the records");
+    for (; next < heads.size() && heads[next].size <= edge.size(); ++next) {
+      if (heads[next].size == edge.size()) AQ_RETURN_IF_ERROR(CheckRoot(heads[next], edge.Root()));
+      ++report.heads;
+    }
+    report.covered = tree.size();
+  }
+  if (next < heads.size() && std::max(store.size(), edge.size()) < heads.back().size) {
     return DataLoss("a head of ",
                     heads.back().size,
                     " records was signed, the log has ",
                     store.size(),
                     ": its tail is lost, or the disk was restored from a backup");
   }
-  report.records = tree.size();
+  report.records = tree.size() - report.gone.end;
   report.end = end;
   return report;
 }
@@ -169,6 +207,17 @@ absl::StatusOr<tlog::SignedCheckpoint> HeadOver(const Store& store,
     AQ_ASSIGN_OR_RETURN(auto note, tlog::ParseCheckpoint(AsText(*bytes)));
     if (note.checkpoint.origin != origin || note.checkpoint.size <= seq) continue;
     if (!best || note.note.lines.size() > best->note.lines.size()) best = std::move(note);
+  }
+  // Sealed segments lie under heads that their own records do not tell of yet.
+  if (!best && store.edge().size() > store.size()) {
+    AQ_RETURN_IF_ERROR(store.ScanObjects(Shelf::kNote, [&](const Oid&, ByteView bytes) {
+      auto note = tlog::ParseCheckpoint(AsText(bytes));
+      const bool covers = note.ok() && note->checkpoint.origin == origin &&
+                          note->checkpoint.size > seq &&
+                          note->checkpoint.size == store.edge().size();
+      if (covers) best = *std::move(note);
+      return !covers;
+    }));
   }
   if (!best) {
     return NotFound("no signed head covers record ",

@@ -16,7 +16,8 @@
 namespace aqmesh::lineage {
 
 struct AuditReport {
-  uint64_t records = 0;
+  uint64_t records = 0;       // read, each from where it is
+  Gone gone = {};             // those before: of these the hashes alone
   uint64_t heads = 0;         // of this log, each over the records that it says
   uint64_t cosignatures = 0;  // under them, of known members; those of others are not counted
   uint64_t covered = 0;       // records under the newest head
@@ -30,7 +31,8 @@ struct AuditReport {
 };
 
 // Recomputes the chain and the tree. Every head of this log on the note shelf must be signed by
-// `log` and have the root that the records give, and none may be longer than the log.
+// `log` and have the root that the records give, and none may be longer than the log. Of records
+// that have left, the hashes that stayed must lead to the same root.
 absl::StatusOr<AuditReport> AuditLog(const Store& store,
                                      const tlog::NoteKey& log,
                                      std::span<const tlog::NoteKey> cosigners);

@@ -99,6 +99,19 @@ Digest SnapshotHash(uint64_t records, ByteView state) {
   return Digest{crypto::H256({AsBytes("aqmesh/1/snapshot"), count, state})};
 }
 
+std::string SeenName(Seq seq) {
+  uint8_t place[8];
+  StoreBe(place, seq);
+  return Join(kSeenPrefix, ToHex(place));
+}
+
+std::string GoneText(const Gone& gone) {
+  if (gone.end == 0) return "no record was pruned";
+  return Join("records 0 to ",
+              gone.end - 1,
+              gone.under ? Join(" were pruned under ", ToHex(*gone.under)) : " are not here");
+}
+
 uint64_t Store::size() const {
   const std::optional<Head> h = head();
   return h ? h->seq + 1 : 0;
@@ -111,6 +124,8 @@ absl::Status Store::WalkWhere(
 
 absl::StatusOr<Bytes> Store::Read(Seq seq) const {
   std::optional<Bytes> found;
+  if (const Gone g = gone(); seq < g.end)
+    return NotFound("record ", seq, ": ", GoneText(g), "; `aqmesh lineage import` brings back what was sealed");
   if (seq < kSeqEnd) {
     AQ_RETURN_IF_ERROR(
         WalkLog(seq, seq + 1, Order::kOldestFirst, [&found](Seq, const Digest&, ByteView body) {
@@ -165,7 +180,7 @@ absl::StatusOr<std::vector<FoundRecord>> Store::Query(const Filter& filter) cons
 absl::Status Store::Verify(uint64_t count) const {
   const std::optional<Head> end = head();
   if (!end) return absl::OkStatus();
-  const Seq first = end->seq + 1 > count ? end->seq + 1 - count : 0;
+  const Seq first = std::max(this->first(), end->seq + 1 > count ? end->seq + 1 - count : 0);
   ChainVerifier verifier(first);
   absl::Status broken;
   AQ_RETURN_IF_ERROR(

@@ -96,6 +96,20 @@ struct FoundRecord {
 
 enum class Order : uint8_t { kOldestFirst, kNewestFirst };
 
+// The oldest records of a log may have left it (spec: lineage#12): those before `end`. Their hashes
+// stay, so that the tree is whole.
+struct Gone {
+  Seq end = 0;
+  std::optional<Oid> under = {};  // the retention rule that said so
+  bool operator==(const Gone&) const = default;
+};
+// A state name for each restriction that a pruned REVOKE_SEEN told of, in their order: decisions
+// are made again under them.
+inline constexpr std::string_view kSeenPrefix = "seen/", kSeenEnd = "seen0";
+std::string SeenName(Seq seq);
+// "records 0 to 255 were pruned under <oid>"
+std::string GoneText(const Gone& gone);
+
 class Store {
  public:
   virtual ~Store() = default;
@@ -106,14 +120,17 @@ class Store {
   absl::Status Commit(const Batch& batch) { return CommitAll({&batch, 1}); }
 
   virtual std::optional<Head> head() const = 0;
-  uint64_t size() const;  // records in the log
+  uint64_t size() const;  // records in the log, those that have left it too
+  virtual Gone gone() const { return {}; }
+  Seq first() const { return gone().end; }             // the oldest record that is there
+  virtual uint64_t commits() const { return 0; }       // synced writes since the store was made
 
   virtual absl::StatusOr<std::optional<Bytes>> GetObject(Shelf shelf, const Oid& oid) const = 0;
   virtual absl::Status ScanObjects(Shelf shelf, ObjectVisitor visit) const = 0;  // by oid
   virtual absl::StatusOr<std::optional<Bytes>> GetState(std::string_view name) const = 0;
   virtual absl::Status ScanState(std::string_view prefix, StateVisitor visit) const = 0;  // by name
 
-  // The records first..end-1 that exist. Each is hashed again before it is shown: DataLoss names
+  // The records first..end-1 that are there. Each is hashed again before it is shown: DataLoss names
   // the seq.
   virtual absl::Status WalkLog(Seq first, Seq end, Order order, RecordVisitor visit) const = 0;
   // Those of them that name `subject`, through idx_subject.
@@ -123,7 +140,7 @@ class Store {
   // caller looks again. Without an index, all.
   virtual absl::Status WalkWhere(
       const Where& where, Seq first, Seq end, Order order, RecordVisitor visit) const;
-  // The first seq whose hlc is `hlc` or later; size() if there is none.
+  // The first seq, of those that are there, whose hlc is `hlc` or later; size() if there is none.
   virtual absl::StatusOr<Seq> SeqAt(uint64_t hlc) const = 0;
 
   // The right edge of the tree over all records, and its tiles: the first tile.width hashes.
@@ -137,7 +154,7 @@ class Store {
   // over.
   virtual absl::StatusOr<std::optional<Snapshot>> SnapshotAt(uint64_t records) const = 0;
 
-  // The body of one record; NotFound if there is none.
+  // The body of one record; NotFound if there is none, or not any more.
   absl::StatusOr<Bytes> Read(Seq seq) const;
   // Makes proofs in the tree of the first `size` records. The store must outlive it.
   absl::StatusOr<tlog::Prover> ProverAt(uint64_t size) const;

@@ -141,6 +141,15 @@ absl::Status Redecider::ReadRestrictions() {
     if (record->evidence && known.insert(oid).second) seen.push_back(oid);
     return true;
   };
+  // Those of records that were pruned, in their order.
+  if (store_.first() > 0) {
+    AQ_RETURN_IF_ERROR(
+        store_.ScanState(lineage::kSeenPrefix, [&](std::string_view, ByteView bytes) {
+          const std::optional<Oid> oid = Oid::From(bytes);
+          if (oid && known.insert(*oid).second) seen.push_back(*oid);
+          return true;
+        }));
+  }
   AQ_RETURN_IF_ERROR(store_.WalkLog(0, store_.size(), lineage::Order::kOldestFirst, visit));
   AQ_RETURN_IF_ERROR(broken);
   for (const Oid& oid : seen) {

@@ -27,6 +27,7 @@ const std::vector<Room>& Rooms() {
       {"lineage", {"lineage/tlog", "core"}},
       {"lineage/tlog", {"core"}},
       {"lineage/rocks", {"lineage", "core"}},
+      {"lineage/sealed", {"lineage", "lineage/tlog", "core"}},
       {"lineage/sql", {"lineage", "lineage/tlog", "core"}},
       {"transport", {"core"}},
       {"transport/os", {"transport", "core"}},
@@ -53,7 +54,7 @@ const std::vector<Room>& Rooms() {
 
 const std::vector<std::string>& Annexes() {
   static const std::vector<std::string> annexes = {
-      "transport/os", "lineage/rocks", "lineage/sql", "issuing/custody"};
+      "transport/os", "lineage/rocks", "lineage/sealed", "lineage/sql", "issuing/custody"};
   return annexes;
 }
 
@@ -74,6 +75,7 @@ const std::vector<Ban>& Bans() {
       {"rocksdb/", {"lineage/rocks"}, "lineage/store.h"},
       {"sqlite3.h", {"lineage/sql"}, "lineage/sql/database.h"},
       {"curl/", {"daemon/courier/http"}, "daemon/courier/courier_client.h"},
+      {"<zstd.h>", {"lineage/sealed"}, "lineage/sealed/frame.h"},
       {"<boost/", {"transport/os", "daemon", "apps"}, "an engine without I/O"},
       {"<iostream>", {}, "fmt or the logger"},
       {"<regex>", {}, "a parser"},

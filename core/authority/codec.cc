@@ -387,6 +387,7 @@ AQ_INSTANTIATE(Invite);
 AQ_INSTANTIATE(Request);
 AQ_INSTANTIATE(Approve);
 AQ_INSTANTIATE(Announce);
+AQ_INSTANTIATE(Retention);
 #undef AQ_INSTANTIATE
 
 }  // namespace aqmesh::authority

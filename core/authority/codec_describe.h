@@ -406,6 +406,22 @@ void Describe(V& v, typename V::template Ref<Announce> o) {
   v.Form(7, "name", kMay, o.name, forms::kLab);
 }
 
+template <class V>
+void Describe(V& v, typename V::template Ref<KeepRule> o) {
+  v.Bits(1, "kinds", kMust, o.kinds, BitsForm{kRecordKindsAll, kRecordKindNames});
+  v.Number(2, "keep", kMust, o.keep, forms::kSeconds);
+  v.Number(3, "export", kMay, o.exported, forms::kFlag);
+}
+
+template <class V>
+void Describe(V& v, typename V::template Ref<Retention> o) {
+  v.Form(1, "scope", kMust, o.scope, FormOf(o.scope));
+  v.Number(2, "seq", kMust, o.seq, forms::kSeq);
+  v.Number(3, "not_before", kMust, o.not_before, forms::kTime);
+  v.Form(4, "log", kMay, o.log, FormOf(o.log));
+  v.Messages(5, "rules", InOrder(16, kMust), o.rules);
+}
+
 }  // namespace aqmesh::authority
 
 #endif  // AQMESH_CORE_AUTHORITY_CODEC_DESCRIBE_H_

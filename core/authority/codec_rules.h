@@ -80,6 +80,8 @@ inline void CheckRules(RuleBook&, const DropCount&) {}
 inline void CheckRules(RuleBook&, const Member&) {}
 inline void CheckRules(RuleBook&, const Approve&) {}
 inline void CheckRules(RuleBook&, const Announce&) {}
+inline void CheckRules(RuleBook&, const KeepRule&) {}
+inline void CheckRules(RuleBook&, const Retention&) {}
 
 }  // namespace aqmesh::authority
 

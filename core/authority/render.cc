@@ -229,11 +229,11 @@ bool WithBody(const Signed& s, Use use) {
     case Ctx::kRequest: use(ParseBody<Request>(s.body())); return true;
     case Ctx::kApprove: use(ParseBody<Approve>(s.body())); return true;
     case Ctx::kAnnounce: use(ParseBody<Announce>(s.body())); return true;
+    case Ctx::kRetention: use(ParseBody<Retention>(s.body())); return true;
     case Ctx::kAttest:
     case Ctx::kTreaty:
     case Ctx::kPardon:
-    case Ctx::kPolicy:
-    case Ctx::kRetention: return false;
+    case Ctx::kPolicy: return false;
   }
   return false;
 }

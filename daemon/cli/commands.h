@@ -37,6 +37,11 @@ class Tree {
   }
   // Of commands that print data.
   void Json(CLI::App* app) { app->add_flag("--json", session_.json, "Print JSON, for programs"); }
+  // Of commands that ask the lineage.
+  void Lineage(CLI::App* app) {
+    app->add_option("--from", session_.from, "Ask this state directory, store or sealed copy");
+    app->add_option("--log", session_.log, "An older log of it, by the first digits of its key");
+  }
 
   CLI::App& root() { return root_; }
   const Handler& chosen() const { return chosen_; }
@@ -56,7 +61,7 @@ void AddExchange(Tree& tree);   // request sign import
 void AddLook(Tree& tree);       // status peers ping whois whoami ip wait explain can
 void AddAuthority(Tree& tree);  // authority, grant, fragment, revoke
 void AddObjects(Tree& tree);    // inspect verify
-void AddLineage(Tree& tree);    // lineage: query show, and what the five below add to it
+void AddLineage(Tree& tree);    // lineage: query show, and what those below add to it
 void AddVerify(Tree& tree, CLI::App* lineage);    // verify
 void AddEvidence(Tree& tree, CLI::App* lineage);  // prove check forks
 void AddHistory(Tree& tree, CLI::App* lineage);   // state diff
@@ -64,6 +69,7 @@ void AddTrace(Tree& tree, CLI::App* lineage);     // trace
 void AddPrivacy(Tree& tree, CLI::App* lineage);   // redact
 void AddSql(Tree& tree, CLI::App* lineage);       // sql export
 void AddPolicy(Tree& tree);                       // policy what-if
+void AddRetention(Tree& tree, CLI::App* lineage);  // retain prune import
 void AddHelp(Tree& tree);                         // version completion help
 
 // A span as "30d"; Usage errors name the flag.

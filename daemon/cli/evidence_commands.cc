@@ -5,11 +5,12 @@
 #include "core/authority/armour.h"
 #include "core/authority/chain.h"
 #include "core/authority/charter.h"
-#include "core/authority/standalone.h"
 #include "core/wire/json.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/fork_commands.h"
 #include "daemon/cli/lineage_lookup.h"
+#include "daemon/cli/lineage_source.h"
+#include "daemon/cli/log_owner.h"
 #include "daemon/cli/text.h"
 #include "lineage/audit.h"
 #include "lineage/evidence.h"
@@ -26,7 +27,6 @@ using authority::Keybind;
 uint64_t SecondsOf(const authority::Observe& record) {
   return lineage::MillisFromHlc(record.hlc) / 1'000;
 }
-WallTime WallOf(uint64_t seconds) { return WallTime::FromSeconds(seconds); }
 
 // ---- prove ----
 
@@ -92,20 +92,6 @@ absl::Status CiteRecord(const lineage::Store& store,
   return absl::OkStatus();
 }
 
-// The newest binding of the log key.
-const SignedPtr* KeybindOf(const KnownObjects& known, const Kid& log, Keybind& body) {
-  const SignedPtr* best = nullptr;
-  for (const SignedPtr& o : known.others) {
-    if (o->ctx() != authority::Ctx::kKeybind) continue;
-    const auto k = authority::ParseBody<Keybind>(o->body());
-    if (!k.ok() || k->kind != 2 || authority::KidOf(k->suite, k->key) != log) continue;
-    if (best != nullptr && body.not_before >= k->not_before) continue;
-    best = &o;
-    body = *k;
-  }
-  return best;
-}
-
 struct ProveFlags {
   std::string which, fork, head, out = "-";
 };
@@ -115,8 +101,7 @@ absl::StatusOr<int> Prove(Session& s, const ProveFlags& flags) {
     return s.Usage("prove takes one of RECORD, --fork and --head");
   if (!flags.fork.empty()) return ProveFork(s, flags.fork, flags.out);
   if (!flags.head.empty()) return ProveHead(s, flags.head, flags.out);
-  AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
-  AQ_ASSIGN_OR_RETURN(const auto store, state.ReadStore());
+  AQ_ASSIGN_OR_RETURN(const auto store, s.Lineage());
   AQ_ASSIGN_OR_RETURN(const KnownObjects known, LoadWithCited(*store));
   AQ_ASSIGN_OR_RETURN(const lineage::FoundRecord found, FindRecord(*store, flags.which));
   const authority::Observe& record = found.record;
@@ -161,57 +146,6 @@ struct CheckFlags {
   std::string file, charter;
   size_t cosigners = 0;
 };
-
-// Members whom the cited grants prove under the charter, at the record's time.
-struct Member {
-  Kid kid;
-  Ed25519Key key;
-  std::string name;
-};
-std::vector<Member> MembersIn(const std::vector<SignedPtr>& objects,
-                              const Held<authority::Charter>& charter,
-                              uint64_t at) {
-  std::vector<Member> out;
-  for (const SignedPtr& o : objects) {
-    if (o->ctx() != authority::Ctx::kGrant) continue;
-    const auto grant = authority::ParseBody<Grant>(o->body());
-    if (!grant.ok() || grant->cls != authority::Class::kNode) continue;
-    std::vector<SignedPtr> rest;
-    for (const SignedPtr& other : objects) {
-      if (other != o) rest.push_back(other);
-    }
-    if (!authority::VerifyStandalone(o->bytes(), charter, rest, WallOf(at)).status.ok()) continue;
-    out.push_back({authority::KidOf(grant->suite, grant->key), grant->key, grant->name});
-  }
-  return out;
-}
-
-struct LogOwner {
-  Ed25519Key log;
-  Member member;
-};
-absl::StatusOr<LogOwner> OwnerOf(const Kid& log,
-                                 const std::vector<SignedPtr>& objects,
-                                 std::span<const Member> members,
-                                 const ScopeId& scope) {
-  for (const SignedPtr& o : objects) {
-    if (o->ctx() != authority::Ctx::kKeybind) continue;
-    const auto k = authority::ParseBody<Keybind>(o->body());
-    if (!k.ok() || k->kind != 2 || k->suite != authority::Suite::kEd25519 || k->scope != scope ||
-        authority::KidOf(k->suite, k->key) != log)
-      continue;
-    const auto m = std::ranges::find(members, o->kid(), &Member::kid);
-    if (m == members.end()) {
-      return Unauthenticated("the log key is bound to ",
-                             ToHex(o->kid()),
-                             ", whom no cited grant proves under this charter at that time");
-    }
-    if (!authority::VerifySignature(*o, m->key))
-      return Unauthenticated("the binding of the log key is not signed by ", m->name);
-    return LogOwner{Ed25519Key{k->key.bytes}, *m};
-  }
-  return Unauthenticated("no cited keybind says whose log ", ToHex(log), " is");
-}
 
 std::string CheckText(const lineage::Proven& proven,
                       const lineage::Evidence& evidence,
@@ -316,6 +250,7 @@ void AddEvidence(Tree& tree, CLI::App* lineage) {
   app->add_option(
       "--head", prove->head, "A head of a log from elsewhere, that contradicts what is known here");
   app->add_option("-o,--output", prove->out, "Where to; - for stdout")->capture_default_str();
+  tree.Lineage(app);
 
   auto check = std::make_shared<CheckFlags>();
   app = tree.Command(lineage,

@@ -5,6 +5,7 @@
 #include "daemon/cli/commands.h"
 #include "daemon/cli/history_view.h"
 #include "daemon/cli/lineage_lookup.h"
+#include "daemon/cli/lineage_source.h"
 #include "daemon/cli/text.h"
 #include "lineage/history/replay.h"
 
@@ -19,17 +20,24 @@ constexpr int32_t kSlopeZero = 65'536;  // slope is recorded as Q16 + 65536
 
 // What the commands here look at: a store, and what is known in it.
 struct Archive {
-  std::unique_ptr<lineage::RocksStore> store;
+  std::unique_ptr<lineage::Store> store;
   KnownObjects known;
   Kid own;
 };
 
 absl::StatusOr<Archive> OpenArchive(Session& s) {
   Archive out;
-  AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
-  AQ_ASSIGN_OR_RETURN(out.store, state.ReadStore());
+  AQ_ASSIGN_OR_RETURN(out.store, s.Lineage());
   AQ_ASSIGN_OR_RETURN(out.known, LoadObjects(*out.store));
-  AQ_ASSIGN_OR_RETURN(out.own, state.KidOfKey(kIdentityKey));
+  if (s.from.empty()) {
+    AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
+    AQ_ASSIGN_OR_RETURN(out.own, state.KidOfKey(kIdentityKey));
+    return out;
+  }
+  AQ_ASSIGN_OR_RETURN(const std::optional<Kid> log, LogKidOf(*out.store));
+  authority::Keybind bound;
+  const SignedPtr* keybind = log ? KeybindOf(out.known, *log, bound) : nullptr;
+  if (keybind != nullptr) out.own = (*keybind)->kid();
   return out;
 }
 
@@ -420,6 +428,7 @@ void AddHistory(Tree& tree, CLI::App* lineage) {
                                [state](Session& s) { return ShowState(s, *state); });
   app->add_option("--at", state->at, "The instant: 2h (ago), 2026-11-21T14:00Z; now if not given");
   app->add_option("--node", state->node, "Only this node: name or key");
+  tree.Lineage(app);
   tree.Json(app);
 
   auto diff = std::make_shared<DiffFlags>();
@@ -430,6 +439,7 @@ void AddHistory(Tree& tree, CLI::App* lineage) {
                      [diff](Session& s) { return Diff(s, *diff); });
   app->add_option("FROM", diff->from, "The first instant: 2h (ago), 2026-11-21T14:00Z")->required();
   app->add_option("TO", diff->to, "The second; now if not given");
+  tree.Lineage(app);
   tree.Json(app);
 }
 

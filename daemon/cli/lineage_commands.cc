@@ -60,8 +60,7 @@ absl::StatusOr<lineage::Filter> FilterOf(Session& s,
 }
 
 absl::StatusOr<int> Query(Session& s, const QueryFlags& flags) {
-  AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
-  AQ_ASSIGN_OR_RETURN(const auto store, state.ReadStore());
+  AQ_ASSIGN_OR_RETURN(const auto store, s.Lineage());
   AQ_ASSIGN_OR_RETURN(KnownObjects known, LoadObjects(*store));
   AQ_ASSIGN_OR_RETURN(const lineage::Filter filter, FilterOf(s, flags, *store, known));
   AQ_ASSIGN_OR_RETURN(std::vector<lineage::FoundRecord> found, store->Query(filter));
@@ -189,8 +188,7 @@ struct ShowFlags {
 };
 
 absl::StatusOr<int> Show(Session& s, const ShowFlags& flags) {
-  AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
-  AQ_ASSIGN_OR_RETURN(const auto store, state.ReadStore());
+  AQ_ASSIGN_OR_RETURN(const auto store, s.Lineage());
   AQ_ASSIGN_OR_RETURN(const KnownObjects known, LoadObjects(*store));
   AQ_ASSIGN_OR_RETURN(const lineage::FoundRecord found, FindRecord(*store, flags.which));
   const lineage::Names names = NamesOf(known);
@@ -225,6 +223,7 @@ void AddLineage(Tree& tree) {
   AddFilters(app, *query);
   app->add_option("--until", query->until, "Before this time");
   app->add_option("--limit", query->limit, "At most so many")->capture_default_str();
+  tree.Lineage(app);
   tree.Json(app);
 
   auto show = std::make_shared<ShowFlags>();
@@ -233,6 +232,7 @@ void AddLineage(Tree& tree) {
         return Show(s, *show);
       });
   app->add_option("RECORD", show->which, "Its number, or the first digits of its id")->required();
+  tree.Lineage(app);
   tree.Json(app);
 
   auto follow = std::make_shared<QueryFlags>();
@@ -250,6 +250,7 @@ void AddLineage(Tree& tree) {
   AddHistory(tree, noun);
   AddTrace(tree, noun);
   AddPrivacy(tree, noun);
+  AddRetention(tree, noun);
 }
 
 }  // namespace aqmesh::cli

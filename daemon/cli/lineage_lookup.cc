@@ -13,7 +13,10 @@ namespace aqmesh::cli {
 namespace {
 
 absl::Status AddCited(const lineage::Store& store, KnownObjects& known) {
-  AQ_ASSIGN_OR_RETURN(const lineage::State state, lineage::StateOf(store, store.size()));
+  const auto folded = lineage::StateOf(store, store.size());
+  // Segments that begin in the middle of a log come to no state: who they are about has no names.
+  if (absl::IsFailedPrecondition(folded.status()) && store.first() > 0) return absl::OkStatus();
+  AQ_ASSIGN_OR_RETURN(const lineage::State state, folded);
   return ViewOf(store, state, Kid{}, known).status();
 }
 

@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "core/authority/armour.h"
+#include "daemon/cli/lineage_source.h"
 #include "transport/os/fd.h"
 
 namespace aqmesh::cli {
@@ -38,11 +39,11 @@ absl::Status CheckBody(const authority::Signed& object) {
     case Ctx::kRequest: return CheckBodyAs<authority::Request>(object);
     case Ctx::kApprove: return CheckBodyAs<authority::Approve>(object);
     case Ctx::kAnnounce: return CheckBodyAs<authority::Announce>(object);
+    case Ctx::kRetention: return CheckBodyAs<authority::Retention>(object);
     case Ctx::kAttest:
     case Ctx::kTreaty:
     case Ctx::kPardon:
-    case Ctx::kPolicy:
-    case Ctx::kRetention: break;  // carried, not read, by this build
+    case Ctx::kPolicy: break;  // carried, not read, by this build
   }
   return absl::OkStatus();
 }
@@ -120,6 +121,12 @@ absl::StatusOr<std::vector<SignedPtr>> Session::ReadObjects(const std::string& p
     return Annotate(one.status(), Join(path, ": neither armoured text nor a signed object"));
   out.push_back(std::make_shared<const authority::Signed>(*std::move(one)));
   return out;
+}
+
+absl::StatusOr<std::unique_ptr<lineage::Store>> Session::Lineage() {
+  if (!from.empty()) return OpenLineageAt(from, log);
+  AQ_ASSIGN_OR_RETURN(const StateDir state, State());
+  return OpenLineageOf(state, log);
 }
 
 absl::StatusOr<KnownObjects> Session::Known(const StateDir& state) {

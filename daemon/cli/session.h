@@ -58,6 +58,9 @@ class Session {
   std::string state_path = std::string(kDefaultState);
   std::string socket_path = std::string(kDefaultSocket);
   bool json = false;
+  // Of the commands that ask the lineage: another place than this machine's store, and the first
+  // digits of another log than the newest.
+  std::string from, log;
 
   Env& env() { return env_; }
   Rng& rng() { return *env_.rng; }
@@ -95,6 +98,8 @@ class Session {
   // ---- state ----
   absl::StatusOr<StateDir> State() { return StateDir::Open(state_path); }
   absl::StatusOr<KnownObjects> Known(const StateDir& state);
+  // What --from and --log say, or this machine's own (daemon/cli/lineage_source.h).
+  absl::StatusOr<std::unique_ptr<lineage::Store>> Lineage();
   // Opens the root key, or this machine's identity with its enroller grant.
   absl::StatusOr<std::unique_ptr<Pen>> TakePen(const StateDir& state,
                                                bool root,

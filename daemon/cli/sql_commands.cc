@@ -8,8 +8,11 @@
 
 #include "core/wire/json.h"
 #include "daemon/cli/lineage_lookup.h"
+#include "daemon/cli/lineage_source.h"
 #include "daemon/cli/text.h"
 #include "lineage/rocks/head_file.h"
+#include "lineage/sealed/seal.h"
+#include "lineage/tlog/text.h"
 #include "transport/os/fd.h"
 
 namespace aqmesh::cli {
@@ -54,7 +57,7 @@ absl::StatusOr<int> Sql(Session& s, const SqlFlags& flags) {
 }
 
 struct ExportFlags {
-  std::string format = "jsonl", since, until, file;
+  std::string format = "jsonl", since, until, file, sealed;
 };
 
 // Where an export goes: stdout, or a new file for its owner alone.
@@ -151,7 +154,50 @@ constexpr std::string_view kCsvQuestion =
     "first, last, tags, presentations, dropped, drops, lower(hex(body)) AS body "
     "FROM records WHERE seq >= :first AND seq < :end ORDER BY seq";
 
+// "--until 5000" is a number of records, anything else a time.
+absl::StatusOr<lineage::Seq> UntilOf(Session& s,
+                                     const lineage::Store& store,
+                                     const std::string& text) {
+  if (text.empty()) return store.size();
+  constexpr size_t kSeqDigitsMax = 9;  // what is longer is Unix seconds
+  if (text.size() <= kSeqDigitsMax) {
+    if (const auto seq = tlog::ParseDecimal(text)) return *seq;
+  }
+  const auto at = ParseWhen(text, s.now());
+  if (!at.ok()) return s.Usage(Join("--until: ", Text(at.status())));
+  return store.SeqAt(lineage::HlcFromMillis(*at * 1'000));
+}
+
+absl::StatusOr<int> ExportSealed(Session& s, const ExportFlags& flags) {
+  if (!flags.since.empty() || !flags.file.empty())
+    return s.Usage("--sealed goes on where the directory ends: it takes no --since and no -o");
+  AQ_ASSIGN_OR_RETURN(const auto store, s.Lineage());
+  AQ_ASSIGN_OR_RETURN(const lineage::Seq until, UntilOf(s, *store, flags.until));
+  AQ_ASSIGN_OR_RETURN(const lineage::SealReport report,
+                      lineage::Seal(*store, flags.sealed, until));
+  if (s.json) {
+    wire::JsonWriter w;
+    w.Object().Field("schema", "aqmesh.sealed/1").Field("segments", report.segments);
+    w.Field("records", report.records).Field("first", report.first).Field("end", report.end);
+    w.Field("waits_for_head", report.uncovered).End();
+    s.Out(Join(w.Take(), "\n"));
+    return 0;
+  }
+  s.Out(Join(report.records,
+             " records in ",
+             report.segments,
+             " segments; ",
+             flags.sealed,
+             " has ",
+             report.end == report.first ? "none"
+                                        : Join("records ", report.first, " to ", report.end - 1),
+             "\n"));
+  if (report.uncovered) s.Say("More can be sealed once a signed head covers it.");
+  return 0;
+}
+
 absl::StatusOr<int> Export(Session& s, const ExportFlags& flags) {
+  if (!flags.sealed.empty()) return ExportSealed(s, flags);
   if (flags.format != "jsonl" && flags.format != "csv")
     return s.Usage(Join("--format: wants jsonl or csv, not `", flags.format, "`"));
   const auto when = [&s](std::string_view flag,
@@ -211,16 +257,26 @@ absl::StatusOr<std::unique_ptr<SqlDesk>> SqlDesk::Open(Session& session,
   desk->timeout_seconds_ = timeout_seconds;
   if (others.size() >= kStoresMax)
     return session.Usage(Join("--with: at most ", kStoresMax - 1, " other stores"));
-  AQ_ASSIGN_OR_RETURN(const StateDir state, session.State());
-  const auto config = state.ReadConfig();
-  desk->places_.push_back(
-      {config.ok() && !config->name.empty() ? config->name : session.env().host_name,
-       state.store_path()});
+  if (session.from.empty()) {
+    AQ_ASSIGN_OR_RETURN(const StateDir state, session.State());
+    const auto config = state.ReadConfig();
+    desk->places_.push_back(
+        {config.ok() && !config->name.empty() ? config->name : session.env().host_name,
+         state.path(),
+         {}});
+  } else {
+    desk->places_.push_back({session.env().host_name, session.from, {}});
+  }
   for (const std::string& other : others) {
     const size_t at = other.find('=');
     if (at == std::string::npos || at == 0)
       return session.Usage(Join("--with: wants NAME=DIR, not `", other, "`"));
-    desk->places_.push_back({other.substr(0, at), other.substr(at + 1)});
+    desk->places_.push_back({other.substr(0, at), other.substr(at + 1), {}});
+  }
+  for (Place& place : desk->places_) {
+    for (const std::string& head : {place.dir + "/store/HEAD", place.dir + "/HEAD"}) {
+      if (place.head.empty() && ::access(head.c_str(), F_OK) == 0) place.head = head;
+    }
   }
   AQ_RETURN_IF_ERROR(desk->Load());
   if (session.env().interrupted) (void)session.env().interrupted();  // from here on it is caught
@@ -232,7 +288,9 @@ absl::Status SqlDesk::Load() {
   stores_.clear();
   std::vector<lineage::sql::Source> sources;
   for (const Place& place : places_) {
-    AQ_ASSIGN_OR_RETURN(auto store, lineage::RocksStore::OpenReadOnly(place.dir));
+    const bool own = stores_.empty();
+    AQ_ASSIGN_OR_RETURN(auto store,
+                        own ? session_.Lineage() : OpenLineageAt(place.dir));
     stores_.push_back(std::move(store));
     sources.push_back({place.name, stores_.back().get()});
   }
@@ -247,7 +305,8 @@ absl::Status SqlDesk::Load() {
 absl::Status SqlDesk::Refresh() {
   if (db_ == nullptr) return Load();
   for (size_t i = 0; i < places_.size(); ++i) {
-    const auto head = lineage::HeadFile::Open(places_[i].dir + "/HEAD", false);
+    if (places_[i].head.empty()) continue;
+    const auto head = lineage::HeadFile::Open(places_[i].head, false);
     if (!head.ok() || head->mark().commit != stores_[i]->commits()) return Load();
   }
   return absl::OkStatus();
@@ -283,6 +342,7 @@ void AddSql(Tree& tree, CLI::App* noun) {
   app->add_flag("--csv", sql->csv, "Print CSV");
   app->add_option("--param", sql->params, "NAME=VALUE, for :NAME in the query")
       ->allow_extra_args(false);
+  tree.Lineage(app);
   app->add_option("--with", sql->with, "NAME=DIR: ask a copy of another machine's store too")
       ->allow_extra_args(false);
   app->add_option("--timeout", sql->timeout, "Give up after so long, such as 30s");
@@ -296,7 +356,12 @@ void AddSql(Tree& tree, CLI::App* noun) {
                      [flags](Session& s) { return Export(s, *flags); });
   app->add_option("--format", flags->format, "jsonl or csv")->capture_default_str();
   app->add_option("--since", flags->since, "From this time: 2h (ago), 2026-11-21T14:00Z");
-  app->add_option("--until", flags->until, "Before this time");
+  app->add_option("--until", flags->until, "Before this time; with --sealed also before record SEQ");
+  app->add_option("--sealed",
+                  flags->sealed,
+                  "As sealed segments into this directory, those that it has not yet");
+  tree.Lineage(app);
+  tree.Json(app);
   app->add_option("-o,--output", flags->file, "To this file, which must be new; else to stdout");
 }
 

@@ -13,7 +13,7 @@
 
 #include "daemon/cli/commands.h"
 #include "daemon/cli/sql_print.h"
-#include "lineage/rocks/rocks_store.h"
+#include "lineage/store.h"
 #include "lineage/sql/database.h"
 
 namespace aqmesh::cli {
@@ -42,13 +42,14 @@ class SqlDesk {
   explicit SqlDesk(Session& session) : session_(session) {}
   struct Place {
     std::string name, dir;
+    std::string head;  // the file that tells of new records; "": there can be none
   };
   absl::Status Load();
   absl::Status Stop() const;
 
   Session& session_;
   std::vector<Place> places_;  // one's own first
-  std::vector<std::unique_ptr<lineage::RocksStore>> stores_;
+  std::vector<std::unique_ptr<lineage::Store>> stores_;
   std::unique_ptr<lineage::sql::Database> db_;
   std::optional<uint64_t> timeout_seconds_;
   Instant deadline_ = kNever;

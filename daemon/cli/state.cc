@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/authority/chain.h"
+#include "daemon/cli/retention.h"
 #include "daemon/cli/toml_reader.h"
 #include "issuing/custody/file_signer.h"
 #include "issuing/rules.h"
@@ -51,6 +52,9 @@ std::string PrintConfig(const Config& config) {
               "mtu = ",
               config.mtu,
               "\n",
+              config.sealed.empty()
+                  ? ""
+                  : Join("sealed = \"", config.sealed, "\"  # where sealed records are kept\n"),
               "offloads = \"",
               os::PrintOffloads(config.offloads),
               "\"  # all, none, a list, or such as no-tun-uso; `aqmesh status` shows them\n");
@@ -101,6 +105,10 @@ absl::StatusOr<Config> ParseConfig(std::string_view text, std::string_view file_
                   Join("`", e, "` is no endpoint; write 192.0.2.1:41641 or [2001:db8::1]:41641"));
     }
   }
+  out.sealed = reader.String("sealed").value_or("");
+  if (!out.sealed.empty() &&
+      (out.sealed.front() != '/' || out.sealed.find_first_of("\"\\\n") != std::string::npos))
+    reader.Fail("sealed", "wants the whole path of a directory, such as /srv/aqmesh-sealed");
   ReadOffloads(reader, out.offloads);
   AQ_RETURN_IF_ERROR(reader.Done());
   return out;
@@ -173,12 +181,19 @@ absl::StatusOr<Kid> StateDir::KidOfKey(std::string_view name) const {
   return authority::KidOf(authority::Suite::kEd25519, info.public_key);
 }
 
+absl::StatusOr<std::string> StateDir::SealedPath() const {
+  AQ_ASSIGN_OR_RETURN(const Config config, ReadConfig());
+  return config.sealed.empty() ? path() + "/sealed" : config.sealed;
+}
+
 absl::StatusOr<std::unique_ptr<lineage::RocksStore>> StateDir::OpenStore() const {
   auto store = lineage::RocksStore::Open(store_path());
   if (absl::IsUnavailable(store.status())) {
     return Unavailable(store_path(),
                        " is in use, by the daemon most likely; `aqmesh down --stop` first");
   }
+  // What cannot be ended now is at the next opening: the records that are left do no harm.
+  if (store.ok()) (void)FinishPruning(**store);
   return store;
 }
 

@@ -43,6 +43,7 @@ struct Config {
   std::string interface = "aq0";
   std::vector<Endpoint> endpoints{};  // where others may find us; empty: the daemon finds out
   uint16_t mtu = 1'380;
+  std::string sealed{};      // where sealed copies of records lie; empty: `sealed` beside the store
   os::OffloadSet offloads{};  // that may be used, of those the kernel has
   bool operator==(const Config&) const = default;
 };
@@ -80,6 +81,8 @@ class StateDir {
   std::string witnesses_path() const { return path() + "/witnesses.policy"; }
   std::string config_path() const { return path() + "/aqmesh.toml"; }
   std::string invitation_path() const { return path() + "/invitation"; }
+  std::string archive_path() const { return path() + "/archive"; }  // of `lineage import`
+  absl::StatusOr<std::string> SealedPath() const;  // where `lineage prune` looks for sealed copies
   std::string log_path() const { return path() + "/aqmeshd.log"; }
 
   absl::StatusOr<issuing::KeyStore> Keys(bool create = false) const;

@@ -12,6 +12,7 @@
 #include "core/wire/json.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/lineage_lookup.h"
+#include "daemon/cli/lineage_source.h"
 #include "lineage/history/trace.h"
 #include "transport/os/fd.h"
 
@@ -32,7 +33,7 @@ struct TraceFlags {
 
 // The stores that are looked at, this machine's first.
 struct Logs {
-  std::vector<std::unique_ptr<lineage::RocksStore>> stores;
+  std::vector<std::unique_ptr<lineage::Store>> stores;
   std::vector<lineage::TracedLog> traced;
   KnownObjects known;
 };
@@ -43,13 +44,11 @@ void Learn(KnownObjects& known, const KnownObjects& more) {
   }
 }
 
-// A state directory, or the store in one.
-absl::Status Open(const std::string& path, Logs& out) {
+// A state directory, the store in one, or sealed segments.
+absl::Status Open(const std::string& path, const std::string& log, Logs& out) {
   struct stat st{};
   const bool has_store = ::stat((path + "/store/db").c_str(), &st) == 0;
-  if (!has_store && ::stat((path + "/db").c_str(), &st) != 0)
-    return NotFound(path, ": no lineage here; wants a state directory, or the store in one");
-  auto store = lineage::RocksStore::OpenReadOnly(has_store ? path + "/store" : path);
+  auto store = OpenLineageAt(path, log);
   if (!store.ok()) return Annotate(store.status(), path);
   AQ_ASSIGN_OR_RETURN(const KnownObjects known, LoadObjects(**store));
   Learn(out.known, known);
@@ -164,10 +163,14 @@ absl::StatusOr<int> ShowTrace(Session& s, const TraceFlags& flags) {
   if (flags.nodes == 0 || flags.nodes > kNodesMax)
     return s.Usage(Join("--nodes: 1 to ", kNodesMax));
   if (flags.with.size() >= kLogsMax) return s.Usage(Join("--with: at most ", kLogsMax - 1));
-  AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
+  std::string own = s.from;
+  if (own.empty()) {
+    AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
+    own = state.path();
+  }
   Logs logs;
-  AQ_RETURN_IF_ERROR(Open(state.path(), logs));
-  for (const std::string& path : flags.with) AQ_RETURN_IF_ERROR(Open(path, logs));
+  AQ_RETURN_IF_ERROR(Open(own, s.log, logs));
+  for (const std::string& path : flags.with) AQ_RETURN_IF_ERROR(Open(path, "", logs));
   AQ_ASSIGN_OR_RETURN(const lineage::FoundRecord start, FindRecord(*logs.stores[0], flags.which));
   AQ_ASSIGN_OR_RETURN(const lineage::TraceGraph graph,
                       lineage::Trace(logs.traced,
@@ -209,8 +212,9 @@ void AddTrace(Tree& tree, CLI::App* lineage) {
   app->add_option("--nodes", flags->nodes, "At most so many records and objects")
       ->capture_default_str();
   app->add_flag("--previous", flags->previous, "Also the record before (after) each in its log");
-  app->add_option("--with", flags->with, "Another machine's state directory, or store; repeatable")
+  app->add_option("--with", flags->with, "Another machine's state directory, store or sealed copy")
       ->allow_extra_args(false);
+  tree.Lineage(app);
   app->add_flag("--dot", flags->dot, "Print the graph for Graphviz");
   app->add_flag("--svg", flags->svg, "Draw it by Graphviz");
   tree.Json(app);

@@ -2,6 +2,7 @@
 #include "core/wire/json.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/lineage_lookup.h"
+#include "daemon/cli/lineage_source.h"
 #include "daemon/cli/local_policy_file.h"
 #include "daemon/cli/witness_file.h"
 #include "lineage/audit.h"
@@ -50,6 +51,24 @@ void PutRemade(const Remade& audit, wire::JsonWriter& w) {
   w.End();
 }
 
+// The key of the log: this machine's own, or, of another place or an older log, the one that was
+// bound to its name.
+absl::StatusOr<Ed25519Key> LogKeyOf(Session& s,
+                                    const lineage::Store& store,
+                                    const KnownObjects& known) {
+  if (s.from.empty() && s.log.empty()) {
+    AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
+    AQ_ASSIGN_OR_RETURN(const issuing::KeyStore keys, state.Keys());
+    AQ_ASSIGN_OR_RETURN(const issuing::KeyStore::Info log, keys.Look(kLogKey));
+    return Ed25519Key{log.public_key};
+  }
+  AQ_ASSIGN_OR_RETURN(const std::optional<Kid> log, LogKidOf(store));
+  authority::Keybind bound;
+  if (!log || KeybindOf(known, *log, bound) == nullptr)
+    return NotFound("nothing here binds the key of log ", log ? ToHex(*log) : "");
+  return Ed25519Key{bound.key.bytes};
+}
+
 // What was signed about the log, by whom, and what else is known of keys that signed twice.
 struct Audited {
   lineage::AuditReport report;
@@ -61,17 +80,19 @@ struct Audited {
   size_t forks = 0;
 };
 
-absl::StatusOr<Audited> Audit(const StateDir& state, const lineage::Store& store) {
+absl::StatusOr<Audited> Audit(Session& s, const lineage::Store& store) {
   Audited out;
-  if (auto policy = LoadWitnesses(state.witnesses_path()); policy.ok()) {
-    out.witnesses = policy->witnesses();
-    out.policy = *std::move(policy);
-  } else if (!absl::IsNotFound(policy.status())) {
-    return policy.status();
+  if (s.from.empty()) {  // a copy has no witnesses.policy beside it
+    AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
+    auto policy = LoadWitnesses(state.witnesses_path());
+    if (!policy.ok() && !absl::IsNotFound(policy.status())) return policy.status();
+    if (policy.ok()) {
+      out.witnesses = policy->witnesses();
+      out.policy = *std::move(policy);
+    }
   }
-  AQ_ASSIGN_OR_RETURN(const issuing::KeyStore keys, state.Keys());
-  AQ_ASSIGN_OR_RETURN(const issuing::KeyStore::Info log, keys.Look(kLogKey));
   AQ_ASSIGN_OR_RETURN(const KnownObjects known, LoadWithCited(store));
+  AQ_ASSIGN_OR_RETURN(const Ed25519Key log, LogKeyOf(s, store, known));
   std::vector<tlog::NoteKey> cosigners;
   for (const auto& g : known.grants) {
     if (g.body.cls != authority::Class::kNode) continue;
@@ -80,7 +101,7 @@ absl::StatusOr<Audited> Audit(const StateDir& state, const lineage::Store& store
   }
   const size_t members = cosigners.size();
   for (const auto& w : out.witnesses) cosigners.push_back(w.key);
-  out.log = lineage::LogNoteKey(Ed25519Key{log.public_key});
+  out.log = lineage::LogNoteKey(log);
   AQ_ASSIGN_OR_RETURN(out.report, lineage::AuditLog(store, out.log, cosigners));
   out.by_members = out.report.cosignatures;
   for (size_t i = members; i < cosigners.size(); ++i) {
@@ -154,9 +175,8 @@ std::string ContentsText(const lineage::ContentReport& r) {
 }
 
 absl::StatusOr<int> VerifyLog(Session& s, const VerifyLogFlags& flags) {
-  AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
-  AQ_ASSIGN_OR_RETURN(const auto store, state.ReadStore());
-  const auto report = Audit(state, *store);
+  AQ_ASSIGN_OR_RETURN(const auto store, s.Lineage());
+  const auto report = Audit(s, *store);
   absl::Status status = report.status();
   const auto contents = lineage::AuditContents(*store);
   if (status.ok()) status = contents.status();
@@ -170,6 +190,11 @@ absl::StatusOr<int> VerifyLog(Session& s, const VerifyLogFlags& flags) {
     wire::JsonWriter w;
     w.Object().Field("schema", "aqmesh.lineage-verify/1").Field("ok", ok);
     w.Field("size", store->size());
+    if (store->first() > 0) {
+      w.Key("gone").Object().Field("end", store->first());
+      if (store->gone().under) w.Field("under", ToHex(*store->gone().under));
+      w.End();
+    }
     if (report.ok()) PutAudited(*report, w);
     if (contents.ok()) PutContents(*contents, w);
     if (!status.ok()) w.Field("why", Text(status));
@@ -179,6 +204,10 @@ absl::StatusOr<int> VerifyLog(Session& s, const VerifyLogFlags& flags) {
     return ok ? 0 : 1;
   }
   AQ_RETURN_IF_ERROR(status);
+  const lineage::Gone& gone = report->report.gone;
+  if (gone.end > 0)
+    s.Out(Join(lineage::GoneText(gone),
+               gone.under ? "; their hashes are here and in the tree\n" : "\n"));
   s.Out(AuditText(*report));
   s.Out(ContentsText(*contents));
   if (!audit) return 0;
@@ -209,6 +238,7 @@ void AddVerify(Tree& tree, CLI::App* lineage) {
                                "aqmesh lineage verify --decisions",
                                [flags](Session& s) { return VerifyLog(s, *flags); });
   app->add_flag("--decisions", flags->decisions, "Also make every decision again from its inputs");
+  tree.Lineage(app);
   tree.Json(app);
 }
 

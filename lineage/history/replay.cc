@@ -21,13 +21,17 @@ absl::StatusOr<std::optional<State>> Anchor(const Store& log, uint64_t newest) {
     auto state = State::Parse(kept->state);
     if (state.ok() && state->records() == kept->records && state->head()) {
       std::optional<Digest> leaf;
-      AQ_RETURN_IF_ERROR(log.WalkLog(kept->records - 1,
-                                     kept->records,
-                                     Order::kOldestFirst,
-                                     [&leaf](Seq, const Digest& l, ByteView) {
-                                       leaf = l;
-                                       return false;
-                                     }));
+      const Seq last = kept->records - 1;
+      if (last < log.first()) {  // the hashes of what was pruned stay
+        const auto width = static_cast<unsigned>(last % tlog::kTileWidth) + 1;
+        AQ_ASSIGN_OR_RETURN(const Bytes tile, log.ReadTile({0, last / tlog::kTileWidth, width}));
+        leaf = Digest::From(ByteView(tile).last(Digest::kSize));
+      }
+      AQ_RETURN_IF_ERROR(log.WalkLog(
+          last, last + 1, Order::kOldestFirst, [&leaf](Seq, const Digest& l, ByteView) {
+            leaf = l;
+            return false;
+          }));
       if (leaf == state->head()->leaf) return std::optional<State>(*std::move(state));
     }
     // Another version's, or another log's: the one before may serve.
@@ -45,6 +49,12 @@ absl::StatusOr<uint64_t> RecordsUntil(const Store& log, uint64_t hlc) {
 
 absl::Status Advance(const Store& log, uint64_t records, State& state) {
   records = std::min(records, log.size());
+  if (state.records() < std::min(records, log.first()))
+    return FailedPrecondition("the state is not known before record ",
+                              log.first(),
+                              ": ",
+                              GoneText(log.gone()),
+                              "; `aqmesh lineage import` brings back what was sealed");
   absl::Status broken;
   while (state.records() < records && broken.ok()) {
     // A group at a time: a store may not be changed while it is walked.
@@ -73,7 +83,13 @@ absl::StatusOr<State> StateOf(const Store& log, uint64_t records, uint64_t newes
 
 absl::StatusOr<State> StateAt(const Store& log, uint64_t hlc) {
   AQ_ASSIGN_OR_RETURN(const uint64_t records, RecordsUntil(log, hlc));
-  return StateOf(log, records);
+  AQ_ASSIGN_OR_RETURN(State state, StateOf(log, records));
+  // Of a log that has lost its beginning, an instant before what is left would get the state there.
+  if (log.first() > 0 && records <= log.first() && state.hlc() > hlc)
+    return FailedPrecondition("the state then is not known any more: ",
+                              GoneText(log.gone()),
+                              "; `aqmesh lineage import` brings back what was sealed");
+  return state;
 }
 
 void Snapshots::Took(uint64_t records, size_t bytes) {

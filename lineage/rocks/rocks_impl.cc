@@ -114,8 +114,9 @@ void Compose(std::span<const Batch> batches,
              rocksdb::WriteBatch& out) {
   for (const Batch& batch : batches) {
     if (batch.begins_log) {
-      log = {log.base + log.edge.size(), {}};
+      log = {log.base + log.edge.size(), {}, {}};
       block = Block();
+      out.DeleteRange(in[kState], SliceOf(kSeenPrefix), SliceOf(kSeenEnd));  // the old log's
     }
     for (const RecordEntry& entry : batch.records) {
       ComposeRecord(entry, log, in, out);

@@ -5,6 +5,7 @@
 
 #include <rocksdb/db.h>
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <mutex>
@@ -23,7 +24,7 @@
 namespace aqmesh::lineage {
 
 constexpr std::string_view kCommitKey = "commit", kLogsKey = "logs", kEdgeKey = "edge",
-                           kShredKey = "shred";
+                           kPrunedKey = "pruned/", kShredKey = "shred";
 
 // Families, in the order in which they are opened.
 enum Family : size_t {
@@ -84,11 +85,18 @@ inline std::optional<CommitMark> ParseMark(ByteView b) {
       LoadBe<uint64_t>(b.data()), LoadBe<uint64_t>(b.data() + 8), *Digest::From(b.subspan(16))};
 }
 
-// One log of a store: its place, and its tree.
+// One log of a store: its place, its tree, and what has left it.
 struct Span {
   uint64_t base = 0;
   tlog::Edge edge = {};
+  Gone gone = {};
 };
+// Which records of the log at `base` have left: BE64 end || oid of the rule.
+inline Bytes PrunedKey(uint64_t base) {
+  Bytes key(kPrunedKey.begin(), kPrunedKey.end());
+  AppendBe(key, base);
+  return key;
+}
 inline std::optional<Head> HeadOf(const CommitMark& mark, uint64_t base) {
   if (mark.records == base) return std::nullopt;
   return Head{mark.records - base - 1, mark.leaf};
@@ -173,11 +181,20 @@ struct RocksStore::Impl {
     return Translate(it->status(), "reading", dir);
   }
 
-  // The stored leaves first..end-1 of the log at `base`.
+  // The stored leaves first..end-1 of the log at `base`; of those that left it, their hashes.
   template <class Visit>
   absl::Status Leaves(uint64_t base, Seq first, Seq end, Visit visit) const {
     AQ_ASSIGN_OR_RETURN(const auto it, Iterate(kLog));
-    it->Seek(SliceOf(BeKey(base + first)));
+    // After the iterator: what leaves from now on, it still has.
+    const Span shown = Log();
+    while (first < end && base == shown.base && first < shown.gone.end) {
+      AQ_ASSIGN_OR_RETURN(const std::optional<Bytes> row, GoneLeaves(base, first / kBlockRecords));
+      if (!row) break;  // about to leave
+      const Seq block_end = (first / kBlockRecords + 1) * kBlockRecords;
+      for (; first < std::min<Seq>(end, block_end); ++first)
+        visit(*Digest::From(ByteView(*row).subspan((first % kBlockRecords) * 32, 32)));
+    }
+    if (first < end) it->Seek(SliceOf(BeKey(base + first)));
     for (Seq seq = first; seq < end; ++seq, it->Next()) {
       const bool here = it->Valid() && Equal(BytesOf(it->key()), BeKey(base + seq));
       AQ_RETURN_IF_ERROR(Translate(it->status(), "reading", dir));
@@ -189,6 +206,19 @@ struct RocksStore::Impl {
   }
 
   absl::StatusOr<Bytes> ReadTile(uint64_t base, const tlog::Tile& tile) const;
+  // The hashes of 256 records that have left.
+  absl::StatusOr<std::optional<Bytes>> GoneLeaves(uint64_t base, uint64_t block) const;
+  // What has left the log at `base`.
+  absl::StatusOr<Gone> ReadGone(uint64_t base) const;
+  // What stays of records that leave, and where else they are named.
+  struct Leaving {
+    std::vector<std::pair<Kid, Seq>> subjects;
+    std::vector<std::pair<Seq, Digest>> restrictions;  // that REVOKE_SEEN records tell of
+    Bytes leaves;
+  };
+  absl::StatusOr<Leaving> Gather(const RocksStore& store, Seq first, Seq end);
+  // Takes the records from `first` to `to.end`, which are the oldest, in one synced write.
+  absl::Status Leave(const Leaving& leaving, uint64_t base, Seq first, const Gone& to);
   // Hashes a stored record again, then shows it.
   absl::StatusOr<bool> Show(Seq seq, ByteView value, RecordVisitor visit) const {
     if (value.size() <= 32) return DataLoss("record ", seq, " in ", dir, " is cut short");

@@ -75,10 +75,11 @@ absl::Status RocksStore::Impl::LoadBlocks(const RocksStore& store, uint64_t at_m
   const uint64_t whole = records / kBlockRecords;
   AQ_ASSIGN_OR_RETURN(tail, BlockOf(store, whole * kBlockRecords, records));
   AQ_ASSIGN_OR_RETURN(const auto it, Iterate(kBlocks));
-  it->Seek(SliceOf(BeKey(base)));
+  const uint64_t oldest = store.first() / kBlockRecords;  // those before have left with theirs
+  it->Seek(SliceOf(BeKey(base + oldest)));
   AQ_RETURN_IF_ERROR(Translate(it->status(), "reading", dir));
   const uint64_t missing = it->Valid() ? LoadBe<uint64_t>(BytesOf(it->key()).data()) - base : whole;
-  for (uint64_t n = missing; n > 0 && missing - n < at_most; --n) {
+  for (uint64_t n = missing; n > oldest && missing - n < at_most; --n) {
     AQ_ASSIGN_OR_RETURN(const Block block,
                         BlockOf(store, (n - 1) * kBlockRecords, n * kBlockRecords));
     // Not synced: what a crash takes is built again. Downwards, so that there is no gap.
@@ -121,11 +122,12 @@ absl::Status RocksStore::ScanState(std::string_view prefix, StateVisitor visit) 
 
 absl::Status RocksStore::WalkLog(Seq first, Seq end, Order order, RecordVisitor visit) const {
   end = std::min<Seq>(end, size());
-  if (first >= end) return absl::OkStatus();
   const std::shared_lock reading(impl_->db_mutex);
   const bool forward = order == Order::kOldestFirst;
   const uint64_t base = impl_->Base();
   AQ_ASSIGN_OR_RETURN(const auto it, impl_->Iterate(kLog));
+  first = std::max(first, this->first());  // after the iterator: what leaves now, it still has
+  if (first >= end) return absl::OkStatus();
   it->Seek(SliceOf(BeKey(base + (forward ? first : end - 1))));
   for (Seq i = first; i < end; ++i) {
     const Seq seq = forward ? i : end - 1 - (i - first);
@@ -159,6 +161,7 @@ absl::Status RocksStore::WalkSubject(
     if (place < base + first || place >= base + end) break;
     const Seq seq = place - base;
     AQ_ASSIGN_OR_RETURN(const std::optional<Bytes> value, impl_->Get(kLog, SliceOf(BeKey(place))));
+    if (!value && seq < this->first()) continue;  // it left meanwhile
     if (!value) return DataLoss("record ", seq, " is missing in ", impl_->dir);
     AQ_ASSIGN_OR_RETURN(const bool more, impl_->Show(seq, *value, visit));
     if (!more) break;
@@ -170,10 +173,11 @@ absl::Status RocksStore::WalkWhere(
     const Where& where, Seq first, Seq end, Order order, RecordVisitor visit) const {
   if (where.everything() || !impl_->HasBlocks()) return WalkLog(first, end, order, visit);
   end = std::min<Seq>(end, size());
-  if (first >= end) return absl::OkStatus();
   const std::shared_lock reading(impl_->db_mutex);
-  AQ_ASSIGN_OR_RETURN(const auto blocks, impl_->Iterate(kBlocks));
   AQ_ASSIGN_OR_RETURN(const auto log, impl_->Iterate(kLog));
+  first = std::max(first, this->first());
+  AQ_ASSIGN_OR_RETURN(const auto blocks, impl_->Iterate(kBlocks));
+  if (first >= end) return absl::OkStatus();
   const uint64_t lowest = first / kBlockRecords, highest = (end - 1) / kBlockRecords;
   for (uint64_t i = lowest; i <= highest; ++i) {
     const uint64_t number = order == Order::kOldestFirst ? i : highest - (i - lowest);
@@ -192,10 +196,14 @@ absl::Status RocksStore::WalkWhere(
 absl::StatusOr<Seq> RocksStore::SeqAt(uint64_t hlc) const {
   const std::shared_lock reading(impl_->db_mutex);
   const uint64_t base = impl_->Base();
-  Seq first = 0, end = size();
+  Seq first = this->first(), end = size();
   while (first < end) {
     const Seq middle = first + (end - first) / 2;
     AQ_ASSIGN_OR_RETURN(const auto row, impl_->Get(kLog, SliceOf(BeKey(base + middle))));
+    if (!row && middle < this->first()) {  // it left meanwhile
+      first = middle + 1;
+      continue;
+    }
     auto record = row && row->size() > 32
                       ? authority::ParseBody<authority::Observe>(ByteView(*row).subspan(32))
                       : absl::StatusOr<authority::Observe>(DataLoss("it is not there"));
@@ -214,7 +222,7 @@ absl::Status RocksStore::PutSnapshot(const Snapshot& snapshot) {
   const Digest hash = SnapshotHash(snapshot.records, snapshot.state);
   rocksdb::WriteBatch batch;
   batch.Put(impl_->in[kSnapshot],
-            SliceOf(BeKey(snapshot.records)),
+            SliceOf(BeKey(impl_->Base() + snapshot.records)),
             SliceOf(Concat({hash, snapshot.state})));
   return Translate(impl_->db->Write(rocksdb::WriteOptions(), &batch), "writing", impl_->dir);
 }

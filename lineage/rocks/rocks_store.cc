@@ -180,6 +180,7 @@ absl::Status RocksStore::CommitAll(std::span<const Batch> batches) {
     impl_->mark = next;
     if (log.base != base) impl_->bases.push_back(log.base);
     impl_->places = next.records;
+    if (log.base == base) log.gone = impl_->log.gone;  // records may have left meanwhile
     impl_->log = log;
   }
   // The commit stands. What a failure leaves behind, the next start does.
@@ -192,5 +193,6 @@ std::optional<Head> RocksStore::head() const {
   return HeadOf(impl_->mark, impl_->log.base);
 }
 uint64_t RocksStore::commits() const { return impl_->Mark().commit; }
+Gone RocksStore::gone() const { return impl_->Log().gone; }
 
 }  // namespace aqmesh::lineage

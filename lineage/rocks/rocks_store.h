@@ -11,6 +11,8 @@
 //         newest log's tlog::Edge. tile: u8 level from 1 || BE64 (base + index) -> 32; level 0 is
 //         the leaves in log, and a row that is missing is computed from the level below.
 //           snapshot     BE64 place of the next record -> hash 32 || folded state (lineage/history)
+//         default also has "pruned/" BE64 base -> BE64 end || oid: the records before `end` of that
+//         log have left; tile: u8 0 || BE64 (base + index / 256) -> the 256 hashes of such.
 // A commit: one WriteBatch into the synced WAL, then the synced HEAD, then OK. The WAL is recovered
 // to a point in time: a torn tail, which nobody was told about, must not brick the node, while the
 // stricter mode refuses it. What that mode would hide, a flipped bit that cuts off acked commits,
@@ -27,7 +29,9 @@
 #define AQMESH_LINEAGE_ROCKS_ROCKS_STORE_H_
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "lineage/store.h"
 
@@ -73,7 +77,14 @@ class RocksStore final : public Store {
   absl::StatusOr<std::optional<Snapshot>> SnapshotAt(uint64_t records) const override;
 
   static constexpr uint64_t kBlocksAtOpen = 4096;  // a million records, some 3 s
-  uint64_t commits() const;                        // synced writes since the store was made
+  uint64_t commits() const override;
+  Gone gone() const override;
+  // Takes the records before `end` from the newest log, for good: their hashes stay (tile, level 0),
+  // and the state that they come to (a snapshot). Each kPruneStep leave at once or not at all; called
+  // again after a crash, it goes on. `end` is a multiple of 256 that leaves a record. From any
+  // thread, also while another commits. InvalidArgument: no such end.
+  absl::Status Prune(Seq end, const Oid& under);
+  static constexpr Seq kPruneStep = 16'384;
   // The logs there were, the newest last, with how many records each has.
   struct Log {
     std::optional<Kid> kid;  // nullopt: without a record

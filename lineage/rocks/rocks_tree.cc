@@ -78,7 +78,8 @@ absl::StatusOr<std::vector<RocksStore::Log>> RocksStore::Logs() const {
   for (size_t i = 0; i < bases.size(); ++i) {
     Log log{std::nullopt, (i + 1 < bases.size() ? bases[i + 1] : end) - bases[i]};
     if (log.records != 0) {
-      AQ_ASSIGN_OR_RETURN(const auto row, impl_->Get(kLog, SliceOf(BeKey(bases[i]))));
+      AQ_ASSIGN_OR_RETURN(const Gone gone, impl_->ReadGone(bases[i]));
+      AQ_ASSIGN_OR_RETURN(const auto row, impl_->Get(kLog, SliceOf(BeKey(bases[i] + gone.end))));
       auto record = row && row->size() > 32
                         ? authority::ParseBody<authority::Observe>(ByteView(*row).subspan(32))
                         : absl::StatusOr<authority::Observe>(DataLoss("it is not there"));
@@ -99,8 +100,9 @@ absl::Status RocksStore::SelectLog(const Kid& kid) {
     if (logs[i].kid != kid) continue;
     if (i + 1 == logs.size()) return absl::OkStatus();
     {
+      AQ_ASSIGN_OR_RETURN(const Gone gone, impl_->ReadGone(impl_->bases[i]));
       const std::lock_guard lock(impl_->mutex);
-      impl_->log = {impl_->bases[i], {}};
+      impl_->log = {impl_->bases[i], {}, gone};
       impl_->mark.records = impl_->bases[i] + logs[i].records;
     }
     AQ_RETURN_IF_ERROR(BuildTree());
@@ -130,6 +132,13 @@ absl::Status RocksStore::LoadTree() {
     impl_->places = impl_->mark.records;
     size = impl_->mark.records - impl_->log.base;
   }
+  {
+    AQ_ASSIGN_OR_RETURN(const Gone gone, impl_->ReadGone(impl_->Base()));
+    if (gone.end > size)
+      return DataLoss("the log in ", impl_->dir, " says that more of it was pruned than it has");
+    const std::lock_guard lock(impl_->mutex);
+    impl_->log.gone = gone;
+  }
   if (!stored) return BuildTree();
   auto edge = tlog::Edge::Parse(*stored);
   if (!edge.ok() || edge->size() != size) return BuildTree();
@@ -144,7 +153,7 @@ absl::Status RocksStore::LoadTree() {
 }
 
 absl::Status RocksStore::BuildTree() {
-  Span log{impl_->Base(), {}};
+  Span log{impl_->Base(), {}, impl_->Log().gone};
   const uint64_t size = impl_->Mark().records - log.base;
   while (log.edge.size() < size) {
     rocksdb::WriteBatch rows;

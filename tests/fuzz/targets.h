@@ -45,6 +45,7 @@ inline void FuzzSigned(ByteView bytes) {
   Body<Request>(body);
   Body<Approve>(body);
   Body<Announce>(body);
+  Body<Retention>(body);
 }
 
 inline void FuzzArmour(ByteView bytes) {

@@ -25,7 +25,8 @@ using Objects = testing::Types<Charter,
                                Invite,
                                Request,
                                Approve,
-                               Announce>;
+                               Announce,
+                               Retention>;
 TYPED_TEST_SUITE(EveryObjectTest, Objects);
 
 TYPED_TEST(EveryObjectTest, RandomObjectsReadBackAndEncodeTheSame) {

@@ -230,6 +230,7 @@ inline void Mend(Request& r) {
 }
 inline void Mend(Approve&) {}
 inline void Mend(Announce&) {}
+inline void Mend(Retention&) {}
 
 template <class T>
 T RandomObject(Rng& rng) {
