@@ -195,8 +195,12 @@ absl::Status GiveUpPrivileges(const Flags& flags) {
 }
 
 absl::StatusOr<Wall> ShutFilesOut(const Flags& flags) {
-  return aqmesh::daemon::ConfineFiles(
-      aqmesh::daemon::EngineFiles(flags.state, flags.socket, flags.config));
+  auto files = aqmesh::daemon::EngineFiles(flags.state, flags.socket, flags.config);
+  // Sealed records may lie elsewhere. What is wrong with the file is said when it is read for good.
+  const auto config = aqmesh::daemon::ReadConfigFile(
+      flags.config.empty() ? flags.state + "/aqmesh.toml" : flags.config);
+  if (config.ok() && !config->sealed.empty()) files.state.push_back(config->sealed);
+  return aqmesh::daemon::ConfineFiles(files);
 }
 
 int SelfCheck(const Flags& flags) {

@@ -37,6 +37,7 @@ constexpr std::array kVerbs = {
     VerbRow{Verb::kDown, "down", Role::kChange},
     VerbRow{Verb::kPolicyReload, "policy-reload", Role::kChange},
     VerbRow{Verb::kStop, "stop", Role::kChange},
+    VerbRow{Verb::kPrune, "prune", Role::kChange},
 };
 
 gid_t GroupNamed(const char* name) {

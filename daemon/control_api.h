@@ -61,6 +61,7 @@ enum class Verb : uint8_t {
   kDown,
   kPolicyReload,
   kStop,
+  kPrune,
 };
 struct VerbRow {
   Verb verb{};

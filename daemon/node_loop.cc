@@ -12,6 +12,7 @@
 #include "core/authority/address.h"
 #include "daemon/cli/witness_file.h"
 #include "daemon/net/sandbox.h"
+#include "daemon/retainer.h"
 #include "daemon/verbs.h"
 
 namespace aqmesh::daemon {
@@ -110,6 +111,7 @@ absl::Status NodeLoop::Open() {
         if (ack.head) snapshots_->Poke(ack.head->seq + 1);
         boost::asio::post(io_, [this, ack] { OnAck(ack); });
       });
+  retainer_ = std::make_unique<Retainer>(*this);
   const os::Fd timer(::timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC));
   if (!timer.valid()) return os::ErrnoStatus(errno, "opening a timer");
   timer_.assign(Duplicate(timer.get()));
@@ -234,6 +236,7 @@ absl::Status NodeLoop::Run() {
     down.kind = node::OsAction::Kind::kDown;
     Turn([&](Now now, node::Outbox& out) { control_->ArmOs(now, std::move(down), out); });
   }
+  retainer_->StartHourly();
   WaitWatchdog();
   notifier_.Say("READY=1");
   notifier_.Status(Join("serving ", interface_, " on UDP port ", port()));
@@ -242,6 +245,7 @@ absl::Status NodeLoop::Run() {
   data_threads_.clear();
   notifier_.Say("STOPPING=1");
   server_->CloseAll();
+  retainer_->Stop();
   writer_->Stop();
   snapshots_->Stop();
   log_.Flush();

@@ -44,6 +44,7 @@
 
 namespace aqmesh::daemon {
 
+class Retainer;
 class Verbs;
 
 class NodeLoop {
@@ -111,6 +112,8 @@ class NodeLoop {
   void SetUp(bool up);
   absl::Status Reload();        // policy.toml and aqmesh.toml
   void Stop(absl::Status why);  // OK: an orderly end
+  Retainer& retainer() { return *retainer_; }
+  void Log(Severity severity, std::string_view topic, std::string_view text);
   // Runs `f` once all that was handed to the log up to now is durable: at once if it is.
   void WhenDurable(std::function<void()> f);
 
@@ -121,7 +124,6 @@ class NodeLoop {
   static constexpr std::chrono::seconds kStopWithin{3};
 
   NodeLoop(Options options, Setup setup, std::unique_ptr<NetClient> net);
-  void Log(Severity severity, std::string_view topic, std::string_view text);
   absl::Status Open();
   absl::Status OpenInterface();
   absl::Status OpenUdp();
@@ -216,6 +218,7 @@ class NodeLoop {
   std::unique_ptr<Verbs> verbs_;
   std::unique_ptr<ControlServer> server_;
   std::unique_ptr<lineage::SnapshotKeeper> snapshots_;
+  std::unique_ptr<Retainer> retainer_;
   std::unique_ptr<lineage::Writer> writer_;  // its thread ends before what it posts to
   std::atomic<bool> wants_echo_ = false;
   std::unique_ptr<os::AeadPool> pool_;

@@ -84,6 +84,7 @@ void Verbs::Handle(SessionId session, Verb verb, const cli::LiveRequest& request
     case Verb::kPing: started = StartPing(session, args); break;
     case Verb::kWait: started = StartWait(session, args); break;
     case Verb::kFollow: started = StartFollow(session, args); break;
+    case Verb::kPrune: return StartPrune(session);
     default: {
       int exit = 0;
       auto answer = AnswerNow(verb, args, request, exit);
@@ -132,7 +133,8 @@ absl::StatusOr<std::string> Verbs::AnswerNow(Verb verb,
     }
     case Verb::kPing:
     case Verb::kWait:
-    case Verb::kFollow: break;
+    case Verb::kFollow:
+    case Verb::kPrune: break;
   }
   return Internal("a verb that takes time was asked for at once");
 }

@@ -82,6 +82,7 @@ class Verbs {
   void EndPing(uint16_t id);
   absl::Status StartWait(SessionId session, const Args& args);
   void CheckWaits();
+  void StartPrune(SessionId session);
   absl::Status StartFollow(SessionId session, const Args& args);
   std::string EventJson(const node::Event& event);
   // Says it, if the follower asked for such. True: it was what it waited for, and the stream ended.

@@ -3,6 +3,7 @@
 
 #include "core/authority/armour.h"
 #include "daemon/node_loop.h"
+#include "daemon/retainer.h"
 #include "daemon/verbs.h"
 #include "daemon/verbs_args.h"
 
@@ -128,6 +129,17 @@ absl::StatusOr<std::string> Verbs::Redact(const Args& args) {
   JsonWriter w = Opened("redact");
   w.Field("kid", std::string_view(ToHex(*kid)));
   return Done(w);
+}
+
+void Verbs::StartPrune(SessionId session) {
+  loop_.retainer().Prune([this, session](const absl::StatusOr<cli::PreparedPrune>& result) {
+    if (!result.ok()) return server_->Reply(session, Refusal(result.status()));
+    // For people beside what programs read.
+    std::string json = cli::PruneJson(*result, false), text;
+    wire::AppendJsonString(text, cli::PruneText(*result, false));
+    json.pop_back();
+    Say(session, Join(json, ",\"text\":", text, "}"), false);
+  });
 }
 
 absl::StatusOr<std::string> Verbs::Import(const cli::LiveRequest& request) {

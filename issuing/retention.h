@@ -1,6 +1,7 @@
 // Makes retention rules: how long the logs of a mesh keep their records.
 // Spec:   spec/objects.md §2 retention; spec/lineage.md §12.4.
-// Thread: a function without state. Errors: PermissionDenied (not a voter), InvalidArgument (a rule),
+// Thread: a function without state. Errors: PermissionDenied (not a voter), InvalidArgument (a
+// rule),
 //         the SeqSource's.
 #ifndef AQMESH_ISSUING_RETENTION_H_
 #define AQMESH_ISSUING_RETENTION_H_

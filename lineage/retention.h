@@ -1,4 +1,5 @@
-// What a retention rule lets go of a log: its oldest records, in whole tiles, each of them old enough.
+// What a retention rule lets go of a log: its oldest records, in whole tiles, each of them old
+// enough.
 // Spec:   spec/lineage.md §12.4.
 // Bounds: kNewestKept records stay whatever the rule says. Thread: pure; reads the store.
 // Errors: DataLoss (a record does not parse), the store's. Cost: ~2 us a record that may go.
@@ -31,8 +32,8 @@ absl::StatusOr<PrunePlan> PlanPrune(const Store& store,
 // many go.
 authority::Observe RetainedRecord(const PrunePlan& plan, const Oid& rule);
 
-// Between the record and the end of the pruning this state name holds BE64 end || oid of the rule, so
-// that a crash in between is made good.
+// Between the record and the end of the pruning this state name holds BE64 end || oid of the rule,
+// so that a crash in between is made good.
 inline constexpr std::string_view kPruningName = "pruning";
 Bytes PruningValue(Seq end, const Oid& rule);
 struct Pruning {

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/authority/retention.h"
 #include "core/base/status.h"
 #include "node/control.h"
 #include "transport/frame/words.h"
@@ -568,6 +569,19 @@ absl::Status Control::Revoke(Now now, const issuing::RevokeTerms& terms, Outbox&
   return taken;
 }
 
+void Control::NoteDeed(Now now, authority::Observe record, lineage::StatePut mark, Outbox& out) {
+  Turn t{now, out};
+  recorder_.Record(std::move(record), now.wall);
+  recorder_.PutState(std::move(mark.name), std::move(mark.value));
+  EndTurn(t);
+}
+
+void Control::DropMark(Now now, std::string name, Outbox& out) {
+  Turn t{now, out};
+  recorder_.DeleteState(std::move(name));
+  EndTurn(t);
+}
+
 absl::Status Control::Import(Now now, ByteView bytes, Outbox& out) {
   Turn t{now, out};
   AQ_ASSIGN_OR_RETURN(authority::Signed parsed, authority::Signed::Parse(bytes));
@@ -597,11 +611,17 @@ absl::Status Control::Import(Now now, ByteView bytes, Outbox& out) {
       RedecideAll(t);
       RefreshPlain(t);
       break;
+    case authority::Ctx::kRetention:
+      if (!mesh_.has_charter())
+        return FailedPrecondition("a retention rule: no charter is held here yet");
+      AQ_RETURN_IF_ERROR(authority::VerifyRetention(*object, mesh_.charter()).status());
+      recorder_.PutObject(lineage::Shelf::kSigned, object->oid(), object->bytes());
+      break;
     default:
-      return InvalidArgument(
-          "a ",
-          authority::CtxName(object->ctx()),
-          " cannot be imported; charters, grants, fragments and revocations can");
+      return InvalidArgument("a ",
+                             authority::CtxName(object->ctx()),
+                             " cannot be imported; charters, grants, fragments, revocations and "
+                             "retention rules can");
   }
   EndTurn(t);
   return absl::OkStatus();

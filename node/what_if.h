@@ -1,5 +1,5 @@
 // WhatIf: every flow that a log says was tried, judged again under other fragments.
-// Spec:   spec/lineage.md §12. A flow is judged as the machine would have: between the same two
+// Spec:   spec/lineage.md §13. A flow is judged as the machine would have: between the same two
 //         parties, at the same rung, under the local policy of the decision that was in force; only
 //         the fragments differ, and both sides cite all of them.
 // Bounds: kChangesMax different changes; more are counted. Thread: one owner. Cost: ~1 us an attempt.

@@ -47,8 +47,8 @@ const Held<Retention>* RetentionOf(std::span<const Held<Retention>> held,
 
 const KeepRule* KeepOf(const Retention& retention, RecordKind kind) {
   const uint32_t bit = 1u << (static_cast<uint32_t>(kind) - 1);
-  const auto rule = std::ranges::find_if(
-      retention.rules, [bit](const KeepRule& k) { return (k.kinds & bit) != 0; });
+  const auto rule = std::ranges::find_if(retention.rules,
+                                         [bit](const KeepRule& k) { return (k.kinds & bit) != 0; });
   return rule == retention.rules.end() ? nullptr : &*rule;
 }
 

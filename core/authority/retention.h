@@ -1,6 +1,7 @@
 // Who may say how long logs keep their records, and which of several such rules holds.
 // Spec:   spec/lineage.md §12.4; spec/objects.md §2 retention.
-// Thread: pure. Errors: PermissionDenied (not a voter's, or not enough of the voters), Unauthenticated.
+// Thread: pure. Errors: PermissionDenied (not a voter's, or not enough of the voters),
+// Unauthenticated.
 #ifndef AQMESH_CORE_AUTHORITY_RETENTION_H_
 #define AQMESH_CORE_AUTHORITY_RETENTION_H_
 

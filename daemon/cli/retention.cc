@@ -55,7 +55,8 @@ absl::StatusOr<PreparedPrune> PreparePrune(const lineage::Store& store,
                                            Doing doing) {
   AQ_ASSIGN_OR_RETURN(const KnownObjects known, LoadObjects(store));
   AQ_ASSIGN_OR_RETURN(const Held<Retention> rule, RuleFor(store, known, now));
-  PreparedPrune out{.rule = rule.oid()};
+  PreparedPrune out;
+  out.rule = rule.oid();
   AQ_ASSIGN_OR_RETURN(out.plan, lineage::PlanPrune(store, rule.body, now));
   if (!out.plan.sealed_before) return out;
   out.sealed = place;

@@ -71,8 +71,8 @@ absl::StatusOr<RocksStore::Impl::Leaving> RocksStore::Impl::Gather(const RocksSt
   return out;
 }
 
-// One write has it all: the records go, and their hashes, the restrictions that they tell of and the
-// word of it come.
+// One write has it all: the records go, and their hashes, the restrictions that they tell of and
+// the word of it come.
 absl::Status RocksStore::Impl::Leave(const Leaving& leaving,
                                      uint64_t base,
                                      Seq first,
@@ -93,8 +93,7 @@ absl::Status RocksStore::Impl::Leave(const Leaving& leaving,
   batch.Put(in[kMeta], SliceOf(PrunedKey(base)), SliceOf(word));
   for (const rocksdb::Status& s :
        {DropRange(batch, in[kLog], base + first, base + to.end),
-        DropRange(
-            batch, in[kBlocks], base + first / kBlockRecords, base + to.end / kBlockRecords),
+        DropRange(batch, in[kBlocks], base + first / kBlockRecords, base + to.end / kBlockRecords),
         DropRange(batch, in[kSnapshot], base + first, base + to.end)})
     AQ_RETURN_IF_ERROR(Translate(s, "pruning", dir));
   const auto tell = [this, base](const Gone& gone) {

@@ -62,8 +62,7 @@ absl::StatusOr<Bytes> ReadPart(const std::string& path, uint64_t at, size_t coun
   Bytes out(count);
   size_t got = 0;
   while (got < count) {
-    const ssize_t n =
-        ::pread(file.fd, out.data() + got, count - got, static_cast<off_t>(at + got));
+    const ssize_t n = ::pread(file.fd, out.data() + got, count - got, static_cast<off_t>(at + got));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return Failed("reading", path, errno);
     if (n == 0) break;
@@ -74,8 +73,7 @@ absl::StatusOr<Bytes> ReadPart(const std::string& path, uint64_t at, size_t coun
 }
 
 absl::Status WriteNew(const std::string& path, ByteView content) {
-  const File file{
-      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)};
+  const File file{::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)};
   if (file.fd < 0) return Failed("writing", path, errno);
   while (!content.empty()) {
     const ssize_t n = ::write(file.fd, content.data(), content.size());

@@ -40,8 +40,7 @@ absl::StatusOr<size_t> FirstFrame(ByteView frames) {
 
 absl::StatusOr<Bytes> UnpackFrame(ByteView frame, size_t content_max) {
   AQ_ASSIGN_OR_RETURN(const size_t whole, FirstFrame(frame));
-  if (whole != frame.size())
-    return DataLoss(frame.size() - whole, " bytes follow the zstd frame");
+  if (whole != frame.size()) return DataLoss(frame.size() - whole, " bytes follow the zstd frame");
   const unsigned long long content = ZSTD_getFrameContentSize(frame.data(), frame.size());
   if (content == ZSTD_CONTENTSIZE_ERROR || content == ZSTD_CONTENTSIZE_UNKNOWN)
     return DataLoss("a zstd frame that does not say how much it holds");

@@ -10,7 +10,8 @@ namespace aqmesh::lineage {
 namespace {
 
 std::optional<Shelf> ShelfOf(uint8_t number) {
-  if (number < static_cast<uint8_t>(Shelf::kSigned) || number > static_cast<uint8_t>(Shelf::kPolicy))
+  if (number < static_cast<uint8_t>(Shelf::kSigned) ||
+      number > static_cast<uint8_t>(Shelf::kPolicy))
     return std::nullopt;
   return static_cast<Shelf>(number);
 }
@@ -136,9 +137,8 @@ absl::StatusOr<std::vector<ObjectPlace>> ParseObjectIndex(ByteView index) {
   for (size_t at = 0; at < index.size(); at += kObjectRowBytes) {
     const auto shelf = ShelfOf(index[at]);
     const Oid oid = *Oid::From(index.subspan(at + 1, Oid::kSize));
-    const bool ascends =
-        shelf && (out.empty() ||
-                  std::pair(out.back().shelf, out.back().oid) < std::pair(*shelf, oid));
+    const bool ascends = shelf && (out.empty() || std::pair(out.back().shelf, out.back().oid) <
+                                                      std::pair(*shelf, oid));
     if (!ascends) return DataLoss("row ", at / kObjectRowBytes, " of the index is malformed");
     out.push_back({*shelf, oid, LoadBe<uint32_t>(index.data() + at + kObjectKeyBytes)});
   }

@@ -1,5 +1,5 @@
-// What a sealed segment keeps beside the records: objects by shelf and oid, and named values, packed
-// into frames one behind the other; and the index by which one object is found.
+// What a sealed segment keeps beside the records: objects by shelf and oid, and named values,
+// packed into frames one behind the other; and the index by which one object is found.
 // Spec:   spec/lineage.md §12.2.
 // Wire:   objects.zst: frames of u8 shelf || oid 32 || BE32 length || bytes, ascending.
 //         objects.idx: u8 shelf || oid 32 || BE32 where its frame begins, ascending.

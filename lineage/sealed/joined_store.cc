@@ -12,7 +12,8 @@ absl::StatusOr<std::unique_ptr<JoinedStore>> JoinedStore::Make(
   const Seq meet = live->first();
   const std::string where = sealed->segments().front()->dir();
   if (sealed->size() < meet)
-    return DataLoss(where, ": the segments end before record ", meet, ", with which the log begins");
+    return DataLoss(
+        where, ": the segments end before record ", meet, ", with which the log begins");
   // The last tile before the meeting place: the store kept its hashes when its records left.
   if (meet >= tlog::kTileWidth) {
     const tlog::Tile tile{0, meet / tlog::kTileWidth - 1, tlog::kTileWidth};

@@ -53,7 +53,8 @@ class Gatherer {
   absl::Status TakeRest() {
     absl::Status status;
     AQ_RETURN_IF_ERROR(store_.ScanObjects(Shelf::kSigned, [&](const Oid& oid, ByteView bytes) {
-      const auto had = there_ ? there_->HasObject(Shelf::kSigned, oid) : absl::StatusOr<bool>(false);
+      const auto had =
+          there_ ? there_->HasObject(Shelf::kSigned, oid) : absl::StatusOr<bool>(false);
       status = had.status();
       if (had.ok() && !*had)
         objects_.try_emplace({Shelf::kSigned, oid}, bytes.begin(), bytes.end());
@@ -222,9 +223,10 @@ absl::StatusOr<SealReport> Seal(const Store& store, const std::string& dir, Seq 
   }
   until = std::min(until, store.size()) / kRun * kRun;
   while (report.end < until) {
-    Manifest manifest{.log = log,
-                      .first = report.end,
-                      .end = std::min(until, report.end + kSegmentRecordsMax)};
+    Manifest manifest;
+    manifest.log = log;
+    manifest.first = report.end;
+    manifest.end = std::min(until, report.end + kSegmentRecordsMax);
     auto head = HeadOver(store, manifest.end - 1, LogOrigin(log));
     while (absl::IsNotFound(head.status()) && manifest.end - manifest.first > kRun) {
       manifest.end -= kRun;  // as far as a head reaches

@@ -23,8 +23,8 @@ struct SealReport {
 // most kSegmentRecordsMax. What a killed run left half is removed first.
 absl::StatusOr<SealReport> Seal(const Store& store, const std::string& dir, Seq until);
 
-// Reads what DIR has of the records first..end-1 of this store's log and holds it against the store:
-// every file, and each record by its hash. FailedPrecondition: not all of them are there.
+// Reads what DIR has of the records first..end-1 of this store's log and holds it against the
+// store: every file, and each record by its hash. FailedPrecondition: not all of them are there.
 absl::Status CheckSealed(const Store& store, const std::string& dir, Seq first, Seq end);
 
 }  // namespace aqmesh::lineage

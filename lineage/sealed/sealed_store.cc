@@ -19,9 +19,8 @@ std::optional<Kid> KidOfName(std::string_view name) {
 
 bool HasSegments(const std::string& dir) {
   const auto names = ListDirectory(dir);
-  return names.ok() && std::ranges::any_of(*names, [](const std::string& n) {
-           return IsSegmentName(n);
-         });
+  return names.ok() &&
+         std::ranges::any_of(*names, [](const std::string& n) { return IsSegmentName(n); });
 }
 
 // The directory of the log that is meant.
@@ -156,8 +155,8 @@ absl::Status SealedStore::LoadObjects() const {
 absl::StatusOr<std::optional<SealedStore::ObjectAt>> SealedStore::FindObject(Shelf shelf,
                                                                              const Oid& oid) const {
   AQ_RETURN_IF_ERROR(LoadObjects());
-  const auto it = std::ranges::lower_bound(
-      *objects_, std::pair(shelf, oid), Less, [](const ObjectAt& o) {
+  const auto it =
+      std::ranges::lower_bound(*objects_, std::pair(shelf, oid), Less, [](const ObjectAt& o) {
         return std::pair(o.place.shelf, o.place.oid);
       });
   if (it == objects_->end() || it->place.shelf != shelf || it->place.oid != oid)
@@ -227,8 +226,8 @@ absl::Status SealedStore::ScanState(std::string_view prefix, StateVisitor visit)
 }
 
 const Segment& SealedStore::SegmentOf(Seq seq) const {
-  const auto it = std::ranges::upper_bound(
-      segments_, seq, {}, [](const auto& s) { return s->manifest().end; });
+  const auto it =
+      std::ranges::upper_bound(segments_, seq, {}, [](const auto& s) { return s->manifest().end; });
   return it == segments_.end() ? *segments_.back() : **it;
 }
 

@@ -74,8 +74,9 @@ class SealedStore final : public Store {
   std::vector<std::unique_ptr<Segment>> segments_;  // without a gap
   std::optional<Head> head_;
   tlog::Edge edge_;
-  mutable std::optional<std::vector<ObjectAt>> objects_;  // by shelf and oid; the covering heads too
-  mutable std::map<Oid, Bytes> heads_;                    // of the segments, by their oid
+  mutable std::optional<std::vector<ObjectAt>>
+      objects_;                         // by shelf and oid; the covering heads too
+  mutable std::map<Oid, Bytes> heads_;  // of the segments, by their oid
   mutable std::optional<StateNamed> state_;
   mutable std::list<std::pair<uint64_t, Bundle>> bundles_;  // the one used last first
 };

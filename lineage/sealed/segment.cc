@@ -157,8 +157,7 @@ absl::StatusOr<Bytes> Segment::ReadObject(const ObjectPlace& place) const {
     frame_.emplace(place.frame, *std::move(content));
   }
   const auto objects = ParseObjectFrame(frame_->second);
-  if (!objects.ok())
-    return DataLoss(path, " at byte ", place.frame, ": ", Text(objects.status()));
+  if (!objects.ok()) return DataLoss(path, " at byte ", place.frame, ": ", Text(objects.status()));
   for (const ObjectView& o : *objects) {
     if (o.shelf == place.shelf && o.oid == place.oid) return Bytes(o.bytes.begin(), o.bytes.end());
   }
@@ -190,9 +189,9 @@ absl::Status Segment::VerifyFiles() const {
 
 absl::Status Segment::VerifyRecords(ChainVerifier& chain) const {
   AQ_ASSIGN_OR_RETURN(const tlog::SignedCheckpoint head, ReadCheckpoint());
-  tlog::Prover prover(head.checkpoint.size,
-                      head.checkpoint.root,
-                      [this](const tlog::Tile& tile) { return ReadTile(tile); });
+  tlog::Prover prover(head.checkpoint.size, head.checkpoint.root, [this](const tlog::Tile& tile) {
+    return ReadTile(tile);
+  });
   for (uint64_t index = manifest_.first / kRun; index < manifest_.end / kRun; ++index) {
     AQ_ASSIGN_OR_RETURN(const Bundle bundle, ReadBundle(index));
     for (const ByteView body : bundle.bodies)

@@ -29,8 +29,8 @@ struct Bundle {
 // Of what lies in a bundle's file and in the tile of its hashes. DataLoss names the record.
 absl::StatusOr<Bundle> UnpackBundle(ByteView packed, ByteView tile, Seq first);
 
-// The tiles of a segment under a head of so many records: those of its leaves, those above them, and
-// the right edge: all that a path from any of its records to that head goes by.
+// The tiles of a segment under a head of so many records: those of its leaves, those above them,
+// and the right edge: all that a path from any of its records to that head goes by.
 std::vector<tlog::Tile> TilesOf(Seq first, Seq end, uint64_t head_size);
 
 class Segment {
@@ -51,9 +51,9 @@ class Segment {
   absl::StatusOr<StateNamed> ReadState() const;
 
   // Reads all there is: every file as the manifest has it and none that it does not name, every
-  // record under its hash and after the one before, every path to the root that the checkpoint says,
-  // every object under its id. `chain` goes on from the segment before. Who signed is the caller's
-  // question.
+  // record under its hash and after the one before, every path to the root that the checkpoint
+  // says, every object under its id. `chain` goes on from the segment before. Who signed is the
+  // caller's question.
   absl::Status Verify(ChainVerifier& chain) const;
 
  private:

@@ -23,13 +23,13 @@ TEST(ControlApiTest, EveryVerbHasOneRowAndARole) {
     EXPECT_TRUE(names.insert(row.name).second) << row.name;
     EXPECT_EQ(FindVerb(row.name), &row);
   }
-  EXPECT_EQ(VerbTable().size(), static_cast<size_t>(Verb::kStop) + 1) << "a verb without a row";
+  EXPECT_EQ(VerbTable().size(), static_cast<size_t>(Verb::kPrune) + 1) << "a verb without a row";
   EXPECT_EQ(FindVerb("statu"), nullptr);
 }
 
 TEST(ControlApiTest, WhatChangesTheNodeNeedsTheOperator) {
   for (const char* name :
-       {"invite", "answer", "revoke", "import", "up", "down", "policy-reload", "stop"}) {
+       {"invite", "answer", "revoke", "import", "up", "down", "policy-reload", "stop", "prune"}) {
     ASSERT_NE(FindVerb(name), nullptr) << name;
     EXPECT_EQ(FindVerb(name)->needs, Role::kChange) << name;
   }

@@ -81,7 +81,7 @@ TEST_F(SealedTest, ShowsWhatTheStoreShows) {
   EXPECT_EQ(Shown(*store), Shown(live_, 0, end));
   EXPECT_EQ(Shown(*store, 500, 1'030, Order::kNewestFirst),
             Shown(live_, 500, 1'030, Order::kNewestFirst));
-  for (const uint64_t at : {0, 1, 511, 512, 1'000, 1'791, 1'792, 5'000}) {
+  for (const uint64_t at : std::array<uint64_t, 8>{0, 1, 511, 512, 1000, 1791, 1792, 5000}) {
     const uint64_t hlc = HlcFromMillis((kStartSeconds + at) * 1'000);
     EXPECT_EQ(*store->SeqAt(hlc), std::min(end, *live_.SeqAt(hlc))) << at;
   }
@@ -96,35 +96,39 @@ TEST_F(SealedTest, ShowsWhatTheStoreShows) {
   // Each thing that a record cites.
   for (const Shelf shelf : {Shelf::kInputs, Shelf::kPolicy}) {
     size_t count = 0;
-    ASSERT_TRUE(store->ScanObjects(shelf, [&](const Oid& oid, ByteView bytes) {
-      ++count;
-      EXPECT_TRUE(Equal(bytes, **live_.GetObject(shelf, oid)));
-      return true;
-    }).ok());
+    ASSERT_TRUE(store
+                    ->ScanObjects(shelf,
+                                  [&](const Oid& oid, ByteView bytes) {
+                                    ++count;
+                                    EXPECT_TRUE(Equal(bytes, **live_.GetObject(shelf, oid)));
+                                    return true;
+                                  })
+                    .ok());
     EXPECT_EQ(count, shelf == Shelf::kPolicy ? 3u : (end + 7) / 8);
   }
   EXPECT_TRUE(absl::IsFailedPrecondition(store->Commit({})));
 }
 
 TEST_F(SealedTest, ProvesARecordToItsHeadAndIsAudited) {  // spec: lineage#12.3
-  ledger_.Write(70'000);  // past a tile of the second level
+  ledger_.Write(3'000);
   ledger_.Sign();
   ledger_.Write(10);
-  SealAll(33'000);
+  SealAll(1'024);
   SealAll();
   const auto store = Open();
   ASSERT_NE(store, nullptr);
-  for (const Seq seq : {Seq{0}, Seq{255}, Seq{256}, Seq{16'383}, Seq{40'000}, Seq{65'535},
-                        Seq{69'887}}) {
+  for (const Seq seq : {Seq{0}, Seq{255}, Seq{256}, Seq{1'023}, Seq{1'024}, Seq{2'815}}) {
     const auto head = HeadOver(*store, seq, LogOrigin(Ledger::LogOf()));
     ASSERT_TRUE(head.ok()) << head.status();
     auto prover = store->ProverAt(head->checkpoint.size);
     ASSERT_TRUE(prover.ok()) << prover.status();
     const auto path = prover->Inclusion(seq);
     ASSERT_TRUE(path.ok()) << seq << ": " << path.status();
-    EXPECT_TRUE(tlog::VerifyInclusion(
-                    ParseEntry(*live_.Read(seq))->leaf, seq, head->checkpoint.size, *path,
-                    head->checkpoint.root)
+    EXPECT_TRUE(tlog::VerifyInclusion(ParseEntry(*live_.Read(seq))->leaf,
+                                      seq,
+                                      head->checkpoint.size,
+                                      *path,
+                                      head->checkpoint.root)
                     .ok());
   }
   const auto report = AuditLog(*store, Ledger::Key(), {});
@@ -180,10 +184,15 @@ TEST_F(SealedTest, RefusesRecordsThatWereSealedAnewWithAnotherStory) {
   forger.Add(Decided(9));
   forger.Write(255);
   Bytes bundle, tile = *other.ReadTile({0, 0, 256});
-  ASSERT_TRUE(other.WalkLog(0, 256, Order::kOldestFirst, [&](Seq, const Digest&, ByteView b) {
-    tlog::AppendBundleEntry(bundle, b);
-    return true;
-  }).ok());
+  ASSERT_TRUE(other
+                  .WalkLog(0,
+                           256,
+                           Order::kOldestFirst,
+                           [&](Seq, const Digest&, ByteView b) {
+                             tlog::AppendBundleEntry(bundle, b);
+                             return true;
+                           })
+                  .ok());
   auto manifest = *ParseManifest(AsText(*ReadWhole(segment + "/manifest", 1 << 20)));
   const auto replace = [&](const std::string& path, const Bytes& content) {
     fs::remove(segment + "/" + path);
@@ -205,7 +214,8 @@ TEST_F(SealedTest, RefusesRecordsThatWereSealedAnewWithAnotherStory) {
 TEST_F(SealedTest, AKilledRunLeavesWholeSegmentsOnlyAndTheNextGoesOn) {
   ledger_.Write(3'000);
   ledger_.Sign();
-  // At every write that a run makes, as far as the file system tells: a limit on open files ends it.
+  // At every write that a run makes, as far as the file system tells: a limit on open files ends
+  // it.
   for (int round = 0; round < 6; ++round) {
     const pid_t child = fork();
     if (child == 0) {
@@ -246,6 +256,36 @@ TEST_F(SealedTest, ChecksAgainstTheLiveStore) {
   another.Add(Decided(9));
   another.Write(700);
   EXPECT_TRUE(absl::IsDataLoss(CheckSealed(other, dir_, 0, 512)));
+}
+
+// The paths of a large tree go by tiles of three levels; a segment has those of its own.
+TEST(SealedTilesTest, ASegmentHasEveryTileThatItsPathsGoBy) {
+  constexpr uint64_t kSize = 140'123;
+  tlog::Edge edge;
+  std::map<std::pair<unsigned, uint64_t>, Digest> hashes;
+  for (uint64_t i = 0; i < kSize; ++i) {
+    uint8_t bytes[8];
+    StoreBe(bytes, i);
+    edge.Append(tlog::LeafHash(bytes),
+                [&](const tlog::TileEntry& made) { hashes[{made.level, made.index}] = made.hash; });
+  }
+  const std::pair<Seq, Seq> segments[] = {
+      {0, 16'384}, {49'152, 65'536}, {65'536, 65'792}, {131'072, 139'776}};
+  for (const auto& [first, end] : segments) {
+    const std::vector<tlog::Tile> there = TilesOf(first, end, kSize);
+    tlog::Prover prover(kSize, edge.Root(), [&](const tlog::Tile& t) -> absl::StatusOr<Bytes> {
+      if (std::ranges::find(there, t) == there.end()) return NotFound(tlog::TilePath(t));
+      Bytes out;
+      for (unsigned i = 0; i < t.width; ++i) Append(out, hashes.at({t.level, t.index * 256 + i}));
+      return out;
+    });
+    for (Seq seq = first; seq < end; seq += 255) {
+      const auto path = prover.Inclusion(seq);
+      ASSERT_TRUE(path.ok()) << first << " " << seq << ": " << path.status();
+    }
+    EXPECT_TRUE(prover.Inclusion(end - 1).ok());
+    EXPECT_EQ(*prover.EdgeAt(kSize), edge);
+  }
 }
 
 TEST(SealedFrameTest, RefusesAFrameThatSaysMoreThanIsAllowed) {
