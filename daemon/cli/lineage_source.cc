@@ -74,6 +74,8 @@ absl::StatusOr<std::unique_ptr<Store>> OpenStore(const std::string& dir,
                       lineage::HasSealed(lineage::SealedDirOf(archive, *kid));
   if (!sealed) return std::unique_ptr<Store>(std::move(store));
   AQ_ASSIGN_OR_RETURN(auto before, SealedStore::Open(archive, kid));
+  // More has left since the import: what is between is in neither, and the live log is asked alone.
+  if (before->size() < store->first()) return std::unique_ptr<Store>(std::move(store));
   AQ_ASSIGN_OR_RETURN(std::unique_ptr<Store> joined,
                       lineage::JoinedStore::Make(std::move(store), std::move(before)));
   return joined;
