@@ -178,7 +178,7 @@ absl::StatusOr<ContentReport> AuditContents(const Store& store) {
       if (content.ok()) content = Readable(*std::move(content));
       if (!content.ok()) return Annotate(content.status(), Join("record ", record.seq));
       report.open += content->state == Content::State::kOpen;
-      report.redacted += content->state == Content::State::kRedacted;
+      report.closed += content->state == Content::State::kClosed;
       report.absent += content->state == Content::State::kAbsent;
     }
   }

@@ -94,7 +94,7 @@ absl::StatusOr<Content> ReadContent(const Store& store, const authority::Observe
                       store.GetState(ContentKeyName(*record.subject)));
   const std::optional<ContentKey> key = kept ? ContentKey::Decode(*kept) : std::nullopt;
   if (kept && !key) return DataLoss("state ", ContentKeyName(*record.subject), " is no key");
-  out.state = key ? Content::State::kOpen : Content::State::kRedacted;
+  out.state = key ? Content::State::kOpen : Content::State::kClosed;
   for (const Digest& commit : record.commits) {
     if (!key) break;
     AQ_ASSIGN_OR_RETURN(const std::optional<Bytes> sealed,
@@ -106,7 +106,7 @@ absl::StatusOr<Content> ReadContent(const Store& store, const authority::Observe
     AQ_ASSIGN_OR_RETURN(std::optional<Bytes> opening,
                         Unseal(*key, *record.subject, commit, *sealed));
     if (!opening) {
-      out = {.state = Content::State::kRedacted};
+      out = {.state = Content::State::kClosed};
       break;
     }
     out.values.emplace_back(opening->begin() + kSalt, opening->end());

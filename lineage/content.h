@@ -46,7 +46,7 @@ struct Content {
   enum class State : uint8_t {
     kNone,      // the record commits to nothing
     kOpen,      // `values`, in the order of the commitments
-    kRedacted,  // the key it was under is gone
+    kClosed,    // the key it was under is not here: thrown away, or not in this copy
     kAbsent,    // the key is here and the content is not: this store has the record alone
   };
   State state = State::kNone;

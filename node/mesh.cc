@@ -127,11 +127,20 @@ void Mesh::LoadRestrictions(const Image& image,
 
 void Mesh::Note(const SignedPtr& statement, uint64_t seq) {
   const uint64_t order = expansions_.count();
-  auto proof = expansions_.Add(statement, seq);
+  const auto proof = expansions_.Add(statement, seq);
   if (expansions_.count() > order) held_.push_back({order, statement});
-  if (!proof) return;
-  restrictions_->Collapse(*proof);
-  proofs_.push_back(*std::move(proof));
+  if (proof) restrictions_->Collapse(*proof);
+}
+
+// Of both streams: of R it is the restrictions themselves that find two under one number.
+std::vector<authority::Equivocation> Mesh::TakeProofs() {
+  std::vector<authority::Equivocation> out;
+  if (!restrictions_) return out;
+  const std::vector<authority::Equivocation>& all = restrictions_->proofs();
+  for (; told_proofs_ < all.size(); ++told_proofs_) {
+    if (!kept_proofs_.contains(all[told_proofs_].id)) out.push_back(all[told_proofs_]);
+  }
+  return out;
 }
 
 uint64_t Mesh::HeldBefore(const Oid& restriction) const {
@@ -431,8 +440,10 @@ void Mesh::LoadProof(ByteView proof) {
     both.push_back(*std::move(s));
     proof = proof.subspan(2 + size);
   }
-  if (both.size() == 2 && restrictions_)
-    restrictions_->Collapse(authority::ProveEquivocation(both[0], both[1]));
+  if (both.size() != 2 || !restrictions_) return;
+  const authority::Equivocation told = authority::ProveEquivocation(both[0], both[1]);
+  kept_proofs_.insert(told.id);
+  restrictions_->Collapse(told);
 }
 
 std::optional<authority::Verified> Mesh::Authenticate(

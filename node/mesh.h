@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -90,7 +91,7 @@ class Mesh {
   // What took effect since the last call although nobody added it just then: restrictions whose
   // signer became known, and proofs that someone said two things under one number.
   std::vector<SignedPtr> TakeLateRestrictions() { return std::exchange(late_, {}); }
-  std::vector<authority::Equivocation> TakeProofs() { return std::exchange(proofs_, {}); }
+  std::vector<authority::Equivocation> TakeProofs();
 
   // ---- asking ----
   // Restrictions kept aside whose signer is named in `items` act before the chain is judged.
@@ -153,7 +154,8 @@ class Mesh {
   bool loading_ = false;
   std::vector<SignedPtr> late_;
   uint64_t restricted_ = 0;  // restrictions that took effect since the store was made
-  std::vector<authority::Equivocation> proofs_;
+  std::set<Digest> kept_proofs_;  // that were told before this start
+  size_t told_proofs_ = 0;        // of restrictions_->proofs()
   std::vector<Held<authority::Grant>> own_grants_;
   std::vector<Held<authority::Grant>> plain_grants_;
   std::vector<Held<authority::Fragment>> all_fragments_;

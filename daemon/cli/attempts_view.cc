@@ -13,7 +13,7 @@ std::string_view StateText(Content::State state) {
   switch (state) {
     case Content::State::kNone: return "none";
     case Content::State::kOpen: return "open";
-    case Content::State::kRedacted: return "redacted";
+    case Content::State::kClosed: return "closed";
     case Content::State::kAbsent: return "absent";
   }
   return "";
@@ -37,8 +37,8 @@ std::string AttemptLines(const Content& content,
   constexpr std::string_view kTried = "tried         ";
   switch (content.state) {
     case Content::State::kNone: return "";
-    case Content::State::kRedacted:
-      return Join(kTried, "redacted: the key that opened it is gone\n");
+    case Content::State::kClosed:
+      return Join(kTried, "closed: the key that opened it was thrown away, or is not here\n");
     case Content::State::kAbsent: return Join(kTried, "not kept here\n");
     case Content::State::kOpen: break;
   }

@@ -29,15 +29,8 @@ absl::StatusOr<Archive> OpenArchive(Session& s) {
   Archive out;
   AQ_ASSIGN_OR_RETURN(out.store, s.Lineage());
   AQ_ASSIGN_OR_RETURN(out.known, LoadObjects(*out.store));
-  if (s.from.empty()) {
-    AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
-    AQ_ASSIGN_OR_RETURN(out.own, state.KidOfKey(kIdentityKey));
-    return out;
-  }
-  AQ_ASSIGN_OR_RETURN(const std::optional<Kid> log, LogKidOf(*out.store));
-  authority::Keybind bound;
-  const SignedPtr* keybind = log ? KeybindOf(out.known, *log, bound) : nullptr;
-  if (keybind != nullptr) out.own = (*keybind)->kid();
+  AQ_ASSIGN_OR_RETURN(const std::optional<Kid> own, s.OwnerOf(*out.store, out.known));
+  out.own = own.value_or(Kid{});
   return out;
 }
 

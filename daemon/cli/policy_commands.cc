@@ -50,7 +50,7 @@ absl::StatusOr<std::vector<Held<Fragment>>> Proposed(Session& s,
 }
 
 struct Asked {
-  std::unique_ptr<lineage::RocksStore> store;
+  std::unique_ptr<lineage::Store> store;
   KnownObjects known;
   node::WhatIfReport report;
   lineage::Seq first = 0;
@@ -60,10 +60,10 @@ absl::StatusOr<Asked> Ask(Session& s, const WhatIfFlags& flags) {
   if (flags.files.empty() && !flags.beside)
     return s.Usage("name a file of fragments, or take those in force with --beside");
   Asked out;
-  AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
-  AQ_ASSIGN_OR_RETURN(out.store, state.ReadStore());
+  AQ_ASSIGN_OR_RETURN(out.store, s.Lineage());
   AQ_ASSIGN_OR_RETURN(out.known, LoadWithCited(*out.store));
-  AQ_ASSIGN_OR_RETURN(const Kid own, state.KidOfKey(kIdentityKey));
+  AQ_ASSIGN_OR_RETURN(const std::optional<Kid> own, s.OwnerOf(*out.store, out.known));
+  if (!own) return NotFound("nothing here says whose log this is");
   AQ_ASSIGN_OR_RETURN(const std::vector<Held<Fragment>> proposed, Proposed(s, flags, out.known));
   const auto since = ParseWhen(flags.since, s.now());
   if (!since.ok()) return s.Usage(Join("--since: ", Text(since.status())));
@@ -71,8 +71,8 @@ absl::StatusOr<Asked> Ask(Session& s, const WhatIfFlags& flags) {
   AQ_ASSIGN_OR_RETURN(const node::Redecider decisions,
                       node::Redecider::Open(*out.store, KeptPolicy));
   const auto party = [&](uint64_t second) -> std::optional<admission::Party> {
-    const auto* grant = out.known.GrantOf(own, authority::Class::kNode, second);
-    return grant ? std::optional(admission::PartyOf(own, grant->body)) : std::nullopt;
+    const auto* grant = out.known.GrantOf(*own, authority::Class::kNode, second);
+    return grant ? std::optional(admission::PartyOf(*own, grant->body)) : std::nullopt;
   };
   node::WhatIf what_if(*out.store, decisions, proposed, party);
   AQ_ASSIGN_OR_RETURN(out.report, what_if.From(out.first));
@@ -123,7 +123,7 @@ std::string Summary(const node::WhatIfReport& r) {
                          " allowed.");
   if (r.unlisted != 0) out += Join(" ", r.unlisted, " more were counted and not listed.");
   if (r.unreadable != 0)
-    out += Join(" ", r.unreadable, " records cannot be read any more: redacted, or not kept here.");
+    out += Join(" ", r.unreadable, " records cannot be read: redacted, or not in this copy.");
   if (r.unknown != 0) out += Join(" ", r.unknown, " came before any decision in this log.");
   if (r.unsaid != 0) out += Join(" ", r.unsaid, " changed flows are not shown.");
   return out;
@@ -167,6 +167,7 @@ void AddPolicy(Tree& tree) {
   app->add_option("--without", flags->without, "With --beside: leave out this one, first digits");
   app->add_option("--since", flags->since, "From this time: 30d (ago), 2026-11-21T14:00Z")
       ->capture_default_str();
+  tree.Lineage(app);
   tree.Json(app);
 }
 

@@ -123,6 +123,19 @@ absl::StatusOr<std::vector<SignedPtr>> Session::ReadObjects(const std::string& p
   return out;
 }
 
+absl::StatusOr<std::optional<Kid>> Session::OwnerOf(const lineage::Store& lineage,
+                                                    const KnownObjects& known) {
+  if (from.empty()) {
+    AQ_ASSIGN_OR_RETURN(const StateDir state, State());
+    AQ_ASSIGN_OR_RETURN(const Kid own, state.KidOfKey(kIdentityKey));
+    return own;
+  }
+  AQ_ASSIGN_OR_RETURN(const std::optional<Kid> log_kid, LogKidOf(lineage));
+  authority::Keybind bound;
+  const SignedPtr* keybind = log_kid ? KeybindOf(known, *log_kid, bound) : nullptr;
+  return keybind ? std::optional<Kid>((*keybind)->kid()) : std::nullopt;
+}
+
 absl::StatusOr<std::unique_ptr<lineage::Store>> Session::Lineage() {
   if (!from.empty()) return OpenLineageAt(from, log);
   AQ_ASSIGN_OR_RETURN(const StateDir state, State());

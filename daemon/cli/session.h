@@ -100,6 +100,9 @@ class Session {
   absl::StatusOr<KnownObjects> Known(const StateDir& state);
   // What --from and --log say, or this machine's own (daemon/cli/lineage_source.h).
   absl::StatusOr<std::unique_ptr<lineage::Store>> Lineage();
+  // Whose machine wrote it; nullopt: nothing in a copy says so.
+  absl::StatusOr<std::optional<Kid>> OwnerOf(const lineage::Store& lineage,
+                                             const KnownObjects& known);
   // Opens the root key, or this machine's identity with its enroller grant.
   absl::StatusOr<std::unique_ptr<Pen>> TakePen(const StateDir& state,
                                                bool root,

@@ -162,14 +162,14 @@ void PutAudited(const Audited& a, wire::JsonWriter& w) {
 }
 
 void PutContents(const lineage::ContentReport& r, wire::JsonWriter& w) {
-  w.Key("contents").Object().Field("open", r.open).Field("redacted", r.redacted);
+  w.Key("contents").Object().Field("open", r.open).Field("closed", r.closed);
   w.Field("absent", r.absent).End();
 }
 
 std::string ContentsText(const lineage::ContentReport& r) {
   std::string out =
       Join("what ", r.open, " records commit to beside that is here, and is what they say");
-  if (r.redacted != 0) out += Join("; of ", r.redacted, " it was redacted");
+  if (r.closed != 0) out += Join("; of ", r.closed, " the key is not here");
   if (r.absent != 0) out += Join("; of ", r.absent, " it is not here");
   return out + "\n";
 }

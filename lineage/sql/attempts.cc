@@ -58,7 +58,7 @@ void OfAttempt(const Row& row, const World& world, Cell& cell) {
 
 void PutState(const Row& row, const World&, Cell& cell) {
   switch (row.state) {
-    case Content::State::kRedacted: return cell.Text("redacted");
+    case Content::State::kClosed: return cell.Text("closed");
     case Content::State::kAbsent: return cell.Text("absent");
     default: return cell.Text(row.attempt ? "open" : "unlisted");
   }

@@ -174,10 +174,10 @@ TEST_F(ContentTest, WithoutTheKeyOrUnderALaterOneItIsRedacted) {
   gone.deletes = {ContentKeyName(subject)};
   gone.shreds = true;
   ASSERT_TRUE(store.Commit(gone).ok());
-  EXPECT_EQ(Read(store, record).state, Content::State::kRedacted);
+  EXPECT_EQ(Read(store, record).state, Content::State::kClosed);
   key = ContentKey::Make(rng);
   const authority::Observe later = Keep(store, subject, Sample());
-  EXPECT_EQ(Read(store, record).state, Content::State::kRedacted);
+  EXPECT_EQ(Read(store, record).state, Content::State::kClosed);
   EXPECT_EQ(Read(store, later).state, Content::State::kOpen);
 }
 
@@ -207,7 +207,7 @@ TEST_F(ContentTest, NoFileHoldsAByteOfAShreddedKey) {
   gone.shreds = true;
   ASSERT_TRUE((*store)->Commit(gone).ok());
   EXPECT_FALSE(LiesIn(dir, key.key.view()));
-  EXPECT_EQ(Read(**store, record).state, Content::State::kRedacted);
+  EXPECT_EQ(Read(**store, record).state, Content::State::kClosed);
   EXPECT_TRUE((*store)->Verify().ok());
   // Nor after it was closed into tables and opened again.
   store->reset();

@@ -271,7 +271,7 @@ TEST_F(TablesTest, AttemptsAreWhatFlowsCommitToAsLongAsTheKeyIsThere) {
   redacted.shreds = true;
   ASSERT_TRUE(store_.Commit(redacted).ok());
   EXPECT_EQ(Of("SELECT subject_name, state, port, count FROM attempts"),
-            (Rows{"draco|redacted|NULL|NULL"}));
+            (Rows{"draco|closed|NULL|NULL"}));
 }
 
 }  // namespace
