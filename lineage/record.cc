@@ -40,7 +40,6 @@ constexpr std::array<std::string_view, 6> kGateKeys = {
     "crypto", "trust", "corroboration", "freshness", "action", "local"};
 
 constexpr size_t kShortIdBytes = 4;
-constexpr int64_t kSlopeZero = 65'536;  // slope travels as Q16 + 1.0
 
 std::string_view RungText(uint8_t rung) {
   return rung == 0 ? std::string_view("-") : authority::RungName(static_cast<Rung>(rung));
@@ -62,11 +61,6 @@ std::string Whom(const Observe& r, const Names& names) {
   if (!r.subject) return "-";
   const std::string name = PeerName(*r.subject, names);
   return name.empty() ? ToHex(ByteView(r.subject->bytes).first(kShortIdBytes)) : name;
-}
-
-// Weights are written by absence when zero, so their presence follows from the gates beside them.
-bool HasWeights(const Observe& r) {
-  return r.gates || r.kind == RecordKind::kWeighted || r.ladm != 0 || r.slope != 0 || r.corr != 0;
 }
 
 void JsonGates(const authority::Gates& gates, wire::JsonWriter& json) {
@@ -230,6 +224,10 @@ std::optional<Rung> RungNamed(std::string_view name) {
 
 std::string_view ActionName(uint16_t action) {
   return action < kActions.size() ? kActions[action] : std::string_view();
+}
+
+bool HasWeights(const Observe& r) {
+  return r.gates || r.kind == RecordKind::kWeighted || r.ladm != 0 || r.slope != 0 || r.corr != 0;
 }
 
 std::string ReasonName(uint16_t reason, const Names& names) {

@@ -21,11 +21,15 @@ namespace aqmesh::lineage {
 // Reasons from here on are the wire's drop codes (spec/objects.md §2, `drops`).
 inline constexpr uint16_t kFirstDropReason = 64;
 inline constexpr size_t kQueryLimitMax = 10'000;
+inline constexpr int64_t kSlopeZero = 65'536;  // slopes travel as Q16 + 1.0
 
 std::string_view KindName(authority::RecordKind kind);                  // "decided"
 std::optional<authority::RecordKind> KindNamed(std::string_view name);  // lower case, as KindName
 std::optional<authority::Rung> RungNamed(std::string_view name);        // "ADMIT", either case
 std::string_view ActionName(uint16_t action);  // "install_peer"; "" if unknown
+// Whether a record carries trust: weights are written by absence when zero, so that they are there
+// follows from the gates beside them.
+bool HasWeights(const authority::Observe& record);
 
 // Names that other rooms own. Either may be empty: numbers and hex are printed then.
 struct Names {

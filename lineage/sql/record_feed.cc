@@ -140,11 +140,6 @@ std::string ActionText(uint16_t action) {
   return name.empty() && action != 0 ? Join(action) : std::string(name);
 }
 
-bool HasWeights(const authority::Observe& r) {
-  return r.gates || r.kind == authority::RecordKind::kWeighted || r.ladm != 0 || r.slope != 0 ||
-         r.corr != 0;
-}
-
 namespace column {
 
 void Machine(const RecordRow& row, const World&, Cell& cell) { cell.Text(row.log->name); }

@@ -84,9 +84,6 @@ std::string HexList(const List& list) {
   for (const auto& item : list) out += Join(out.size() > 1 ? "," : "", "\"", ToHex(item), "\"");
   return out + "]";
 }
-// Whether a record carries trust: weights are written by absence when zero.
-bool HasWeights(const authority::Observe& record);
-inline constexpr int64_t kSlopeZero = 65'536;  // slopes travel as Q16 + 1.0
 
 }  // namespace aqmesh::lineage::sql
 
