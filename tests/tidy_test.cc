@@ -29,6 +29,7 @@ const std::vector<Room>& Rooms() {
       {"lineage/rocks", {"lineage", "core"}},
       {"lineage/sealed", {"lineage", "lineage/tlog", "core"}},
       {"lineage/sql", {"lineage", "lineage/tlog", "core"}},
+      {"lineage/ship", {"lineage", "lineage/tlog", "core"}},
       {"transport", {"core"}},
       {"transport/os", {"transport", "core"}},
       {"issuing", {"core"}},
@@ -54,7 +55,7 @@ const std::vector<Room>& Rooms() {
 
 const std::vector<std::string>& Annexes() {
   static const std::vector<std::string> annexes = {
-      "transport/os", "lineage/rocks", "lineage/sealed", "lineage/sql", "issuing/custody"};
+      "transport/os", "lineage/rocks", "lineage/sealed", "lineage/sql", "lineage/ship", "issuing/custody"};
   return annexes;
 }
 
@@ -74,7 +75,8 @@ const std::vector<Ban>& Bans() {
        "an engine that a driver calls"},
       {"rocksdb/", {"lineage/rocks"}, "lineage/store.h"},
       {"sqlite3.h", {"lineage/sql"}, "lineage/sql/database.h"},
-      {"curl/", {"daemon/courier/http"}, "daemon/courier/courier_client.h"},
+      {"curl/", {"daemon/courier/http", "lineage/ship"}, "daemon/courier/courier_client.h"},
+      {"libpq-fe.h", {"lineage/ship"}, "lineage/ship/sink.h"},
       {"<zstd.h>", {"lineage/sealed"}, "lineage/sealed/frame.h"},
       {"<boost/", {"transport/os", "daemon", "apps"}, "an engine without I/O"},
       {"<iostream>", {}, "fmt or the logger"},
