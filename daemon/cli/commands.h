@@ -67,9 +67,11 @@ void AddEvidence(Tree& tree, CLI::App* lineage);  // prove check forks
 void AddHistory(Tree& tree, CLI::App* lineage);   // state diff
 void AddTrace(Tree& tree, CLI::App* lineage);     // trace
 void AddPrivacy(Tree& tree, CLI::App* lineage);   // redact
-void AddSql(Tree& tree, CLI::App* lineage);       // sql export
-void AddPolicy(Tree& tree);                       // policy what-if
 void AddRetention(Tree& tree, CLI::App* lineage);  // retain prune import
+void AddSql(Tree& tree, CLI::App* lineage);       // sql
+void AddRowFiles(Tree& tree, CLI::App* lineage);  // export
+void AddShip(Tree& tree, CLI::App* lineage);      // ship
+void AddPolicy(Tree& tree);                       // policy what-if
 void AddHelp(Tree& tree);                         // version completion help
 
 // A span as "30d"; Usage errors name the flag.

@@ -41,8 +41,10 @@ struct Env {
   // Whether Ctrl-C was typed since it was last asked; from the first time on it ends nothing
   // itself.
   std::function<bool()> interrupted;
+  // Whether somebody asked the process to end (SIGTERM); likewise from the first time on.
+  std::function<bool()> told_to_end;
   std::function<bool()> out_gone;                        // nobody reads stdout any more
-  std::function<void(std::chrono::milliseconds)> pause;  // less if Ctrl-C comes
+  std::function<void(std::chrono::milliseconds)> pause;  // less if a signal comes
   bool out_tty = false;
   size_t columns = 0;  // of the terminal; 0: never cut a row
   std::string host_name = "machine";

@@ -245,6 +245,8 @@ void AddLineage(Tree& tree) {
   tree.Json(app);
 
   AddSql(tree, noun);
+  AddRowFiles(tree, noun);
+  AddShip(tree, noun);
   AddVerify(tree, noun);
   AddEvidence(tree, noun);
   AddHistory(tree, noun);

@@ -53,6 +53,11 @@ absl::StatusOr<KnownObjects> LoadWithCited(const lineage::Store& store) {
   return known;
 }
 
+std::string MachineName(Session& s, const StateDir& state) {
+  const auto config = state.ReadConfig();
+  return config.ok() && !config->name.empty() ? config->name : s.env().host_name;
+}
+
 std::string_view DropName(uint16_t code) {
   const auto number = static_cast<uint16_t>(code + lineage::kFirstDropReason);
   if (number < frame::kDropEnd) return frame::NameOf(static_cast<frame::Drop>(number));

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "daemon/cli/session.h"
 #include "daemon/cli/state.h"
 #include "lineage/record.h"
 #include "lineage/store.h"
@@ -20,6 +21,8 @@ absl::StatusOr<Kid> KidNamed(const KnownObjects& known, std::string_view text);
 absl::StatusOr<Kid> KidInLog(const lineage::Store& store,
                              std::string_view text,
                              KnownObjects& known);
+// What this machine is called: in its settings, else by the host.
+std::string MachineName(Session& s, const StateDir& state);
 std::string_view DropName(uint16_t code);  // as lineage::Names::drop
 // Also what peers cited, as far as the newest decision about each subject rests on it.
 absl::StatusOr<KnownObjects> LoadWithCited(const lineage::Store& store);

@@ -33,7 +33,7 @@ bool WriteTo(int fd, std::string_view text) {
 }
 
 // Set by the signal's handler, which can reach nothing else.
-volatile sig_atomic_t ctrl_c = 0;
+volatile sig_atomic_t ctrl_c = 0, term = 0;
 
 bool Interrupted() {
   static const bool caught = [] {
@@ -44,6 +44,15 @@ bool Interrupted() {
   const bool typed = caught && ctrl_c != 0;
   if (typed) ctrl_c = 0;
   return typed;
+}
+
+bool ToldToEnd() {
+  static const bool caught = [] {
+    struct sigaction action{};
+    action.sa_handler = [](int) { term = 1; };
+    return sigaction(SIGTERM, &action, nullptr) == 0;
+  }();
+  return caught && term != 0;
 }
 
 absl::StatusOr<std::string> ReadStdin(size_t bytes_max) {
@@ -115,6 +124,7 @@ Env ProcessEnv(std::string version) {
   env.err = [](std::string_view text) { WriteTo(STDERR_FILENO, text); };
   if (isatty(STDIN_FILENO) != 0) env.line_reader = EditLines;
   env.interrupted = Interrupted;
+  env.told_to_end = ToldToEnd;
   env.pause = [](std::chrono::milliseconds span) {
     poll(nullptr, 0, static_cast<int>(span.count()));
   };

@@ -17,6 +17,7 @@ namespace {
 
 using lineage::sql::Day;
 using testing::ElementsAre;
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::StartsWith;
 
@@ -26,6 +27,8 @@ std::vector<std::string> Lines(const std::string& text) {
   for (std::string line; std::getline(in, line);) lines.push_back(line);
   return lines;
 }
+
+constexpr uint64_t kCovered = 25;  // records under the head of 10:15
 
 // A machine that has lived through the day.
 class Told : public World {
@@ -213,12 +216,38 @@ TEST(ExportTest, EachLineHasWhatItsProofNeeds) {
     EXPECT_EQ(NumberIn(row, "leaf_index"), i);
     EXPECT_EQ(TextIn(row, "machine"), "atlas");
     EXPECT_EQ(*body, w.day().batch().records[i].body);
+    EXPECT_EQ(TextIn(row, "checkpoint").empty(), i >= kCovered);
+    EXPECT_EQ(NumberIn(row, "checkpoint_size"), i < kCovered ? kCovered : 0);
   }
   const auto csv = Lines(w.On({"lineage", "export", "--format", "csv"}).out);
   ASSERT_EQ(csv.size(), w.size() + 1);
-  EXPECT_THAT(csv[0], StartsWith("machine,record_digest,leaf_index,time,"));
-  EXPECT_THAT(csv[1], StartsWith("atlas," + ToHex(w.day().batch().records[0].leaf) + ",0,2026-"));
-  EXPECT_THAT(csv[1], HasSubstr("," + ToHex(w.day().batch().records[0].body)));
+  EXPECT_THAT(csv[0], StartsWith("machine,log,seq,record_digest,leaf_index,checkpoint,"));
+  EXPECT_THAT(csv[1], HasSubstr("," + ToHex(w.day().batch().records[0].leaf) + ",0,"));
+  EXPECT_THAT(csv[1], EndsWith("," + ToBase64(w.day().batch().records[0].body) + "\r"));
+  const std::string parquet = w.On({"lineage", "export", "--format", "parquet"}).out;
+  EXPECT_THAT(parquet, StartsWith("PAR1"));
+  EXPECT_THAT(parquet, EndsWith("PAR1"));
+  w.columns = 80;
+  EXPECT_EQ(w.On({"lineage", "export", "--format", "parquet"}).exit, 2);  // not to a terminal
+}
+
+TEST(ShipTest, TheTableIsPrintedWithoutAServerAndAServerThatIsNotThereIsSaidSo) {
+  Told w;
+  const Ran ddl = w.On({"lineage", "ship", "--to", "postgres://db/x", "--table", "t", "--ddl"});
+  EXPECT_THAT(ddl.out, StartsWith("CREATE TABLE IF NOT EXISTS \"t\" (\n"));
+  EXPECT_THAT(w.On({"lineage", "ship", "--to", "http://db", "--ddl"}).out,
+              HasSubstr("ENGINE = ReplacingMergeTree"));
+  const Ran gone = w.On({"lineage", "ship", "--to", "postgres://127.0.0.1:1/x"});
+  EXPECT_EQ(gone.exit, 1);
+  EXPECT_EQ(gone.out, "");
+  EXPECT_THAT(gone.err, EndsWith("run it again, it goes on where it ended\n"));
+  // With --follow it is tried again, until Ctrl-C.
+  int pauses = 0;
+  w.on_pause = [&] { w.ctrl_c = ++pauses == 3; };
+  const Ran followed = w.On({"lineage", "ship", "--to", "http://127.0.0.1:1", "--follow"});
+  EXPECT_EQ(followed.exit, 0) << followed.err;
+  EXPECT_THAT(followed.err, HasSubstr("; trying again\n"));
+  EXPECT_THAT(followed.err, HasSubstr("0 records shipped to http://127.0.0.1:1/"));
 }
 
 TEST(ExportTest, TakesATimeAndWritesAFileOfItsOwn) {
