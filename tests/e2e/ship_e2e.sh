@@ -172,6 +172,8 @@ COVERED=$(($(cat "$T/last") - 1))
 claim "and a short one" "$TOOLS/grow_log" "$T/small" 40 20
 SMALL=$(($(cat "$T/last") - 1))
 claim "the log is whole" store bulk verify
+"$BIN/aqmesh" --state "$T/other" init other --machine other --no-passphrase >/dev/null 2>&1
+claim "another machine has a log too" "$TOOLS/grow_log" "$T/other" 5 5
 claim "PostgreSQL answers" pg_make
 claim "ClickHouse answers" ch_make
 
@@ -215,6 +217,9 @@ aq atlas authority export charter -o "$T/home.charter" >/dev/null
 claim "a row is proven where the log is not" "$BIN/aqmesh" --state "$T/nobody" lineage check "$T/evidence" --charter "$T/home.charter" --row "$T/row"
 
 title "In the database itself"
+row_of "$PG" 1234 >"$T/row"
+claim "by a copy of the store, under a charter of one's own" "$BIN/aqmesh" --state "$T/nobody" lineage check --row "$T/row" --store "$T/bulk/store" --charter "$T/home.charter"
+claim "another machine's store says so" refuses 1 "which is not in" "$BIN/aqmesh" lineage check --row "$T/row" --store "$T/other/store"
 sql "UPDATE shipped SET outcome = 'ADMIT' WHERE seq = 1235"
 row_of "$PG" 1235 >"$T/row"
 claim "an UPDATE is found" refuses 1 '`outcome` is "ADMIT", the record says' check "$T/row"
