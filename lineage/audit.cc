@@ -124,13 +124,15 @@ absl::StatusOr<AuditReport> AuditLog(const Store& store,
     AQ_ASSIGN_OR_RETURN(const tlog::Edge then, prover.EdgeAt(heads[next].size));
     if (!check_head(then.Root())) return wrong;
   }
-  AQ_RETURN_IF_ERROR(store.WalkLog(
-      report.gone.end, end ? end->seq + 1 : 0, Order::kOldestFirst, [&](Seq, const Digest& leaf, ByteView body) {
-        wrong = chain.Add(body);
-        if (!wrong.ok()) return false;
-        tree.Append(leaf);
-        return check_heads();
-      }));
+  AQ_RETURN_IF_ERROR(store.WalkLog(report.gone.end,
+                                   end ? end->seq + 1 : 0,
+                                   Order::kOldestFirst,
+                                   [&](Seq, const Digest& leaf, ByteView body) {
+                                     wrong = chain.Add(body);
+                                     if (!wrong.ok()) return false;
+                                     tree.Append(leaf);
+                                     return check_heads();
+                                   }));
   AQ_RETURN_IF_ERROR(wrong);
   if (chain.head() != end)
     return DataLoss("the log ends at another record than the store says it does");

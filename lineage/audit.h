@@ -38,9 +38,9 @@ absl::StatusOr<AuditReport> AuditLog(const Store& store,
                                      std::span<const tlog::NoteKey> cosigners);
 
 struct ContentReport {
-  uint64_t open = 0;      // records whose content can be read, and is what they commit to
+  uint64_t open = 0;    // records whose content can be read, and is what they commit to
   uint64_t closed = 0;  // whose key is not here
-  uint64_t absent = 0;    // whose content is not in this store
+  uint64_t absent = 0;  // whose content is not in this store
 };
 // Opens what every record commits to. DataLoss names the record whose content is not that.
 absl::StatusOr<ContentReport> AuditContents(const Store& store);

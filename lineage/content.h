@@ -44,14 +44,15 @@ inline Oid ContentName(const Digest& commit) { return Oid{commit.bytes}; }
 // What the record committed to, if it can be read.
 struct Content {
   enum class State : uint8_t {
-    kNone,      // the record commits to nothing
-    kOpen,      // `values`, in the order of the commitments
-    kClosed,    // the key it was under is not here: thrown away, or not in this copy
-    kAbsent,    // the key is here and the content is not: this store has the record alone
+    kNone,    // the record commits to nothing
+    kOpen,    // `values`, in the order of the commitments
+    kClosed,  // the key it was under is not here: thrown away, or not in this copy
+    kAbsent,  // the key is here and the content is not: this store has the record alone
   };
   State state = State::kNone;
   std::vector<Bytes> values = {};
-  std::vector<Bytes> openings = {};  // salt || value: what shows a third party that the commitment holds
+  std::vector<Bytes> openings =
+      {};  // salt || value: what shows a third party that the commitment holds
 };
 absl::StatusOr<Content> ReadContent(const Store& store, const authority::Observe& record);
 

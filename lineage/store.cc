@@ -125,7 +125,8 @@ absl::Status Store::WalkWhere(
 absl::StatusOr<Bytes> Store::Read(Seq seq) const {
   std::optional<Bytes> found;
   if (const Gone g = gone(); seq < g.end)
-    return NotFound("record ", seq, ": ", GoneText(g), "; `aqmesh lineage import` brings back what was sealed");
+    return NotFound(
+        "record ", seq, ": ", GoneText(g), "; `aqmesh lineage import` brings back what was sealed");
   if (seq < kSeqEnd) {
     AQ_RETURN_IF_ERROR(
         WalkLog(seq, seq + 1, Order::kOldestFirst, [&found](Seq, const Digest&, ByteView body) {

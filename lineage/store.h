@@ -122,16 +122,16 @@ class Store {
   virtual std::optional<Head> head() const = 0;
   uint64_t size() const;  // records in the log, those that have left it too
   virtual Gone gone() const { return {}; }
-  Seq first() const { return gone().end; }             // the oldest record that is there
-  virtual uint64_t commits() const { return 0; }       // synced writes since the store was made
+  Seq first() const { return gone().end; }        // the oldest record that is there
+  virtual uint64_t commits() const { return 0; }  // synced writes since the store was made
 
   virtual absl::StatusOr<std::optional<Bytes>> GetObject(Shelf shelf, const Oid& oid) const = 0;
   virtual absl::Status ScanObjects(Shelf shelf, ObjectVisitor visit) const = 0;  // by oid
   virtual absl::StatusOr<std::optional<Bytes>> GetState(std::string_view name) const = 0;
   virtual absl::Status ScanState(std::string_view prefix, StateVisitor visit) const = 0;  // by name
 
-  // The records first..end-1 that are there. Each is hashed again before it is shown: DataLoss names
-  // the seq.
+  // The records first..end-1 that are there. Each is hashed again before it is shown: DataLoss
+  // names the seq.
   virtual absl::Status WalkLog(Seq first, Seq end, Order order, RecordVisitor visit) const = 0;
   // Those of them that name `subject`, through idx_subject.
   virtual absl::Status WalkSubject(

@@ -1,7 +1,7 @@
 #include "node/control.h"
 
-#include "core/base/status.h"
 #include "core/base/check.h"
+#include "core/base/status.h"
 
 // Turns: what comes in is handed to its corridor; then the halves settle until nothing moves any
 // more.

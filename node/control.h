@@ -127,8 +127,8 @@ class Control {
   // Throws away the key of all that records committed to about `subject` (spec: lineage#11); what
   // comes is under another. NotFound: there is none.
   absl::Status Redact(Now now, const Kid& subject, Outbox& out);
-  // What the driver is about to do to the log itself (a pruning): its record, and in the same batch a
-  // state name that keeps it from being forgotten half done; and that it is done.
+  // What the driver is about to do to the log itself (a pruning): its record, and in the same batch
+  // a state name that keeps it from being forgotten half done; and that it is done.
   void NoteDeed(Now now, authority::Observe record, lineage::StatePut mark, Outbox& out);
   void DropMark(Now now, std::string name, Outbox& out);
   // Publishes the terminal self-revocation that `subject` deposited here.

@@ -153,7 +153,7 @@ class Mesh {
   std::deque<Held<authority::Grant>> unproven_;  // issuers' grants that no chain proved yet
   bool loading_ = false;
   std::vector<SignedPtr> late_;
-  uint64_t restricted_ = 0;  // restrictions that took effect since the store was made
+  uint64_t restricted_ = 0;       // restrictions that took effect since the store was made
   std::set<Digest> kept_proofs_;  // that were told before this start
   size_t told_proofs_ = 0;        // of restrictions_->proofs()
   std::vector<Held<authority::Grant>> own_grants_;

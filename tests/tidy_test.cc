@@ -54,8 +54,12 @@ const std::vector<Room>& Rooms() {
 }
 
 const std::vector<std::string>& Annexes() {
-  static const std::vector<std::string> annexes = {
-      "transport/os", "lineage/rocks", "lineage/sealed", "lineage/sql", "lineage/ship", "issuing/custody"};
+  static const std::vector<std::string> annexes = {"transport/os",
+                                                   "lineage/rocks",
+                                                   "lineage/sealed",
+                                                   "lineage/sql",
+                                                   "lineage/ship",
+                                                   "issuing/custody"};
   return annexes;
 }
 

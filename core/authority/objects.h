@@ -483,8 +483,8 @@ struct Announce {
 
 // How long a log keeps its records (spec: lineage#12.4).
 struct KeepRule {
-  uint32_t kinds = 0;  // bit kind - 1
-  uint32_t keep = 0;   // seconds
+  uint32_t kinds = 0;    // bit kind - 1
+  uint32_t keep = 0;     // seconds
   uint8_t exported = 0;  // field `export`: 1 = a sealed copy comes before
   bool operator==(const KeepRule&) const = default;
 };
@@ -492,7 +492,7 @@ struct Retention {
   static constexpr Ctx kCtx = Ctx::kRetention;
   ScopeId scope;
   uint64_t seq = 0, not_before = 0;
-  std::optional<Kid> log;   // absent: every log of the scope
+  std::optional<Kid> log;       // absent: every log of the scope
   std::vector<KeepRule> rules;  // of a kind the first that names it; without one it stays
   bool operator==(const Retention&) const = default;
 };

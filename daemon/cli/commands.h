@@ -62,17 +62,17 @@ void AddLook(Tree& tree);       // status peers ping whois whoami ip wait explai
 void AddAuthority(Tree& tree);  // authority, grant, fragment, revoke
 void AddObjects(Tree& tree);    // inspect verify
 void AddLineage(Tree& tree);    // lineage: query show, and what those below add to it
-void AddVerify(Tree& tree, CLI::App* lineage);    // verify
-void AddEvidence(Tree& tree, CLI::App* lineage);  // prove check forks
-void AddHistory(Tree& tree, CLI::App* lineage);   // state diff
-void AddTrace(Tree& tree, CLI::App* lineage);     // trace
-void AddPrivacy(Tree& tree, CLI::App* lineage);   // redact
+void AddVerify(Tree& tree, CLI::App* lineage);     // verify
+void AddEvidence(Tree& tree, CLI::App* lineage);   // prove check forks
+void AddHistory(Tree& tree, CLI::App* lineage);    // state diff
+void AddTrace(Tree& tree, CLI::App* lineage);      // trace
+void AddPrivacy(Tree& tree, CLI::App* lineage);    // redact
 void AddRetention(Tree& tree, CLI::App* lineage);  // retain prune import
-void AddSql(Tree& tree, CLI::App* lineage);       // sql
-void AddRowFiles(Tree& tree, CLI::App* lineage);  // export
-void AddShip(Tree& tree, CLI::App* lineage);      // ship
-void AddPolicy(Tree& tree);                       // policy what-if
-void AddHelp(Tree& tree);                         // version completion help
+void AddSql(Tree& tree, CLI::App* lineage);        // sql
+void AddRowFiles(Tree& tree, CLI::App* lineage);   // export
+void AddShip(Tree& tree, CLI::App* lineage);       // ship
+void AddPolicy(Tree& tree);                        // policy what-if
+void AddHelp(Tree& tree);                          // version completion help
 
 // A span as "30d"; Usage errors name the flag.
 absl::StatusOr<uint64_t> SpanFlag(Session& s,

@@ -201,8 +201,7 @@ absl::StatusOr<int> ExportSealed(Session& s, const ExportFlags& flags) {
     return s.Usage("--sealed goes on where the directory ends: it takes no --since and no -o");
   AQ_ASSIGN_OR_RETURN(const auto store, s.Lineage());
   AQ_ASSIGN_OR_RETURN(const lineage::Seq until, UntilOf(s, *store, flags.until));
-  AQ_ASSIGN_OR_RETURN(const lineage::SealReport report,
-                      lineage::Seal(*store, flags.sealed, until));
+  AQ_ASSIGN_OR_RETURN(const lineage::SealReport report, lineage::Seal(*store, flags.sealed, until));
   if (s.json) {
     wire::JsonWriter w;
     w.Object().Field("schema", "aqmesh.sealed/1").Field("segments", report.segments);
@@ -211,15 +210,15 @@ absl::StatusOr<int> ExportSealed(Session& s, const ExportFlags& flags) {
     s.Out(Join(w.Take(), "\n"));
     return 0;
   }
-  s.Out(Join(report.records,
-             " records in ",
-             report.segments,
-             " segments; ",
-             flags.sealed,
-             " has ",
-             report.end == report.first ? "none"
-                                        : Join("records ", report.first, " to ", report.end - 1),
-             "\n"));
+  s.Out(Join(
+      report.records,
+      " records in ",
+      report.segments,
+      " segments; ",
+      flags.sealed,
+      " has ",
+      report.end == report.first ? "none" : Join("records ", report.first, " to ", report.end - 1),
+      "\n"));
   if (report.uncovered) s.Say("More can be sealed once a signed head covers it.");
   return 0;
 }
@@ -264,7 +263,8 @@ void AddRowFiles(Tree& tree, CLI::App* lineage) {
                                [flags](Session& s) { return Export(s, *flags); });
   app->add_option("--format", flags->format, "jsonl, csv or parquet")->capture_default_str();
   app->add_option("--since", flags->since, "From this time: 2h (ago), 2026-11-21T14:00Z");
-  app->add_option("--until", flags->until, "Before this time; with --sealed also before record SEQ");
+  app->add_option(
+      "--until", flags->until, "Before this time; with --sealed also before record SEQ");
   app->add_option("--sealed",
                   flags->sealed,
                   "As sealed segments into this directory, those that it has not yet");

@@ -70,8 +70,8 @@ absl::StatusOr<std::unique_ptr<Store>> OpenStore(const std::string& dir,
       AQ_ASSIGN_OR_RETURN(store, RocksStore::OpenReadOnly(dir, {.log = kid}));
     }
   }
-  const bool sealed = store->first() > 0 && kid &&
-                      lineage::HasSealed(lineage::SealedDirOf(archive, *kid));
+  const bool sealed =
+      store->first() > 0 && kid && lineage::HasSealed(lineage::SealedDirOf(archive, *kid));
   if (!sealed) return std::unique_ptr<Store>(std::move(store));
   AQ_ASSIGN_OR_RETURN(auto before, SealedStore::Open(archive, kid));
   // More has left since the import: what is between is in neither, and the live log is asked alone.

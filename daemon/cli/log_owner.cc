@@ -23,7 +23,9 @@ std::vector<Member> MembersIn(const std::vector<SignedPtr>& objects,
     for (const SignedPtr& other : objects) {
       if (other != o) rest.push_back(other);
     }
-    if (!authority::VerifyStandalone(o->bytes(), charter, rest, WallTime::FromSeconds(at)).status.ok()) continue;
+    if (!authority::VerifyStandalone(o->bytes(), charter, rest, WallTime::FromSeconds(at))
+             .status.ok())
+      continue;
     out.push_back({authority::KidOf(grant->suite, grant->key), grant->key, grant->name});
   }
   return out;

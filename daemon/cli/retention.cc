@@ -61,8 +61,7 @@ absl::StatusOr<PreparedPrune> PreparePrune(const lineage::Store& store,
   if (!out.plan.sealed_before) return out;
   out.sealed = place;
   if (doing == Doing::kLook) return out;
-  AQ_ASSIGN_OR_RETURN(const lineage::SealReport report,
-                      lineage::Seal(store, place, out.plan.end));
+  AQ_ASSIGN_OR_RETURN(const lineage::SealReport report, lineage::Seal(store, place, out.plan.end));
   out.sealed_now = report.records;
   out.waits_for_head = report.end < out.plan.end;
   out.plan.end = std::clamp(report.end, out.plan.first, out.plan.end);
@@ -96,19 +95,21 @@ std::string PruneJson(const PreparedPrune& p, bool dry) {
 }
 
 std::string PruneText(const PreparedPrune& p, bool dry) {
-  std::string out =
-      p.plan.records() == 0
-          ? Join("Nothing to prune under ", ToHex(p.rule), ": every record before ",
-                 p.plan.first, " is gone, and those after it stay\n")
-          : Join(dry ? "Would prune records " : "Pruned records ",
-                 p.plan.first,
-                 " to ",
-                 p.plan.end - 1,
-                 " under ",
-                 ToHex(p.rule),
-                 "\n");
+  std::string out = p.plan.records() == 0 ? Join("Nothing to prune under ",
+                                                 ToHex(p.rule),
+                                                 ": every record before ",
+                                                 p.plan.first,
+                                                 " is gone, and those after it stay\n")
+                                          : Join(dry ? "Would prune records " : "Pruned records ",
+                                                 p.plan.first,
+                                                 " to ",
+                                                 p.plan.end - 1,
+                                                 " under ",
+                                                 ToHex(p.rule),
+                                                 "\n");
   if (!p.sealed.empty())
-    out += Join(dry ? "They are sealed in " : "Sealed and read again in ", p.sealed,
+    out += Join(dry ? "They are sealed in " : "Sealed and read again in ",
+                p.sealed,
                 dry ? " before\n" : "\n");
   if (p.waits_for_head) out += "More will go once a signed head covers it\n";
   return out;

@@ -1,5 +1,5 @@
-// What a machine does under a retention rule, in the order that a crash may break off anywhere: find
-// the rule, plan, seal and check, record it durably, let the records go.
+// What a machine does under a retention rule, in the order that a crash may break off anywhere:
+// find the rule, plan, seal and check, record it durably, let the records go.
 // Spec:   spec/lineage.md §12.4. Used by `lineage prune` and by the daemon.
 // Thread: reads the store from one thread. Errors: NotFound (no rule), the stores'.
 #ifndef AQMESH_DAEMON_CLI_RETENTION_H_

@@ -130,8 +130,8 @@ struct ImportFlags {
   std::string dir;
 };
 
-// Whose key signed the heads of these segments: this machine's own log, by its key; another member's,
-// by what the segments cite under our charter.
+// Whose key signed the heads of these segments: this machine's own log, by its key; another
+// member's, by what the segments cite under our charter.
 absl::StatusOr<LogOwner> OwnerIn(const lineage::SealedStore& sealed, const KnownObjects& known) {
   if (known.charter() == nullptr) return FailedPrecondition("this machine is in no mesh yet");
   AQ_ASSIGN_OR_RETURN(const KnownObjects theirs, LoadObjects(sealed));
@@ -152,8 +152,7 @@ absl::Status CheckHeads(const lineage::SealedStore& sealed, const Ed25519Key& lo
     AQ_ASSIGN_OR_RETURN(const tlog::SignedCheckpoint head, segment->ReadCheckpoint());
     if (head.checkpoint.origin != key.name)
       return Unauthenticated(segment->dir(), ": its head is of ", head.checkpoint.origin);
-    AQ_RETURN_IF_ERROR(
-        Annotate(tlog::VerifyNote(head.note, {&key, 1}).status(), segment->dir()));
+    AQ_RETURN_IF_ERROR(Annotate(tlog::VerifyNote(head.note, {&key, 1}).status(), segment->dir()));
   }
   return absl::OkStatus();
 }
@@ -190,8 +189,9 @@ absl::Status CopySegment(const lineage::Segment& from, const std::string& archiv
     for (size_t slash = file.find('/'); slash != std::string::npos;
          slash = file.find('/', slash + 1))
       AQ_RETURN_IF_ERROR(lineage::MakeDirectory(Join(half, "/", file.substr(0, slash))));
-    AQ_ASSIGN_OR_RETURN(const Bytes content, lineage::ReadWhole(Join(from.dir(), "/", file),
-                                                                lineage::kSealedFileBytesMax));
+    AQ_ASSIGN_OR_RETURN(
+        const Bytes content,
+        lineage::ReadWhole(Join(from.dir(), "/", file), lineage::kSealedFileBytesMax));
     AQ_RETURN_IF_ERROR(lineage::WriteNew(Join(half, "/", file), content));
   }
   AQ_RETURN_IF_ERROR(lineage::SyncDirectory(half));
@@ -227,7 +227,9 @@ absl::StatusOr<int> Import(Session& s, const ImportFlags& flags) {
   if (s.json) {
     wire::JsonWriter w;
     w.Object().Field("schema", "aqmesh.lineage-import/1").Field("log", ToHex(sealed->log()));
-    w.Field("owner", owner.member.name).Field("first", sealed->first()).Field("end", sealed->size());
+    w.Field("owner", owner.member.name)
+        .Field("first", sealed->first())
+        .Field("end", sealed->size());
     w.Field("segments", sealed->segments().size()).End();
     s.Out(Join(w.Take(), "\n"));
     return 0;

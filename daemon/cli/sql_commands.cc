@@ -95,8 +95,7 @@ absl::Status SqlDesk::Load() {
   std::vector<lineage::sql::Source> sources;
   for (const Place& place : places_) {
     const bool own = stores_.empty();
-    AQ_ASSIGN_OR_RETURN(auto store,
-                        own ? session_.Lineage() : OpenLineageAt(place.dir));
+    AQ_ASSIGN_OR_RETURN(auto store, own ? session_.Lineage() : OpenLineageAt(place.dir));
     stores_.push_back(std::move(store));
     sources.push_back({place.name, stores_.back().get()});
   }

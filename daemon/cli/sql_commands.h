@@ -13,8 +13,8 @@
 
 #include "daemon/cli/commands.h"
 #include "daemon/cli/sql_print.h"
-#include "lineage/store.h"
 #include "lineage/sql/database.h"
+#include "lineage/store.h"
 
 namespace aqmesh::cli {
 

@@ -43,7 +43,7 @@ struct Config {
   std::string interface = "aq0";
   std::vector<Endpoint> endpoints{};  // where others may find us; empty: the daemon finds out
   uint16_t mtu = 1'380;
-  std::string sealed{};      // where sealed copies of records lie; empty: `sealed` beside the store
+  std::string sealed{};  // where sealed copies of records lie; empty: `sealed` beside the store
   os::OffloadSet offloads{};  // that may be used, of those the kernel has
   bool operator==(const Config&) const = default;
 };

@@ -27,8 +27,8 @@ absl::StatusOr<std::optional<State>> Anchor(const Store& log, uint64_t newest) {
         AQ_ASSIGN_OR_RETURN(const Bytes tile, log.ReadTile({0, last / tlog::kTileWidth, width}));
         leaf = Digest::From(ByteView(tile).last(Digest::kSize));
       }
-      AQ_RETURN_IF_ERROR(log.WalkLog(
-          last, last + 1, Order::kOldestFirst, [&leaf](Seq, const Digest& l, ByteView) {
+      AQ_RETURN_IF_ERROR(
+          log.WalkLog(last, last + 1, Order::kOldestFirst, [&leaf](Seq, const Digest& l, ByteView) {
             leaf = l;
             return false;
           }));

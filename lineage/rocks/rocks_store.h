@@ -79,10 +79,10 @@ class RocksStore final : public Store {
   static constexpr uint64_t kBlocksAtOpen = 4096;  // a million records, some 3 s
   uint64_t commits() const override;
   Gone gone() const override;
-  // Takes the records before `end` from the newest log, for good: their hashes stay (tile, level 0),
-  // and the state that they come to (a snapshot). Each kPruneStep leave at once or not at all; called
-  // again after a crash, it goes on. `end` is a multiple of 256 that leaves a record. From any
-  // thread, also while another commits. InvalidArgument: no such end.
+  // Takes the records before `end` from the newest log, for good: their hashes stay (tile, level
+  // 0), and the state that they come to (a snapshot). Each kPruneStep leave at once or not at all;
+  // called again after a crash, it goes on. `end` is a multiple of 256 that leaves a record. From
+  // any thread, also while another commits. InvalidArgument: no such end.
   absl::Status Prune(Seq end, const Oid& under);
   static constexpr Seq kPruneStep = 16'384;
   // The logs there were, the newest last, with how many records each has.

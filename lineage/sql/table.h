@@ -1,6 +1,6 @@
-// Table: one of the eleven, as a list of columns over a feed of rows. A column is a declaration, what
-// it is to an index, and a function that puts a row's value; a feed reads rows from the stores,
-// some at a time.
+// Table: one of the eleven, as a list of columns over a feed of rows. A column is a declaration,
+// what it is to an index, and a function that puts a row's value; a feed reads rows from the
+// stores, some at a time.
 // Spec:   spec/lineage.md §6.1.
 // Bounds: kFillRows rows are held at once; a feed says what else it holds.
 // Thread: one owner. Errors: those of the store, and World::Stop's.
