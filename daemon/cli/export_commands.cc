@@ -129,9 +129,9 @@ struct Span {
   std::optional<uint64_t> since, until;  // seconds
 };
 
-// The name by which a row says whose it is: of a copy, what is asked here.
+// The name by which a row says whose it is.
 absl::StatusOr<std::string> MachineOf(Session& s) {
-  if (!s.from.empty()) return s.env().host_name;
+  if (!s.from.empty()) return MachineNameOf(s.from);
   AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
   return MachineName(s, state);
 }

@@ -1,6 +1,7 @@
 #include "daemon/cli/lineage_lookup.h"
 
 #include <charconv>
+#include <filesystem>
 
 #include "admission/packet.h"
 #include "core/base/status.h"
@@ -51,6 +52,14 @@ absl::StatusOr<KnownObjects> LoadWithCited(const lineage::Store& store) {
   AQ_ASSIGN_OR_RETURN(KnownObjects known, LoadObjects(store));
   AQ_RETURN_IF_ERROR(AddCited(store, known));
   return known;
+}
+
+std::string MachineNameOf(const std::string& path) {
+  std::filesystem::path dir = std::filesystem::path(path).lexically_normal();
+  if (!dir.has_filename()) dir = dir.parent_path();
+  if (dir.filename() == "store" && dir.has_parent_path()) dir = dir.parent_path();
+  const std::string name = dir.filename().string();
+  return name.empty() || name.starts_with(".") ? "copy" : name;
 }
 
 std::string MachineName(Session& s, const StateDir& state) {

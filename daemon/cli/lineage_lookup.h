@@ -23,6 +23,8 @@ absl::StatusOr<Kid> KidInLog(const lineage::Store& store,
                              KnownObjects& known);
 // What this machine is called: in its settings, else by the host.
 std::string MachineName(Session& s, const StateDir& state);
+// Of --from: as its directory is called.
+std::string MachineNameOf(const std::string& path);
 std::string_view DropName(uint16_t code);  // as lineage::Names::drop
 // Also what peers cited, as far as the newest decision about each subject rests on it.
 absl::StatusOr<KnownObjects> LoadWithCited(const lineage::Store& store);

@@ -11,7 +11,6 @@ namespace aqmesh::cli {
 
 namespace {
 
-using authority::Held;
 using authority::Retention;
 
 // Whether one who may said that this object counts no more.
@@ -30,19 +29,19 @@ bool IsTakenBack(const Oid& oid, const KnownObjects& known) {
 
 }  // namespace
 
-absl::StatusOr<Held<Retention>> RuleFor(const lineage::Store& store,
-                                        const KnownObjects& known,
-                                        uint64_t now) {
+absl::StatusOr<authority::Held<Retention>> RuleFor(const lineage::Store& store,
+                                                   const KnownObjects& known,
+                                                   uint64_t now) {
   AQ_ASSIGN_OR_RETURN(const std::optional<Kid> log, LogKidOf(store));
   absl::Status first_refusal;
-  std::vector<Held<Retention>> rules;
+  std::vector<authority::Held<Retention>> rules;
   for (const auto& o : known.others) {
     if (o->ctx() != authority::Ctx::kRetention || known.charter() == nullptr) continue;
     auto rule = authority::VerifyRetention(*o, *known.charter());
     if (!rule.ok() && first_refusal.ok()) first_refusal = rule.status();
     if (rule.ok() && !IsTakenBack(rule->oid(), known)) rules.push_back(*std::move(rule));
   }
-  const Held<Retention>* rule = log ? authority::RetentionOf(rules, *log, now) : nullptr;
+  const authority::Held<Retention>* rule = log ? authority::RetentionOf(rules, *log, now) : nullptr;
   if (rule != nullptr) return *rule;
   if (!first_refusal.ok()) return first_refusal;
   return NotFound(
@@ -54,7 +53,7 @@ absl::StatusOr<PreparedPrune> PreparePrune(const lineage::Store& store,
                                            uint64_t now,
                                            Doing doing) {
   AQ_ASSIGN_OR_RETURN(const KnownObjects known, LoadObjects(store));
-  AQ_ASSIGN_OR_RETURN(const Held<Retention> rule, RuleFor(store, known, now));
+  AQ_ASSIGN_OR_RETURN(const authority::Held<Retention> rule, RuleFor(store, known, now));
   PreparedPrune out;
   out.rule = rule.oid();
   AQ_ASSIGN_OR_RETURN(out.plan, lineage::PlanPrune(store, rule.body, now));

@@ -71,7 +71,7 @@ absl::StatusOr<std::unique_ptr<SqlDesk>> SqlDesk::Open(Session& session,
     AQ_ASSIGN_OR_RETURN(const StateDir state, session.State());
     desk->places_.push_back({MachineName(session, state), state.path(), {}});
   } else {
-    desk->places_.push_back({session.env().host_name, session.from, {}});
+    desk->places_.push_back({MachineNameOf(session.from), session.from, {}});
   }
   for (const std::string& other : others) {
     const size_t at = other.find('=');

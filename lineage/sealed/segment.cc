@@ -27,6 +27,7 @@ bool IsNamedRight(const ObjectView& o) {
     case Shelf::kSigned: return is_object();
     case Shelf::kInputs: return InputsId(o.bytes) == o.oid || is_object();
     case Shelf::kPolicy: return crypto::H256({o.bytes}) == o.oid.bytes;
+    case Shelf::kContent: return false;  // never leaves with a segment: its key does not
     case Shelf::kNote: {
       const auto note = tlog::ParseNote(AsText(o.bytes));
       return note.ok() && tlog::NoteOid(note->text) == o.oid;

@@ -213,6 +213,8 @@ inline void Mend(Observe& o) {
   if (o.kind != RecordKind::kFlow) o.flow.reset();
   if (o.kind == RecordKind::kFlow && !o.flow)
     o.flow.emplace(FlowSummary{.frames = 1, .bytes = 2, .tags = Digest{}, .presentations = {}});
+  if (o.flow && (o.flow->frames == 0) != (o.flow->bytes == 0)) o.flow->frames = o.flow->bytes = 7;
+  if (o.flow && o.flow->frames == 0 && o.commits.empty()) o.commits.emplace_back();
   if (o.kind != RecordKind::kDrops) o.drops.clear();
   if (o.kind == RecordKind::kDrops && o.drops.empty()) o.drops = {{1, 2}};
 }
