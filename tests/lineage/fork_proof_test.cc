@@ -237,7 +237,8 @@ TEST_F(ForkProofTest, AForgedSignatureConvictsNobody) {
   Refuses(p, "signature");
   // And with a grant that nobody of the charter signed.
   issuing::MemorySeqs seqs, one, other;
-  const issuing::Signer thief(Seed(66), seqs);
+  const auto seed = Seed(66);  // a signer borrows it
+  const issuing::Signer thief(seed, seqs);
   const auto own = Must(issuing::Genesis(
       {.name = "home", .next_key = {}, .now = kStartSeconds, .pool4 = {}, .prefixes = {}},
       Seed(66),

@@ -11,6 +11,7 @@
 #include "tests/lineage/sql/asked.h"
 #include "tests/lineage/sql/day.h"
 #include "tests/lineage/story.h"
+#include "tests/support/sanitized.h"
 
 namespace aqmesh::lineage::sql {
 namespace {
@@ -273,7 +274,7 @@ TEST_F(PushdownTest, WhatAnIndexAnswersIsWhatEveryRowAnswers) {
       {"slopes", "seq, source, a"},
       {"edges", "seq, relation, to_id, to_seq"},
   };
-  for (size_t round = 0; round < 200; ++round) {
+  for (size_t round = 0; round < (kSanitized ? 50 : 200); ++round) {
     const auto& [table, columns] = tables[rng_.Below(std::size(tables))];
     std::string indexed = "1", every = "1";
     for (uint64_t i = rng_.Below(3) + 1; i > 0; --i) {
@@ -390,10 +391,10 @@ TEST_F(PushdownTest, AnAnswerIsOfOneMomentWhileTheStoreIsWritten) {
   std::thread writer([&] {
     Rng rng = SeededRng();
     // Not without end: the questions take longer the longer the log.
-    for (int n = 0; n < 400 && !stop; ++n)
+    for (int n = 0; n < (kSanitized ? 60 : 400) && !stop; ++n)
       ASSERT_TRUE(store_->Commit(RandomBatch(rng, chain, 40)).ok());
   });
-  for (int i = 0; i < 10; ++i) {
+  for (int i = 0; i < (kSanitized ? 4 : 10); ++i) {
     const auto reader = RocksStore::OpenReadOnly(dir_);
     ASSERT_TRUE(reader.ok()) << reader.status();
     const auto db = OpenOver(**reader);
