@@ -72,6 +72,24 @@ else claim "without Graphviz --svg names the package" no_dot; fi
 title "Every decision, made again from its inputs"
 for h in atlas borealis cygnus draco; do claim "$h" redecided "$h"; done
 
+title "What was tried, until it is redacted"
+tried() { aq borealis lineage sql "SELECT DISTINCT state, proto FROM attempts WHERE subject_name = 'draco'"; }
+FLOW=0
+flow_of_draco() {
+  FLOW=$(aq borealis lineage sql --json "SELECT max(seq) AS seq FROM attempts WHERE subject_name = 'draco'" | jq .seq)
+  aq borealis lineage show "$FLOW"
+}
+unasked() { local status=0; aq borealis lineage redact draco </dev/null >"$T/unasked" 2>&1 || status=$?; [ "$status" = 2 ]; }
+claim "draco's pings are in borealis's log" until_true 12 says 'open +icmp' tried
+claim "with the rule that let them through" says '^tried .*icmp .* by rule 1 of' flow_of_draco
+claim "without a terminal redact asks for --yes" unasked
+claim "nobody is not redacted" says 'nobody here is called' not aq borealis lineage redact nobody --yes
+claim "redact" aq borealis lineage redact draco --yes
+claim "nobody reads it any more" says '^closed' tried
+claim "nor by the record, which stands" says '^tried .*closed' flow_of_draco
+claim "twice there is nothing to redact" says 'nothing is kept' not aq borealis lineage redact draco --yes
+claim "the log holds, and says how much is closed" says 'of [0-9]+ the key is not here' aq borealis lineage verify
+
 title "After kill -9"
 kill_daemon atlas
 claim "the log of a dead daemon still says who was let in" says 'borealis +ADMIT' aq atlas lineage state
