@@ -14,6 +14,7 @@
 #include "daemon/net/sandbox.h"
 #include "daemon/retainer.h"
 #include "daemon/verbs.h"
+#include "daemon/witness_link.h"
 
 namespace aqmesh::daemon {
 
@@ -55,6 +56,12 @@ bool IsOfPeersMaking(node::Event::Kind kind) {
          kind == Kind::kNotice;
 }
 
+bool HasWitnessesOfFile(const Setup& setup) {
+  const auto policy = cli::LoadWitnesses(setup.dir->witnesses_path());
+  if (!policy.ok()) return absl::IsNotFound(policy.status()) && setup.witnesses.empty();
+  return cli::Asked(*policy) == setup.witnesses;
+}
+
 }  // namespace
 
 // ---- start ----
@@ -84,7 +91,12 @@ absl::StatusOr<std::unique_ptr<NodeLoop>> NodeLoop::Create(Options options,
                                                            os::Fd courier) {
   std::unique_ptr<NodeLoop> loop(
       new NodeLoop(std::move(options), std::move(setup), std::move(net)));
-  AQ_RETURN_IF_ERROR(loop->OpenCourier(std::move(courier)));
+  AQ_ASSIGN_OR_RETURN(loop->witnesses_, WitnessLink::Make(*loop, std::move(courier)));
+  if (!loop->setup_.witnesses_file.ok()) {
+    loop->Log(Severity::kError,
+              "witnesses",
+              Join("no public witness is asked: ", Text(loop->setup_.witnesses_file)));
+  }
   AQ_RETURN_IF_ERROR(loop->Open());
   return loop;
 }
@@ -136,18 +148,6 @@ absl::Status NodeLoop::Open() {
         verbs_->Handle(session, verb, request);
       });
   verbs_->SetServer(server_.get());
-  return absl::OkStatus();
-}
-
-absl::Status NodeLoop::OpenCourier(os::Fd courier) {
-  if (!setup_.witnesses_file.ok()) {
-    Log(Severity::kError,
-        "witnesses",
-        Join("no public witness is asked: ", Text(setup_.witnesses_file)));
-  }
-  if (!courier.valid()) return absl::OkStatus();
-  AQ_ASSIGN_OR_RETURN(courier_, CourierClient::Take(std::move(courier)));
-  courier_wait_.assign(Duplicate(courier_->fd()));
   return absl::OkStatus();
 }
 
@@ -222,7 +222,7 @@ absl::Status NodeLoop::Run() {
   WaitMail();
   WaitTimer();
   WaitNet();
-  if (courier_) WaitCourier();
+  witnesses_->Start();
   RefreshEndpoints();
   WaitEndpoints();
   Turn([this](Now now, node::Outbox& out) { control_->OnWake(now, out); });
@@ -265,7 +265,7 @@ void NodeLoop::Apply() {
   std::vector<node::WitnessAsk> asks = std::move(out_.asks);
   out_.Clear();
   ArmTimer();
-  if (!asks.empty()) SendAsks(std::move(asks));
+  if (!asks.empty()) witnesses_->Ask(std::move(asks));
   if (!os.empty()) CarryOutOs(std::move(os));
   if (!events.empty()) TellEvents(events);
 }
@@ -341,50 +341,6 @@ void NodeLoop::CarryOutOs(std::vector<node::OsAction> actions) {
       control_->OnOsOutcome(now, actuation.action(), actuation.edges(), out);
     });
     if (stopping_) CheckSettled();
-  }
-}
-
-// What cannot be sent is answered at once, from the loop and not from inside a turn.
-void NodeLoop::SendAsks(std::vector<node::WitnessAsk> asks) {
-  for (node::WitnessAsk& ask : asks) {
-    absl::Status sent = Unavailable("aqmesh-courier has ended; restart aqmeshd");
-    if (courier_ && !courier_ended_) {
-      sent = courier_->Send({.request = ask.request,
-                             .witness = static_cast<uint8_t>(ask.witness),
-                             .body = std::move(ask.body)});
-    }
-    if (sent.ok()) continue;
-    boost::asio::post(
-        io_,
-        [this,
-         r = node::WitnessReply{
-             .witness = ask.witness, .request = ask.request, .status = 0, .body = Text(sent)}] {
-          Turn([&](Now now, node::Outbox& out) { control_->OnWitnessReply(now, r, out); });
-        });
-  }
-}
-
-void NodeLoop::WaitCourier() {
-  courier_wait_.async_wait(stream_descriptor::wait_read, [this](error_code error) {
-    if (error) return;
-    OnCourier();
-    if (!courier_ended_) WaitCourier();
-  });
-}
-
-// The mesh goes on without a courier: witnesses vouch for the log, they do not carry it.
-void NodeLoop::OnCourier() {
-  std::vector<Outcome> came;
-  if (const absl::Status s = courier_->Receive(came); !s.ok()) {
-    courier_ended_ = true;
-    Log(Severity::kError,
-        "witnesses",
-        "aqmesh-courier has ended: public witnesses are asked no more; restart aqmeshd");
-  }
-  for (Outcome& o : came) {
-    const node::WitnessReply reply{
-        .witness = o.witness, .request = o.request, .status = o.status, .body = std::move(o.body)};
-    Turn([&](Now now, node::Outbox& out) { control_->OnWitnessReply(now, reply, out); });
   }
 }
 
@@ -663,12 +619,6 @@ void NodeLoop::FollowTables() {
   Turn([&](Now now, node::Outbox& out) { control_->ArmOs(now, std::move(action), out); });
 }
 
-bool NodeLoop::SameWitnesses() const {
-  const auto policy = cli::LoadWitnesses(setup_.dir->witnesses_path());
-  if (!policy.ok()) return absl::IsNotFound(policy.status()) && setup_.witnesses.empty();
-  return cli::Asked(*policy) == setup_.witnesses;
-}
-
 absl::Status NodeLoop::Reload() {
   AQ_ASSIGN_OR_RETURN(cli::Config file, ReadConfigFile(setup_.config_path));
   cli::LoadedPolicy loaded = cli::LoadLocalPolicy(setup_.dir->policy_path());
@@ -680,7 +630,7 @@ absl::Status NodeLoop::Reload() {
                        file.interface != setup_.file.interface || file.mtu != setup_.file.mtu ||
                        file.name != setup_.file.name ||
                        (!options_.offloads && file.offloads != setup_.file.offloads);
-  const bool same_witnesses = SameWitnesses();
+  const bool same_witnesses = HasWitnessesOfFile(setup_);
   setup_.file.endpoints = std::move(file.endpoints);
   RefreshEndpoints();
   if (restart)

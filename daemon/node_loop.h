@@ -26,7 +26,6 @@
 #include <vector>
 
 #include "daemon/control_api.h"
-#include "daemon/courier/courier_client.h"
 #include "daemon/data_thread.h"
 #include "daemon/lane/threads.h"
 #include "daemon/log.h"
@@ -46,6 +45,7 @@ namespace aqmesh::daemon {
 
 class Retainer;
 class Verbs;
+class WitnessLink;
 
 class NodeLoop {
  public:
@@ -94,7 +94,7 @@ class NodeLoop {
   uint16_t port() const { return handshakes_->port(); }
   Instant started() const { return started_; }
   bool up() const { return up_; }
-  bool courier_ended() const { return courier_ended_; }
+  const WitnessLink& witnesses() const { return *witnesses_; }
   uint64_t records() const;
   // All ends of packets together, as the data threads last told: at most DataThread::kReportEvery
   // ago.
@@ -138,9 +138,7 @@ class NodeLoop {
   void
   FollowTables();  // arms what is missing between the kernel's tables and what they should hold
   void CarryOutOs(std::vector<node::OsAction> actions);
-  void SendAsks(std::vector<node::WitnessAsk> asks);
   absl::Status FinishLastRestriction();
-  bool SameWitnesses() const;  // as the file names them now
   void RunDurable();
   void TellEvents(const std::vector<node::Event>& events);
   void LogEvent(const node::Event& event);
@@ -160,9 +158,6 @@ class NodeLoop {
   void WaitTimer();
   void ArmTimer();
   void WaitNet();
-  void WaitCourier();
-  void OnCourier();
-  absl::Status OpenCourier(os::Fd courier);
   void WaitSignals();
   void OnAck(const lineage::Ack& ack);
   void RefreshEndpoints();
@@ -173,8 +168,6 @@ class NodeLoop {
   Options options_;
   Setup setup_;
   std::unique_ptr<NetClient> net_;
-  std::optional<CourierClient> courier_;
-  bool courier_ended_ = false;
   Notifier notifier_;
   LogSink log_;
   std::string walls_;
@@ -188,8 +181,7 @@ class NodeLoop {
   std::unique_ptr<node::Control> control_;
 
   boost::asio::io_context io_{1};
-  boost::asio::posix::stream_descriptor timer_{io_}, net_wait_{io_}, mail_wait_{io_},
-      courier_wait_{io_};
+  boost::asio::posix::stream_descriptor timer_{io_}, net_wait_{io_}, mail_wait_{io_};
   std::vector<std::unique_ptr<Socket>> sockets_;
   boost::asio::steady_timer endpoints_timer_{io_}, watchdog_timer_{io_}, stop_timer_{io_};
   boost::asio::signal_set signals_{io_};
@@ -219,6 +211,7 @@ class NodeLoop {
   std::unique_ptr<ControlServer> server_;
   std::unique_ptr<lineage::SnapshotKeeper> snapshots_;
   std::unique_ptr<Retainer> retainer_;
+  std::unique_ptr<WitnessLink> witnesses_;
   std::unique_ptr<lineage::Writer> writer_;  // its thread ends before what it posts to
   std::atomic<bool> wants_echo_ = false;
   std::unique_ptr<os::AeadPool> pool_;

@@ -8,6 +8,7 @@
 #include "core/authority/armour.h"
 #include "daemon/node_loop.h"
 #include "daemon/verbs_args.h"
+#include "daemon/witness_link.h"
 
 namespace aqmesh::daemon {
 
@@ -203,7 +204,7 @@ std::string Verbs::Status() {
     w.Value(
         std::string_view(Join("no public witness is asked: ", Text(loop_.setup().witnesses_file))));
   }
-  if (loop_.courier_ended())
+  if (loop_.witnesses().ended())
     w.Value("public witnesses are asked no more: aqmesh-courier has ended; restart aqmeshd");
   for (const node::WitnessView& v : loop_.control().notary().witnesses().Views()) {
     if (!v.trouble.empty())
