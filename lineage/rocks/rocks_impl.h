@@ -214,6 +214,7 @@ struct RocksStore::Impl {
   struct Leaving {
     std::vector<std::pair<Kid, Seq>> subjects;
     std::vector<std::pair<Seq, Digest>> restrictions;  // that REVOKE_SEEN records tell of
+    std::vector<Oid> contents;                         // what they commit to
     Bytes leaves;
   };
   absl::StatusOr<Leaving> Gather(const RocksStore& store, Seq first, Seq end);

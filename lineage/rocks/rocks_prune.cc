@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/authority/signed.h"
+#include "lineage/content.h"
 #include "lineage/history/replay.h"
 #include "lineage/rocks/rocks_impl.h"
 
@@ -62,6 +63,7 @@ absl::StatusOr<RocksStore::Impl::Leaving> RocksStore::Impl::Gather(const RocksSt
         if (record->subject) out.subjects.emplace_back(*record->subject, seq);
         if (record->kind == authority::RecordKind::kRevokeSeen && record->evidence)
           out.restrictions.emplace_back(seq, *record->evidence);
+        for (const Digest& commit : record->commits) out.contents.push_back(ContentName(commit));
         Append(out.leaves, leaf);
         return true;
       }));
@@ -71,8 +73,8 @@ absl::StatusOr<RocksStore::Impl::Leaving> RocksStore::Impl::Gather(const RocksSt
   return out;
 }
 
-// One write has it all: the records go, and their hashes, the restrictions that they tell of and
-// the word of it come.
+// One write has it all: the records go with the content that they commit to, and their hashes, the
+// restrictions that they tell of and the word of it come.
 absl::Status RocksStore::Impl::Leave(const Leaving& leaving,
                                      uint64_t base,
                                      Seq first,
@@ -80,6 +82,8 @@ absl::Status RocksStore::Impl::Leave(const Leaving& leaving,
   rocksdb::WriteBatch batch;
   for (const auto& [kid, seq] : leaving.subjects)
     batch.Delete(in[kSubject], SliceOf(SubjectKey(kid, base + seq)));
+  for (const Oid& name : leaving.contents)
+    batch.Delete(in[kObjects], SliceOf(ObjectKey(Shelf::kContent, name)));
   for (const auto& [seq, oid] : leaving.restrictions)
     batch.Put(in[kState], SliceOf(SeenName(seq)), SliceOf(oid.view()));
   for (Seq at = first; at < to.end; at += kBlockRecords) {
@@ -134,11 +138,14 @@ absl::Status RocksStore::Prune(Seq end, const Oid& under) {
   if (impl_->db == nullptr) return absl::OkStatus();
   rocksdb::CompactRangeOptions compact;
   compact.exclusive_manual_compaction = false;
-  const Bytes low = BeKey(base + from), high = BeKey(base + end);
-  const rocksdb::Slice first_key = SliceOf(low), last_key = SliceOf(high);
-  const rocksdb::Status room =
-      impl_->db->CompactRange(compact, impl_->in[kLog], &first_key, &last_key);
-  room.PermitUncheckedError();
+  const auto give_back = [&](Family family, const Bytes& low, const Bytes& high) {
+    const rocksdb::Slice first_key = SliceOf(low), last_key = SliceOf(high);
+    impl_->db->CompactRange(compact, impl_->in[family], &first_key, &last_key)
+        .PermitUncheckedError();
+  };
+  give_back(kLog, BeKey(base + from), BeKey(base + end));
+  constexpr auto kShelf = static_cast<uint8_t>(Shelf::kContent);
+  give_back(kObjects, {kShelf}, {kShelf + 1});
   return absl::OkStatus();
 }
 

@@ -7,6 +7,7 @@
 #include "issuing/issue.h"
 #include "issuing/retention.h"
 #include "lineage/audit.h"
+#include "lineage/content.h"
 #include "lineage/history/replay.h"
 #include "lineage/retention.h"
 #include "lineage/rocks/rocks_store.h"
@@ -103,6 +104,45 @@ TEST_F(PruneTest, GoesOnAfterwardsAndLosesMoreLater) {
   EXPECT_EQ(store->first(), 18'432u);
   EXPECT_EQ(*StateOf(*store, store->size()), *StateOf(*store, store->size(), 18'432));
   EXPECT_TRUE(AuditLog(*store, Ledger::Key(), {}).ok());
+}
+
+// What a record commits to says more than the record: it outlives it nowhere.
+TEST_F(PruneTest, TheContentOfARecordLeavesWithIt) {  // spec: lineage#12.4
+  auto store = Open();
+  Ledger ledger(*store);
+  Rng rng = SeededRng();
+  const Kid whom = Filled<Kid>(3);
+  const ContentKey key = ContentKey::Make(rng);
+  std::vector<Oid> names;
+  const auto keep = [&] {
+    const SealedContent sealed = SealContent(key, whom, {{kAttemptsContent}}, rng);
+    authority::Observe flow;
+    flow.kind = authority::RecordKind::kFlow;
+    flow.subject = whom;
+    flow.flow = authority::FlowSummary{};
+    flow.commits = {sealed.commit};
+    ledger.Add(flow);
+    names.push_back(ContentName(sealed.commit));
+    Batch batch;
+    batch.objects.push_back({Shelf::kContent, names.back(), sealed.bytes});
+    batch.puts.push_back({ContentKeyName(whom), key.Encode()});
+    ASSERT_TRUE(store->Commit(batch).ok());
+  };
+  keep();
+  ledger.Write(500);
+  keep();
+  ledger.Write(1'500);
+  ASSERT_TRUE(store->Prune(256, Rule()).ok());
+  EXPECT_FALSE(store->GetObject(Shelf::kContent, names[0])->has_value());
+  EXPECT_TRUE(store->GetObject(Shelf::kContent, names[1])->has_value());
+  store = nullptr;
+  store = Open();
+  EXPECT_FALSE(store->GetObject(Shelf::kContent, names[0])->has_value());
+  const auto left = store->Read(501);
+  ASSERT_TRUE(left.ok()) << left.status();
+  const auto content = ReadContent(*store, *authority::ParseBody<authority::Observe>(*left));
+  ASSERT_TRUE(content.ok()) << content.status();
+  EXPECT_EQ(content->state, Content::State::kOpen);
 }
 
 // A process is killed again and again while it prunes.
