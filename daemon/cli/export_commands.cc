@@ -7,7 +7,6 @@
 #include "core/wire/json.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/lineage_lookup.h"
-#include "daemon/cli/name_table.h"
 #include "daemon/cli/text.h"
 #include "lineage/sealed/seal.h"
 #include "lineage/ship/encode.h"
@@ -225,6 +224,8 @@ absl::StatusOr<int> ExportSealed(Session& s, const ExportFlags& flags) {
 
 absl::StatusOr<int> Export(Session& s, const ExportFlags& flags) {
   if (!flags.sealed.empty()) return ExportSealed(s, flags);
+  if (s.json)
+    return s.Usage("--json: goes with --sealed; records as JSON are --format jsonl");
   if (flags.format != "jsonl" && flags.format != "csv" && flags.format != "parquet")
     return s.Usage(Join("--format: wants jsonl, csv or parquet, not `", flags.format, "`"));
   if (flags.format == "parquet" && s.env().out_tty && (flags.file.empty() || flags.file == "-"))
@@ -233,10 +234,8 @@ absl::StatusOr<int> Export(Session& s, const ExportFlags& flags) {
   AQ_ASSIGN_OR_RETURN(const auto store, s.Lineage());
   AQ_ASSIGN_OR_RETURN(const Range range, RangeOf(*store, span));
   AQ_ASSIGN_OR_RETURN(const KnownObjects known, LoadWithCited(*store));
-  const NameTable names(known);
   AQ_ASSIGN_OR_RETURN(const std::string machine, MachineOf(s));
-  const ship::Words words{machine,
-                          {DropName, [&names](const Kid& kid) { return names.NameOf(kid); }}};
+  const ship::Words words{machine, NamesOf(known)};
   AQ_ASSIGN_OR_RETURN(const auto sink, ExportSink::Open(s, flags.file));
   if (s.env().interrupted) (void)s.env().interrupted();  // from here on it is caught
   Exporter exporter(flags.format, words, *sink);

@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <filesystem>
+#include <map>
 
 #include "admission/packet.h"
 #include "core/base/status.h"
@@ -79,12 +80,14 @@ std::string_view DropName(uint16_t code) {
 lineage::Names NamesOf(const KnownObjects& known) {
   lineage::Names names;
   names.drop = DropName;
-  names.peer = [&known](const Kid& kid) -> std::string {
-    for (const auto& g : known.grants) {
-      if (!g.body.name.empty() && authority::KidOf(g.body.suite, g.body.key) == kid)
-        return g.body.name;
-    }
-    return "";
+  std::map<Kid, std::string> by_kid;  // made once: a kid is the hash of a key
+  for (const auto& g : known.grants) {
+    if (!g.body.name.empty())
+      by_kid.try_emplace(authority::KidOf(g.body.suite, g.body.key), g.body.name);
+  }
+  names.peer = [by_kid = std::move(by_kid)](const Kid& kid) {
+    const auto at = by_kid.find(kid);
+    return at == by_kid.end() ? std::string() : at->second;
   };
   return names;
 }

@@ -28,7 +28,7 @@ std::string MachineNameOf(const std::string& path);
 std::string_view DropName(uint16_t code);  // as lineage::Names::drop
 // Also what peers cited, as far as the newest decision about each subject rests on it.
 absl::StatusOr<KnownObjects> LoadWithCited(const lineage::Store& store);
-// Borrows `known`.
+// As they are called now: who joins later has no name in it.
 lineage::Names NamesOf(const KnownObjects& known);
 // By its number, or the first digits of its id.
 absl::StatusOr<lineage::FoundRecord> FindRecord(const lineage::Store& store,

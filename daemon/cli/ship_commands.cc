@@ -4,7 +4,6 @@
 
 #include "daemon/cli/commands.h"
 #include "daemon/cli/lineage_lookup.h"
-#include "daemon/cli/name_table.h"
 #include "lineage/rocks/head_file.h"
 #include "lineage/ship/shipper.h"
 #include "lineage/tlog/text.h"
@@ -100,9 +99,7 @@ absl::Status Shipping::CarryLog(const lineage::Store& store, const Kid& log, boo
     return absl::OkStatus();
   }
   AQ_ASSIGN_OR_RETURN(const KnownObjects known, LoadWithCited(store));
-  const NameTable names(known);
-  const ship::Words words{MachineName(s_, state_),
-                          {DropName, [&names](const Kid& kid) { return names.NameOf(kid); }}};
+  const ship::Words words{MachineName(s_, state_), NamesOf(known)};
   const auto shipped =
       ship::ShipLog(*sink_, store, log, first, words, [&](const ship::Shipped& so_far) {
         shipped_ += so_far.next - next_[log];
