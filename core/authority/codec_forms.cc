@@ -252,7 +252,7 @@ Broken GatesForm::Get(ByteView b, Value& v) {
   return nullptr;
 }
 
-Words GatesForm::Show(const Value& v) { return ProtosForm::Show(Put(v)); }
+Words GatesForm::Show(const Value& v) { return ProtosForm::Show(Concat({Put(v)})); }
 
 bool HasPorts(ByteView protos) {
   static constexpr std::array<uint8_t, 5> kWithPorts = {6, 17, 33, 132, 136};

@@ -98,20 +98,20 @@ struct RefsForm {
   static Broken Get(ByteView b, Value& v);
   static Words Show(const Value& v);
 };
-// Six rungs, each 1-6.
+// Six rungs, each 1-6. Put borrows from its argument.
 struct GatesForm {
   using Value = Gates;
   static constexpr Shape kShape = Shape::kNumbers;
-  static Bytes Put(const Value& v) { return Bytes(v.begin(), v.end()); }
+  static ByteView Put(const Value& v) { return v; }
   static Broken Get(ByteView b, Value& v);
   static Words Show(const Value& v);
 };
-// Exactly N bytes.
+// Exactly N bytes. Put borrows from its argument.
 template <class Fixed>
 struct FixedForm {
   using Value = Fixed;
   static constexpr Shape kShape = Shape::kText;
-  static Bytes Put(const Value& v) { return Bytes(v.bytes.begin(), v.bytes.end()); }
+  static ByteView Put(const Value& v) { return v.view(); }
   static Broken Get(ByteView b, Value& v) {
     const auto read = Value::From(b);
     if (!read)

@@ -35,8 +35,10 @@ void RuleBook::Require(uint32_t field, bool holds, std::string_view rule) {
 }
 
 void RuleBook::Iff(uint32_t field, bool present, bool condition, std::string_view when) {
-  Require(field, present || !condition, Join("absent, but required ", when));
-  Require(field, !present || condition, Join("present, but only allowed ", when));
+  AQ_CHECK(Knows(field));
+  if (present == condition) return;
+  Require(
+      field, false, Join(present ? "present, but only allowed " : "absent, but required ", when));
 }
 
 void RuleBook::SigningSuite(uint32_t field, Suite suite) {

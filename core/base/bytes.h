@@ -57,6 +57,9 @@ inline std::string_view AsText(ByteView b) {
 inline void Append(Bytes& out, ByteView b) { out.insert(out.end(), b.begin(), b.end()); }
 inline Bytes Concat(std::initializer_list<ByteView> parts) {
   Bytes out;
+  size_t size = 0;
+  for (ByteView p : parts) size += p.size();
+  out.reserve(size);
   for (ByteView p : parts) Append(out, p);
   return out;
 }

@@ -10,6 +10,7 @@ constexpr size_t kVarintBytesMax = 10;
 
 // spec: objects#1 rule 2: the fewest bytes, at most 10, below 2^64.
 Reader::Result<uint64_t> Reader::Varint(size_t& at) const {
+  if (at < bytes_.size() && bytes_[at] < 0x80) return uint64_t{bytes_[at++]};
   const size_t start = at;
   uint64_t value = 0;
   for (size_t i = 0; i < kVarintBytesMax; ++i) {

@@ -2,9 +2,27 @@
 
 namespace aqmesh::wire {
 
+namespace {
+
+constexpr size_t kVarintBytesMax = 10;
+
+// The bytes of `value` at `out`, which has room for kVarintBytesMax; how many they are.
+size_t PutVarint(uint8_t* out, uint64_t value) {
+  size_t size = 0;
+  for (; value >= 0x80; value >>= 7) out[size++] = static_cast<uint8_t>(value | 0x80);
+  out[size++] = static_cast<uint8_t>(value);
+  return size;
+}
+
+constexpr uint64_t TagOf(uint32_t field, WireType type) {
+  return uint64_t{field} << 3 | static_cast<uint64_t>(type);
+}
+
+}  // namespace
+
 void AppendVarint(Bytes& out, uint64_t value) {
-  for (; value >= 0x80; value >>= 7) out.push_back(static_cast<uint8_t>(value | 0x80));
-  out.push_back(static_cast<uint8_t>(value));
+  uint8_t bytes[kVarintBytesMax];
+  Append(out, ByteView(bytes, PutVarint(bytes, value)));
 }
 
 size_t VarintSize(uint64_t value) {
@@ -13,20 +31,21 @@ size_t VarintSize(uint64_t value) {
   return size;
 }
 
-void Writer::Tag(uint32_t field, WireType type) {
-  AppendVarint(bytes_, uint64_t{field} << 3 | static_cast<uint64_t>(type));
+void Writer::Pair(uint64_t first, uint64_t second) {
+  if (bytes_.capacity() == 0) bytes_.reserve(kBytesAtFirst);
+  uint8_t bytes[2 * kVarintBytesMax];
+  size_t size = PutVarint(bytes, first);
+  size += PutVarint(bytes + size, second);
+  Append(bytes_, ByteView(bytes, size));
 }
 
 void Writer::Number(uint32_t field, uint64_t value) {
-  if (value == 0) return;
-  Tag(field, WireType::kVarint);
-  AppendVarint(bytes_, value);
+  if (value != 0) Pair(TagOf(field, WireType::kVarint), value);
 }
 
 void Writer::String(uint32_t field, ByteView value) {
   if (value.empty()) return;
-  Tag(field, WireType::kBytes);
-  AppendVarint(bytes_, value.size());
+  Pair(TagOf(field, WireType::kBytes), value.size());
   Append(bytes_, value);
 }
 

@@ -21,7 +21,9 @@ class Writer {
   Bytes Take() { return std::move(bytes_); }
 
  private:
-  void Tag(uint32_t field, WireType type);
+  static constexpr size_t kBytesAtFirst = 256;  // most objects have fewer
+
+  void Pair(uint64_t first, uint64_t second);  // as varints
   Bytes bytes_;
 };
 
