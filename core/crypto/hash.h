@@ -35,9 +35,14 @@ std::array<uint8_t, 16> H128(std::initializer_list<ByteView> parts);
 Hash32 Blake2bPersonal(std::string_view personal, std::initializer_list<ByteView> parts);
 
 Hash32 Sha256(std::initializer_list<ByteView> parts);
+Hash32 Sha256ByLibrary(std::initializer_list<ByteView> parts);  // OpenSSL's
 // RFC 6962: leaf = SHA-256(00 || data), node = SHA-256(01 || left || right).
 Hash32 MerkleLeaf(ByteView data);
 Hash32 MerkleNode(ByteView left, ByteView right);
+// Many at once, each as above: out[i] of data[i]; and the nodes over hashes that lie side by side,
+// 32 bytes for each 64, which may be written where `children` begins.
+void MerkleLeaves(std::span<const ByteView> data, std::span<Hash32> out);
+void MerkleNodes(ByteView children, MutableBytes out);
 Hash32 MerkleRoot(std::span<const Hash32> leaves);  // of no leaves: SHA-256("")
 
 // SipHash-2-4 (Aumasson & Bernstein): 64-bit result; and its 128-bit variant.

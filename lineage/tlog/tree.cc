@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <vector>
 
 #include "core/base/check.h"
 #include "core/base/status.h"
@@ -79,6 +80,40 @@ void Edge::Append(const Digest& leaf, TileEntryVisitor made) {
 
 void Edge::Append(const Digest& leaf) {
   Append(leaf, [](const TileEntry&) {});
+}
+
+void Edge::Append(std::span<const Digest> leaves, TileEntryVisitor made) {
+  AQ_CHECK(leaves.size() <= kTreeSizeMax - size_);
+  Edge after;
+  after.size_ = size_ + leaves.size();
+  // Of each level what is new, after the subtree that waits there for its right half.
+  std::vector<Digest> row(leaves.begin(), leaves.end());
+  uint64_t index = size_;
+  std::array<Digest, 63> waiting;
+  unsigned level = 0;
+  for (; !row.empty(); ++level, index >>= 1) {
+    if (level % kTileHeight == 0) {
+      for (size_t i = 0; i < row.size(); ++i) made({level / kTileHeight, index + i, row[i]});
+    }
+    if ((index & 1) != 0) row.insert(row.begin(), Waiting(level));
+    if (row.size() % 2 == 1) {
+      waiting[level] = row.back();
+      row.pop_back();
+    }
+    const size_t bytes = row.size() / 2 * Digest::kSize;
+    if (bytes > 0) crypto::MerkleNodes({row[0].data(), 2 * bytes}, {row[0].data(), bytes});
+    row.resize(row.size() / 2);
+  }
+  for (unsigned at = kLevelMax + 1; at-- > 0;) {
+    if ((after.size_ >> at & 1) != 0)
+      after.subtrees_[after.count_++] = at < level ? waiting[at] : Waiting(at);
+  }
+  *this = after;
+}
+
+// The complete subtree of that level; the size has that bit.
+const Digest& Edge::Waiting(unsigned level) const {
+  return subtrees_[static_cast<size_t>(std::popcount(size_ >> level)) - 1];
 }
 
 absl::Status Edge::CheckAgainst(uint64_t size, const Digest& root) const {

@@ -3,7 +3,8 @@
 // Spec:   RFC 6962 §2.1 (leaf, node, split at the largest power of two); spec/lineage.md §7.1.
 // Wire:   an edge: BE64 size, then 32 bytes for each one bit of the size, the largest subtree
 // first.
-// Bounds: 2^63 - 1 leaves (kTreeSizeMax); an edge holds at most 63 hashes. No allocation an append.
+// Bounds: 2^63 - 1 leaves (kTreeSizeMax); an edge holds at most 63 hashes. No allocation an
+//         append, but for many at once.
 // Thread: values with one owner. Errors: InvalidArgument (an edge that is none), DataLoss.
 // Cost:   an append is one node hash on average; Root at most 62. bench/micro/tlog_bench.cc.
 #ifndef AQMESH_LINEAGE_TLOG_TREE_H_
@@ -73,6 +74,8 @@ class Edge {
   // each 256 leaves one a level up. AQ_CHECKs that there is room: a log ends at 2^63 - 1 records.
   void Append(const Digest& leaf, TileEntryVisitor made);
   void Append(const Digest& leaf);
+  // Many at once: the same tree and the same entries, level by level. A third of the time each.
+  void Append(std::span<const Digest> leaves, TileEntryVisitor made);
 
   uint64_t size() const { return size_; }
   std::span<const Digest> subtrees() const& { return {subtrees_.data(), count_}; }
@@ -85,6 +88,8 @@ class Edge {
   bool operator==(const Edge& other) const;
 
  private:
+  const Digest& Waiting(unsigned level) const;
+
   uint64_t size_ = 0;
   size_t count_ = 0;
   std::array<Digest, 63> subtrees_;  // the first count_

@@ -54,5 +54,52 @@ TEST(AeadTest, KeptContextAgreesWithTheOneShotAtEveryLength) {
   }
 }
 
+// Every length over the borders of blocks, cut in two at every kind of place, against OpenSSL's.
+TEST(HashTest, Sha256IsTheLibrarysAtEveryLength) {
+  Bytes data(1'300);
+  for (size_t i = 0; i < data.size(); ++i) data[i] = static_cast<uint8_t>(i * 7 + i / 251);
+  const ByteView all = data;
+  for (size_t size = 0; size <= data.size(); ++size) {
+    const ByteView text = all.first(size);
+    const Hash32 want = Sha256ByLibrary({text});
+    ASSERT_EQ(Sha256({text}), want) << size;
+    for (const size_t cut : {size_t{1}, size_t{63}, size_t{64}, size_t{65}, size / 2}) {
+      if (cut > size) continue;
+      ASSERT_EQ(Sha256({text.first(cut), text.subspan(cut)}), want) << size << " cut at " << cut;
+      ASSERT_EQ(Sha256({text.first(cut),
+                        {},
+                        text.subspan(cut).first((size - cut) / 2),
+                        text.subspan(cut).subspan((size - cut) / 2)}),
+                want);
+    }
+  }
+  EXPECT_EQ(Hex(Sha256({AsBytes("abc")})),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+TEST(HashTest, ManyMerkleHashesAtOnceAreThoseOneByOne) {
+  Bytes data(4'100);
+  for (size_t i = 0; i < data.size(); ++i) data[i] = static_cast<uint8_t>(i * 31 + i / 256);
+  const ByteView all = data;
+  // Neighbours of like and unlike lengths, short and beyond what goes in pairs; an odd one out.
+  std::vector<ByteView> texts;
+  for (size_t size = 0; size <= 200; ++size) texts.push_back(all.first(size));
+  for (const unsigned size : {990u, 1'000u, 1'001u, 3u, 4'006u, 4'006u, 55u, 56u, 119u, 120u, 0u})
+    texts.push_back(all.first(size));
+  for (const size_t count : {size_t{0}, size_t{1}, size_t{2}, texts.size()}) {
+    std::vector<Hash32> leaves(count);
+    MerkleLeaves(std::span(texts).first(count), leaves);
+    for (size_t i = 0; i < count; ++i) ASSERT_EQ(leaves[i], MerkleLeaf(texts[i])) << i;
+  }
+  for (size_t pairs = 0; pairs < 9; ++pairs) {
+    Bytes nodes(data.begin(), data.begin() + static_cast<ptrdiff_t>(64 * pairs));
+    MerkleNodes(nodes, MutableBytes(nodes).first(32 * pairs));  // where they lie
+    for (size_t i = 0; i < pairs; ++i) {
+      const Hash32 want = MerkleNode(all.subspan(64 * i, 32), all.subspan(64 * i + 32, 32));
+      ASSERT_TRUE(Equal(ByteView(nodes).subspan(32 * i, 32), want)) << i << " of " << pairs;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace aqmesh::crypto

@@ -1,6 +1,8 @@
 #include "lineage/tlog/tree.h"
 
+#include <algorithm>
 #include <set>
+#include <tuple>
 
 #include "tests/lineage/story.h"
 #include "tests/lineage/tlog/slow_tree.h"
@@ -50,6 +52,30 @@ TEST(TreeTest, TheEdgeHasTheRootOfTheSlowTreeAtLargeSizes) {
       EXPECT_EQ(edge.Root(), SlowRoot(Leaves(leaves).first(n))) << n;
     }
     if (n < leaves.size()) edge.Append(leaves[n]);
+  }
+}
+
+TEST(TreeTest, ManyAtOnceAreAsManyOneByOne) {
+  Rng rng = lineage::SeededRng();
+  const std::vector<Digest> leaves = NumberedLeaves(70'000);
+  const auto less = [](const TileEntry& a, const TileEntry& b) {
+    return std::tie(a.level, a.index) < std::tie(b.level, b.index);
+  };
+  for (const size_t most : {size_t{1}, size_t{3}, size_t{257}, size_t{5'000}, size_t{70'000}}) {
+    SCOPED_TRACE(most);
+    Edge one, many;
+    std::vector<TileEntry> each, together;
+    for (size_t at = 0; at < leaves.size();) {
+      const size_t count = std::min<size_t>(rng.Below(most + 1), leaves.size() - at);
+      many.Append(Leaves(leaves).subspan(at, count),
+                  [&together](const TileEntry& e) { together.push_back(e); });
+      for (; one.size() < many.size(); ++at)
+        one.Append(leaves[at], [&each](const TileEntry& e) { each.push_back(e); });
+      ASSERT_EQ(one, many) << "of " << one.size();
+    }
+    std::ranges::sort(each, less);
+    std::ranges::sort(together, less);
+    EXPECT_EQ(each, together);
   }
 }
 
