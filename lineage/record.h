@@ -77,7 +77,7 @@ struct Where {
 struct Filter {
   uint64_t from = 0;                                   // hlc, inclusive
   uint64_t to = std::numeric_limits<uint64_t>::max();  // hlc, exclusive (the maximum: no end)
-  std::optional<Kid> subject = {};                     // answered from idx_subject
+  std::optional<Kid> subject = {};                     // answered from idx_about
   std::optional<Kid> peer = {};                        // the subject, or whose log it is
   Bytes authority_prefix = {};                         // first bytes of the AuthDigest
   Bytes id_prefix = {};  // first bytes of the leaf hash: "record 9f3a"

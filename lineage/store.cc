@@ -30,12 +30,34 @@ absl::Status CheckRecord(const RecordEntry& entry, const std::optional<Head>& he
                            kRecordBytesMax,
                            " are allowed");
   }
-  // Hashed twice, here and in the chain: a bit that flipped in between must not be made durable.
-  if (crypto::MerkleLeaf(entry.body) != entry.leaf.bytes) {
-    return DataLoss("record ", entry.seq, " changed in memory after it was chained");
-  }
   return absl::OkStatus();
 }
+
+// Hashed twice, here and in the chain: a bit that flipped in between must not be made durable.
+class LeafCheck {
+ public:
+  absl::Status Add(const RecordEntry& entry) {
+    entries_[count_] = &entry;
+    bodies_[count_++] = entry.body;
+    return count_ == kAtOnce ? Finish() : absl::OkStatus();
+  }
+  absl::Status Finish() {
+    const size_t count = std::exchange(count_, 0);
+    crypto::MerkleLeaves(std::span(bodies_).first(count), std::span(leaves_).first(count));
+    for (size_t i = 0; i < count; ++i) {
+      if (leaves_[i] != entries_[i]->leaf.bytes)
+        return DataLoss("record ", entries_[i]->seq, " changed in memory after it was chained");
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  static constexpr size_t kAtOnce = 64;
+  size_t count_ = 0;
+  std::array<const RecordEntry*, kAtOnce> entries_;
+  std::array<ByteView, kAtOnce> bodies_;
+  std::array<crypto::Hash32, kAtOnce> leaves_;
+};
 
 absl::Status CheckName(std::string_view name) {
   if (name.empty() || name.size() > kStateNameBytesMax) {
@@ -77,6 +99,7 @@ absl::Status CheckRest(const Batch& batch) {
 
 absl::Status CheckBatches(std::span<const Batch> batches, const std::optional<Head>& head) {
   std::optional<Head> at = head;
+  LeafCheck leaves;
   size_t records = 0;
   for (const Batch& batch : batches) {
     if (batch.begins_log) at.reset();
@@ -86,11 +109,12 @@ absl::Status CheckBatches(std::span<const Batch> batches, const std::optional<He
     }
     for (const RecordEntry& entry : batch.records) {
       AQ_RETURN_IF_ERROR(CheckRecord(entry, at));
+      AQ_RETURN_IF_ERROR(leaves.Add(entry));
       at = entry.head();
     }
     AQ_RETURN_IF_ERROR(CheckRest(batch));
   }
-  return absl::OkStatus();
+  return leaves.Finish();
 }
 
 Digest SnapshotHash(uint64_t records, ByteView state) {

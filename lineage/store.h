@@ -133,7 +133,7 @@ class Store {
   // The records first..end-1 that are there. Each is hashed again before it is shown: DataLoss
   // names the seq.
   virtual absl::Status WalkLog(Seq first, Seq end, Order order, RecordVisitor visit) const = 0;
-  // Those of them that name `subject`, through idx_subject.
+  // Those of them that name `subject`, through idx_about.
   virtual absl::Status WalkSubject(
       const Kid& subject, Seq first, Seq end, Order order, RecordVisitor visit) const = 0;
   // Those of them that match `where`, and maybe others: a store that knows less shows more, and the

@@ -4,7 +4,7 @@
 // Bounds: TraceOptions::nodes_max nodes, depth_max steps; a search reads at most kNearby records of a
 //         log, within kSpanMillis of the record that it starts from where it is in another log.
 // Thread: pure; reads the stores. Errors: NotFound (no such record), DataLoss (the store's).
-// Cost:   a few look-ups through idx_subject and by time a node.
+// Cost:   a few look-ups through idx_about and by time a node.
 #ifndef AQMESH_LINEAGE_HISTORY_TRACE_H_
 #define AQMESH_LINEAGE_HISTORY_TRACE_H_
 

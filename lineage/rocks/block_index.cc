@@ -10,6 +10,7 @@ namespace {
 constexpr unsigned kKindBits = 5;
 constexpr uint8_t kOtherKind = (1u << kKindBits) - 1;  // of a later version, whatever it is
 constexpr size_t kFixedBytes = 1 + 4 * kBlockRecords;
+constexpr size_t kBitmapBytes = kBlockRecords / 8;
 static_assert(static_cast<size_t>(authority::RecordKind::kRetained) < kOtherKind);
 static_assert(static_cast<size_t>(authority::Rung::kAdmit) < 8);
 
@@ -37,7 +38,16 @@ void Block::Add(const RecordEntry& entry) {
   traits_[size_] = static_cast<uint8_t>(kind | static_cast<uint8_t>(entry.rung) << kKindBits);
   authority_[size_] = entry.authority ? PlaceOf(*entry.authority) : uint8_t{0};
   leaves_[size_] = {entry.leaf.bytes[0], entry.leaf.bytes[1]};
+  if (entry.subject) HitsOf(*entry.subject).set(size_);
   ++size_;
+}
+
+// From the back: records about the same one come in a row.
+BlockHits& Block::HitsOf(const Kid& subject) {
+  for (size_t i = subjects_.size(); i > 0; --i) {
+    if (subjects_[i - 1].first == subject) return subjects_[i - 1].second;
+  }
+  return subjects_.emplace_back(subject, BlockHits()).second;
 }
 
 Bytes Block::Encode() const {
@@ -85,6 +95,31 @@ BlockHits Block::Find(const Where& where) const {
                       authority_fits[authority_[i]] && Agree(leaves_[i], where.id_prefix);
     hits[i] = fits;
   }
+  return hits;
+}
+
+Bytes EncodeHits(const BlockHits& hits) {
+  Bytes out;
+  if (hits.count() < kBitmapBytes) {
+    for (size_t i = 0; i < hits.size(); ++i) {
+      if (hits[i]) out.push_back(static_cast<uint8_t>(i));
+    }
+    return out;
+  }
+  out.resize(kBitmapBytes);
+  for (size_t i = 0; i < hits.size(); ++i)
+    out[i / 8] = static_cast<uint8_t>(out[i / 8] | unsigned{hits[i]} << (i % 8));
+  return out;
+}
+
+std::optional<BlockHits> ParseHits(ByteView bytes) {
+  BlockHits hits;
+  if (bytes.empty() || bytes.size() > kBitmapBytes) return std::nullopt;
+  if (bytes.size() < kBitmapBytes) {
+    for (const uint8_t place : bytes) hits.set(place);
+    return hits;
+  }
+  for (size_t i = 0; i < hits.size(); ++i) hits[i] = (bytes[i / 8] >> (i % 8) & 1) != 0;
   return hits;
 }
 

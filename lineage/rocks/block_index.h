@@ -12,6 +12,7 @@
 #include <array>
 #include <bitset>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "lineage/chain.h"
@@ -32,7 +33,11 @@ class Block {
   bool full() const { return size_ == kBlockRecords; }
 
   Bytes Encode() const;  // of a full one
-  static std::optional<Block> Parse(ByteView bytes);
+  static std::optional<Block> Parse(
+      ByteView bytes);  // without subjects(), which are rows of their own
+
+  // Whom its records are about, each once, and which records those are.
+  const std::vector<std::pair<Kid, BlockHits>>& subjects() const { return subjects_; }
 
   // Never leaves out one that matches.
   BlockHits Find(const Where& where) const;
@@ -43,13 +48,20 @@ class Block {
   using Short = std::array<uint8_t, 4>;
 
   uint8_t PlaceOf(const Digest& authority);
+  BlockHits& HitsOf(const Kid& subject);
 
   size_t size_ = 0;
   std::vector<Short> authorities_;
   std::array<uint8_t, kBlockRecords> traits_{};
   std::array<uint8_t, kBlockRecords> authority_{};
   std::array<std::array<uint8_t, 2>, kBlockRecords> leaves_{};
+  std::vector<std::pair<Kid, BlockHits>> subjects_;
 };
+
+// Wire: the places, a byte each, ascending, if they are fewer than 32; else 32 bytes, bit i % 8 of
+// byte i / 8 for place i.
+Bytes EncodeHits(const BlockHits& hits);
+std::optional<BlockHits> ParseHits(ByteView bytes);  // nullopt: no such
 
 }  // namespace aqmesh::lineage
 

@@ -7,7 +7,6 @@
 #include <rocksdb/listener.h>
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
-#include <rocksdb/write_batch.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,10 +23,12 @@ constexpr size_t kMemtableBytes = 8u << 20;
 constexpr size_t kMemtablesBytes = 24u << 20;  // of all families together
 constexpr size_t kCacheBytes = 8u << 20;
 constexpr uint64_t kWalBytes = 64u << 20;
-constexpr off_t kRoomBytes = 32 << 20;  // kMemtablesBytes and some
+constexpr size_t kGroupKept = 2u << 20;  // of memory for the next commit
+constexpr off_t kRoomBytes = 32 << 20;   // kMemtablesBytes and some
 constexpr int kOpenFiles = 256;
-// An index of older builds. Time rises along a log: it is its own index (SeqAt).
-constexpr std::string_view kTimeIndex = "idx_time";
+// Indexes of older builds. Time rises along a log: it is its own index (SeqAt). Of subjects, a row
+// a record: LoadSubjects.
+constexpr std::string_view kTimeIndex = "idx_time", kSubjectIndex = "idx_subject";
 
 // No LOG of RocksDB's own: a reader writes nothing, and a writer whose LOG meets a full disk aborts
 // in builds of RocksDB that have their assertions on, as distributions' may. What fails comes back
@@ -92,18 +93,36 @@ absl::Status ProbeRoom(const std::string& dir) {
 }
 
 void ComposeRecord(const RecordEntry& entry,
-                   Span& log,
+                   uint64_t base,
                    const Handles& in,
                    rocksdb::WriteBatch& out) {
-  const uint64_t base = log.base;
-  const Bytes place = BeKey(base + entry.seq);
-  out.Put(in[kLog], SliceOf(place), SliceOf(Concat({entry.leaf, entry.body})));
-  if (entry.subject)
-    out.Put(in[kSubject], SliceOf(SubjectKey(*entry.subject, base + entry.seq)), rocksdb::Slice());
-  log.edge.Append(entry.leaf, [&](const tlog::TileEntry& made) {
+  uint8_t place[8];
+  StoreBe(place, base + entry.seq);
+  const rocksdb::Slice key = SliceOf(ByteView(place)),
+                       value[] = {SliceOf(entry.leaf.view()), SliceOf(entry.body)};
+  out.Put(in[kLog], rocksdb::SliceParts(&key, 1), rocksdb::SliceParts(value, 2));
+}
+
+// The leaves of one log, gathered: their tree is made level by level.
+void ComposeTree(std::vector<Digest>& leaves,
+                 Span& log,
+                 const Handles& in,
+                 rocksdb::WriteBatch& out) {
+  log.edge.Append(leaves, [&](const tlog::TileEntry& made) {
     if (made.level == 0) return;
-    out.Put(in[kTile], SliceOf(TileKey(made.level, base + made.index)), SliceOf(made.hash.view()));
+    out.Put(
+        in[kTile], SliceOf(TileKey(made.level, log.base + made.index)), SliceOf(made.hash.view()));
   });
+  leaves.clear();
+}
+
+void ComposeBlock(const Block& block,
+                  uint64_t number,
+                  const Handles& in,
+                  rocksdb::WriteBatch& out) {
+  out.Put(in[kBlocks], SliceOf(BeKey(number)), SliceOf(block.Encode()));
+  for (const auto& [kid, hits] : block.subjects())
+    out.Put(in[kSubjects], SliceOf(SubjectKey(kid, number)), SliceOf(EncodeHits(hits)));
 }
 
 // `log`: as it was, and then as it will be.
@@ -112,19 +131,20 @@ void Compose(std::span<const Batch> batches,
              Block& block,
              const Handles& in,
              rocksdb::WriteBatch& out) {
+  std::vector<Digest> leaves;
   for (const Batch& batch : batches) {
     if (batch.begins_log) {
+      ComposeTree(leaves, log, in, out);
       log = {log.base + log.edge.size(), {}, {}};
       block = Block();
       out.DeleteRange(in[kState], SliceOf(kSeenPrefix), SliceOf(kSeenEnd));  // the old log's
     }
     for (const RecordEntry& entry : batch.records) {
-      ComposeRecord(entry, log, in, out);
+      ComposeRecord(entry, log.base, in, out);
+      leaves.push_back(entry.leaf);
       block.Add(entry);
       if (!block.full()) continue;
-      out.Put(in[kBlocks],
-              SliceOf(BeKey(log.base + entry.seq / kBlockRecords)),
-              SliceOf(block.Encode()));
+      ComposeBlock(block, log.base + entry.seq / kBlockRecords, in, out);
       block = Block();
     }
     for (const ObjectEntry& o : batch.objects)
@@ -133,6 +153,7 @@ void Compose(std::span<const Batch> batches,
     for (const StatePut& put : batch.puts)
       out.Put(in[kState], SliceOf(put.name), SliceOf(put.value));
   }
+  ComposeTree(leaves, log, in, out);
 }
 
 // The families that a database has; none if it cannot be asked: opening then says why.
@@ -173,8 +194,14 @@ absl::Status RocksStore::Impl::OpenDatabase(Access access) {
       options.create_missing_column_families = access == Access::kWrite;
       if (access == Access::kRead) std::erase_if(families, lacks);
     }
-    if (access == Access::kWrite && std::ranges::find(there, kTimeIndex) != there.end())
-      families.emplace_back(std::string(kTimeIndex), families.front().options);
+    for (const std::string_view old : {kTimeIndex, kSubjectIndex}) {
+      if (std::ranges::find(there, old) == there.end()) continue;
+      if (access == Access::kWrite)
+        families.emplace_back(std::string(old), families.front().options);
+      // Until the old index is gone the new one may lack rows.
+      if (access == Access::kRead && old == kSubjectIndex)
+        std::erase_if(families, [](const auto& f) { return f.name == kFamilyNames[kSubjects]; });
+    }
   }
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* opened = nullptr;
@@ -185,6 +212,10 @@ absl::Status RocksStore::Impl::OpenDatabase(Access access) {
   AQ_RETURN_IF_ERROR(Translate(s, "opening", path));
   db.reset(opened);
   for (rocksdb::ColumnFamilyHandle* handle : handles) {
+    if (handle->GetName() == kSubjectIndex) {
+      old_subjects = handle;
+      continue;
+    }
     const auto name = std::ranges::find(kFamilyNames, handle->GetName());
     if (name == kFamilyNames.end()) {  // kTimeIndex
       const rocksdb::Status dropped = db->DropColumnFamily(handle);
@@ -204,10 +235,12 @@ absl::Status RocksStore::Impl::Break(const absl::Status& why) {
 }
 
 void RocksStore::Impl::CloseDatabase() {
-  for (rocksdb::ColumnFamilyHandle*& handle : in) {
+  const auto close = [this](rocksdb::ColumnFamilyHandle*& handle) {
     if (handle != nullptr) db->DestroyColumnFamilyHandle(handle);
     handle = nullptr;
-  }
+  };
+  for (rocksdb::ColumnFamilyHandle*& handle : in) close(handle);
+  close(old_subjects);
   db.reset();
 }
 
@@ -256,7 +289,8 @@ absl::Status RocksStore::Impl::Write(std::span<const Batch> batches,
     const absl::Status resumed = Resume(next);
     if (full) return absl::IsUnavailable(Broken()) ? Broken() : Full(Text(resumed));
   }
-  rocksdb::WriteBatch group;
+  if (group.GetDataSize() > kGroupKept) group = rocksdb::WriteBatch();
+  group.Clear();
   const uint64_t base = to.base;
   Block block = tail;
   Compose(batches, to, block, in, group);

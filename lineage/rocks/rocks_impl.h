@@ -4,6 +4,7 @@
 #define AQMESH_LINEAGE_ROCKS_ROCKS_IMPL_H_
 
 #include <rocksdb/db.h>
+#include <rocksdb/write_batch.h>
 
 #include <algorithm>
 #include <array>
@@ -31,15 +32,15 @@ enum Family : size_t {
   kMeta,
   kLog,
   kObjects,
-  kSubject,
   kState,
   kBlocks,
   kTile,
   kSnapshot,
+  kSubjects,
   kFamilies
 };
 constexpr std::array<const char*, kFamilies> kFamilyNames = {
-    "default", "log", "oid", "idx_subject", "state", "idx_block", "tile", "snapshot"};
+    "default", "log", "oid", "state", "idx_block", "tile", "snapshot", "idx_about"};
 // Those from here on came later: a store without them is whole.
 constexpr size_t kFamiliesAtFirst = kBlocks;
 using Handles = std::array<rocksdb::ColumnFamilyHandle*, kFamilies>;
@@ -57,9 +58,10 @@ inline Bytes BeKey(uint64_t place) {
   AppendBe(key, place);
   return key;
 }
-inline Bytes SubjectKey(const Kid& kid, uint64_t place) {
+// `block`: the base of its log plus the block's number.
+inline Bytes SubjectKey(const Kid& kid, uint64_t block) {
   Bytes key(kid.bytes.begin(), kid.bytes.end());
-  AppendBe(key, place);
+  AppendBe(key, block);
   return key;
 }
 inline Bytes TileKey(unsigned level, uint64_t place) {
@@ -116,7 +118,8 @@ struct RocksStore::Impl {
   mutable std::shared_mutex db_mutex;
   std::unique_ptr<rocksdb::DB> db;
   Handles in{};
-  mutable std::mutex mutex;  // guards all down to broken
+  rocksdb::ColumnFamilyHandle* old_subjects = nullptr;  // until LoadSubjects is done
+  mutable std::mutex mutex;                             // guards all down to broken
   CommitMark mark;
   std::vector<uint64_t> bases = {0};  // of the logs there were, the newest last
   uint64_t places = 0;                // records of all logs
@@ -124,6 +127,7 @@ struct RocksStore::Impl {
   absl::Status broken;                // why there will be no more commits
   bool full = false;                  // the committing thread's own
   Block tail;                         // likewise: the records after the last whole block
+  rocksdb::WriteBatch group;          // likewise: kept for its memory
 
   ~Impl() {
     const std::lock_guard lock(db_mutex);
@@ -212,7 +216,7 @@ struct RocksStore::Impl {
   absl::StatusOr<Gone> ReadGone(uint64_t base) const;
   // What stays of records that leave, and where else they are named.
   struct Leaving {
-    std::vector<std::pair<Kid, Seq>> subjects;
+    std::vector<std::pair<Kid, uint64_t>> subjects;    // and in which block
     std::vector<std::pair<Seq, Digest>> restrictions;  // that REVOKE_SEEN records tell of
     std::vector<Oid> contents;                         // what they commit to
     Bytes leaves;
@@ -245,11 +249,25 @@ struct RocksStore::Impl {
                                 std::pair<Seq, Seq> range,
                                 Order order,
                                 RecordVisitor visit) const;
+  // The records first..end-1 of blocks that name `subject`, by their rows; or read one by one.
+  absl::StatusOr<bool> ShowAbout(rocksdb::Iterator& records,
+                                 rocksdb::Iterator& rows,
+                                 const Kid& subject,
+                                 std::pair<Seq, Seq> range,
+                                 Order order,
+                                 RecordVisitor visit) const;
+  absl::StatusOr<bool> SearchAbout(rocksdb::Iterator& records,
+                                   const Kid& subject,
+                                   std::pair<Seq, Seq> range,
+                                   Order order,
+                                   RecordVisitor visit) const;
   // What these records are, as a block.
   absl::StatusOr<Block> BlockOf(const RocksStore& store, Seq first, Seq end) const;
   // The records after the last whole block, so that the next commit goes on with them; and the
   // newest blocks of those that a store from before idx_block lacks.
   absl::Status LoadBlocks(const RocksStore& store, uint64_t at_most);
+  // The rows of kSubjects, of a store from before them, which has a row for each record instead.
+  absl::Status LoadSubjects();
   // Rids the files of secrets that were deleted, if that is due.
   absl::Status Shred();
   absl::Status Break(const absl::Status& why);

@@ -1,5 +1,4 @@
 // The oldest records leave: what stays of them, and in which order.
-#include <rocksdb/write_batch.h>
 
 #include <algorithm>
 
@@ -60,7 +59,7 @@ absl::StatusOr<RocksStore::Impl::Leaving> RocksStore::Impl::Gather(const RocksSt
           wrong = DataLoss("record ", seq, " does not parse: ", Text(record.status()));
           return false;
         }
-        if (record->subject) out.subjects.emplace_back(*record->subject, seq);
+        if (record->subject) out.subjects.emplace_back(*record->subject, seq / kBlockRecords);
         if (record->kind == authority::RecordKind::kRevokeSeen && record->evidence)
           out.restrictions.emplace_back(seq, *record->evidence);
         for (const Digest& commit : record->commits) out.contents.push_back(ContentName(commit));
@@ -68,6 +67,9 @@ absl::StatusOr<RocksStore::Impl::Leaving> RocksStore::Impl::Gather(const RocksSt
         return true;
       }));
   AQ_RETURN_IF_ERROR(wrong);
+  std::ranges::sort(out.subjects);
+  const auto twice = std::ranges::unique(out.subjects);
+  out.subjects.erase(twice.begin(), twice.end());
   if (out.leaves.size() != (end - first) * Digest::kSize)
     return DataLoss("records are missing between ", first, " and ", end, " in ", dir);
   return out;
@@ -80,8 +82,8 @@ absl::Status RocksStore::Impl::Leave(const Leaving& leaving,
                                      Seq first,
                                      const Gone& to) {
   rocksdb::WriteBatch batch;
-  for (const auto& [kid, seq] : leaving.subjects)
-    batch.Delete(in[kSubject], SliceOf(SubjectKey(kid, base + seq)));
+  for (const auto& [kid, block] : leaving.subjects)
+    batch.Delete(in[kSubjects], SliceOf(SubjectKey(kid, base + block)));
   for (const Oid& name : leaving.contents)
     batch.Delete(in[kObjects], SliceOf(ObjectKey(Shelf::kContent, name)));
   for (const auto& [seq, oid] : leaving.restrictions)

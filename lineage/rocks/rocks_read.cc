@@ -1,4 +1,5 @@
 // What RocksStore shows: objects, state, records by place, subject and block, snapshots.
+
 #include <algorithm>
 
 #include "core/authority/signed.h"
@@ -91,6 +92,48 @@ absl::Status RocksStore::Impl::LoadBlocks(const RocksStore& store, uint64_t at_m
   return absl::OkStatus();
 }
 
+// The old rows are kid 16 || BE64 place. Not synced before the end: as long as they are there, this
+// is done again.
+absl::Status RocksStore::Impl::LoadSubjects() {
+  if (old_subjects == nullptr) return absl::OkStatus();
+  constexpr int kRowsAtOnce = 4'096;
+  rocksdb::WriteBatch rows;
+  std::optional<std::pair<Kid, uint64_t>> about;  // whom the hits are of, and in which block
+  BlockHits hits;
+  const auto put = [&] {
+    if (about)
+      rows.Put(in[kSubjects],
+               SliceOf(SubjectKey(about->first, about->second)),
+               SliceOf(EncodeHits(hits)));
+    hits.reset();
+    if (rows.Count() < kRowsAtOnce) return rocksdb::Status::OK();
+    const rocksdb::Status s = db->Write(rocksdb::WriteOptions(), &rows);
+    rows.Clear();
+    return s;
+  };
+  const std::unique_ptr<rocksdb::Iterator> it(
+      db->NewIterator(rocksdb::ReadOptions(), old_subjects));
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    const ByteView key = BytesOf(it->key());
+    if (key.size() != 24) continue;
+    const uint64_t place = LoadBe<uint64_t>(key.data() + 16);
+    const uint64_t base = *(std::ranges::upper_bound(bases, place) - 1);
+    const std::pair here(*Kid::From(key.first(16)), base + (place - base) / kBlockRecords);
+    if (about && here != *about) AQ_RETURN_IF_ERROR(Translate(put(), "writing", dir));
+    about = here;
+    hits.set((place - base) % kBlockRecords);
+  }
+  AQ_RETURN_IF_ERROR(Translate(it->status(), "reading", dir));
+  AQ_RETURN_IF_ERROR(Translate(put(), "writing", dir));
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  AQ_RETURN_IF_ERROR(Translate(db->Write(synced, &rows), "writing", dir));
+  AQ_RETURN_IF_ERROR(Translate(db->DropColumnFamily(old_subjects), "dropping an index of", dir));
+  db->DestroyColumnFamilyHandle(old_subjects);
+  old_subjects = nullptr;
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::optional<Bytes>> RocksStore::GetObject(Shelf shelf, const Oid& oid) const {
   const std::shared_lock reading(impl_->db_mutex);
   return impl_->Get(kObjects, SliceOf(ObjectKey(shelf, oid)));
@@ -144,29 +187,72 @@ absl::Status RocksStore::WalkLog(Seq first, Seq end, Order order, RecordVisitor 
 
 absl::Status RocksStore::WalkSubject(
     const Kid& subject, Seq first, Seq end, Order order, RecordVisitor visit) const {
-  end = std::min<Seq>(end, size());
-  if (first >= end) return absl::OkStatus();
+  const Seq records = size();
+  end = std::min<Seq>(end, records);
   const std::shared_lock reading(impl_->db_mutex);
+  AQ_ASSIGN_OR_RETURN(const auto log, impl_->Iterate(kLog));
+  first = std::max(first, this->first());  // after the iterator: what leaves now, it still has
+  AQ_ASSIGN_OR_RETURN(const auto rows, impl_->Iterate(kSubjects));
+  if (first >= end) return absl::OkStatus();
+  const bool has_rows = impl_->in[kSubjects] != nullptr;
+  const Seq whole = std::clamp(has_rows ? records / kBlockRecords * kBlockRecords : 0, first, end);
+  const auto indexed = [&] {
+    return impl_->ShowAbout(*log, *rows, subject, {first, whole}, order, visit);
+  };
+  const auto rest = [&] { return impl_->SearchAbout(*log, subject, {whole, end}, order, visit); };
+  AQ_ASSIGN_OR_RETURN(const bool more, order == Order::kOldestFirst ? indexed() : rest());
+  if (!more) return absl::OkStatus();
+  return (order == Order::kOldestFirst ? rest() : indexed()).status();
+}
+
+absl::StatusOr<bool> RocksStore::Impl::ShowAbout(rocksdb::Iterator& records,
+                                                 rocksdb::Iterator& rows,
+                                                 const Kid& subject,
+                                                 std::pair<Seq, Seq> range,
+                                                 Order order,
+                                                 RecordVisitor visit) const {
+  const auto [first, end] = range;
+  if (first >= end) return true;
   const bool forward = order == Order::kOldestFirst;
-  const uint64_t base = impl_->Base();
-  AQ_ASSIGN_OR_RETURN(const auto it, impl_->Iterate(kSubject));
+  const uint64_t base = Base(), lowest = base + first / kBlockRecords,
+                 highest = base + (end - 1) / kBlockRecords;
   if (forward)
-    it->Seek(SliceOf(SubjectKey(subject, base + first)));
+    rows.Seek(SliceOf(SubjectKey(subject, lowest)));
   else
-    it->SeekForPrev(SliceOf(SubjectKey(subject, base + end - 1)));
-  for (; it->Valid(); forward ? it->Next() : it->Prev()) {
-    const ByteView key = BytesOf(it->key());
+    rows.SeekForPrev(SliceOf(SubjectKey(subject, highest)));
+  for (; rows.Valid(); forward ? rows.Next() : rows.Prev()) {
+    const ByteView key = BytesOf(rows.key());
     if (key.size() != 24 || !Equal(key.first(16), subject)) break;
-    const uint64_t place = LoadBe<uint64_t>(key.data() + 16);
-    if (place < base + first || place >= base + end) break;
-    const Seq seq = place - base;
-    AQ_ASSIGN_OR_RETURN(const std::optional<Bytes> value, impl_->Get(kLog, SliceOf(BeKey(place))));
-    if (!value && seq < this->first()) continue;  // it left meanwhile
-    if (!value) return DataLoss("record ", seq, " is missing in ", impl_->dir);
-    AQ_ASSIGN_OR_RETURN(const bool more, impl_->Show(seq, *value, visit));
-    if (!more) break;
+    const uint64_t number = LoadBe<uint64_t>(key.data() + 16);
+    if (number < lowest || number > highest) break;
+    const Seq start = (number - base) * kBlockRecords;
+    const std::optional<BlockHits> hits = ParseHits(BytesOf(rows.value()));
+    if (!hits)
+      return DataLoss(
+          "which of the records from ", start, " are about whom in ", dir, " is malformed");
+    const std::pair<Seq, Seq> here = {std::max(first, start), std::min(end, start + kBlockRecords)};
+    AQ_ASSIGN_OR_RETURN(const bool more, ShowHits(records, *hits, here, order, visit));
+    if (!more) return false;
   }
-  return Translate(it->status(), "reading", impl_->dir);
+  AQ_RETURN_IF_ERROR(Translate(rows.status(), "reading", dir));
+  return true;
+}
+
+absl::StatusOr<bool> RocksStore::Impl::SearchAbout(rocksdb::Iterator& records,
+                                                   const Kid& subject,
+                                                   std::pair<Seq, Seq> range,
+                                                   Order order,
+                                                   RecordVisitor visit) const {
+  absl::Status parsed;
+  const auto seek = [&](Seq seq, const Digest& leaf, ByteView body) {
+    const auto record = authority::ParseBody<authority::Observe>(body);
+    if (!record.ok()) parsed = DataLoss("record ", seq, " in ", dir, ": ", Text(record.status()));
+    if (!record.ok() || record->subject != subject) return parsed.ok();
+    return visit(seq, leaf, body);
+  };
+  AQ_ASSIGN_OR_RETURN(const bool more, ShowHits(records, BlockHits().set(), range, order, seek));
+  AQ_RETURN_IF_ERROR(parsed);
+  return more;
 }
 
 absl::Status RocksStore::WalkWhere(

@@ -68,6 +68,7 @@ absl::StatusOr<std::unique_ptr<RocksStore>> RocksStore::Open(const std::string& 
   AQ_RETURN_IF_ERROR(impl->OpenDatabase(Access::kWrite));
   std::unique_ptr<RocksStore> store(new RocksStore(std::move(impl)));
   AQ_RETURN_IF_ERROR(store->CheckHead(options));
+  AQ_RETURN_IF_ERROR(store->impl_->LoadSubjects());
   AQ_RETURN_IF_ERROR(store->impl_->LoadBlocks(*store, kBlocksAtOpen));
   AQ_RETURN_IF_ERROR(store->impl_->Shred());
   return store;

@@ -3,9 +3,9 @@
 // Wire:   DIR/db is RocksDB, DIR/HEAD the head (head_file.h). Families:
 //           default      "commit" -> BE64 commit number || BE64 records || leaf of the newest
 //           (zeros: none) log          BE64 seq -> leaf 32 || body oid          u8 shelf || oid 32
-//           -> bytes idx_subject  kid 16 || BE64 seq -> (empty)
-//           state        name -> value
+//           -> bytes state        name -> value
 //           idx_block    BE64 base + seq / 256 -> what those 256 records are (block_index.h)
+//           idx_about    kid 16 || BE64 base + seq / 256 -> which of them are about kid (the same)
 //         Seqs in keys and values are places: the seq plus "base". default also has "logs" -> BE64
 //         base of each log there was, the newest last (absent: one, of base 0), and "edge" -> the
 //         newest log's tlog::Edge. tile: u8 level from 1 || BE64 (base + index) -> 32; level 0 is
@@ -19,7 +19,8 @@
 // HEAD shows: the store must hold the commit that HEAD names, and at most one more, or Open says
 // DataLoss.
 // A store of before idx_block gets it as it is opened for writing, kBlocksAtOpen blocks each time,
-// the newest first; where a block is missing its records are read.
+// the newest first; where a block is missing its records are read. Records after the last whole
+// block have rows in neither index, and are read.
 // Bounds: memory: memtables 24 MiB together, block cache 8 MiB.
 // Thread: CommitAll from one thread at a time; reads from any.
 // Errors: store.h. Any write error but a full disk ends commits until a restart (a failed sync may have

@@ -1,5 +1,4 @@
 // The trees over the logs of a store, and which logs there are.
-#include <rocksdb/write_batch.h>
 
 #include <algorithm>
 

@@ -54,7 +54,7 @@ struct Place {
 };
 
 // The newest record before another that has some mark, remembered over a scan in either direction.
-// What is not remembered is sought through idx_subject.
+// What is not remembered is sought through idx_about.
 template <class Mark>
 class Newest {
  public:
@@ -136,7 +136,7 @@ class EdgeFeed final : public Feed<Row> {
   absl::Status AddRecords(const RecordRow& r, std::vector<Row>& rows) {
     const authority::Observe& o = r.record;
     if (o.prev) AddRecord(r, Relation::kPrev, Place{o.seq - 1, *o.prev}, rows);
-    if (!o.subject) return absl::OkStatus();  // the others are found through idx_subject
+    if (!o.subject) return absl::OkStatus();  // the others are found through idx_about
     if (IsStage(o) && o.kind != RecordKind::kArmed) {
       const auto same = [&o](const authority::Observe& before) {
         return IsStage(before) && before.action_id == o.action_id;

@@ -35,7 +35,7 @@ class RecordFeed final : public Feed<RecordRow> {
   size_t log_ = 0;            // the one being read
   bool begun_ = false;        // first_ and end_ are its
   Seq first_ = 0, end_ = 0;   // what is left of it
-  std::optional<Kid> about_;  // answered from idx_subject
+  std::optional<Kid> about_;  // answered from idx_about
   size_t rows_ = kFirstRows;
   static constexpr size_t kFirstRows = 16;
 };

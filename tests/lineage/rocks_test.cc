@@ -93,6 +93,95 @@ TEST_F(RocksTest, KeepsEverythingOverAReopenInADirectoryOfItsOwn) {
   EXPECT_TRUE((*store)->Verify().ok());
 }
 
+// Whom records are about, in whole blocks and behind them, in the newest log and in the one before:
+// five who are in all blocks, one who is rare, one who is nowhere.
+class SubjectsTest : public RocksTest {
+ protected:
+  static Kid OtherLog() { return Filled<Kid>(0x11); }
+  void SetUp() override {
+    auto store = RocksStore::Open(dir_);
+    ASSERT_TRUE(store.ok()) << store.status();
+    Write(**store, Scribe(), 700, false);
+    Write(**store, Scribe(Chain(OtherLog())), 1'300, true);
+  }
+  static void Write(Store& store, Scribe scribe, size_t records, bool begins) {
+    while (scribe.size() < records) {
+      Batch batch;
+      batch.begins_log = begins && scribe.size() == 0;
+      for (size_t i = 0; i < 100; ++i) {
+        const uint64_t n = scribe.size();
+        batch.records.push_back(scribe.Next(static_cast<uint8_t>(n % 290 == 7 ? 99 : n % 6)));
+      }
+      ASSERT_TRUE(store.Commit(batch).ok());
+    }
+  }
+  static std::vector<Seq> About(
+      const Store& store, uint8_t whom, Seq first, Seq end, Order order, size_t most) {
+    std::vector<Seq> seqs;
+    const absl::Status s = store.WalkSubject(
+        Filled<Kid>(whom), first, end, order, [&](Seq seq, const Digest&, ByteView) {
+          seqs.push_back(seq);
+          return seqs.size() < most;
+        });
+    EXPECT_TRUE(s.ok()) << s;
+    return seqs;
+  }
+  static std::vector<Seq> Expected(
+      const Store& store, uint8_t whom, Seq first, Seq end, Order order, size_t most) {
+    std::vector<Seq> seqs;
+    for (Seq n = first; n < std::min<Seq>(end, store.size()); ++n) {
+      if ((n % 290 == 7 ? 99 : n % 6) == whom) seqs.push_back(n);
+    }
+    if (order == Order::kNewestFirst) std::ranges::reverse(seqs);
+    seqs.resize(std::min(seqs.size(), most));
+    return seqs;
+  }
+  static void ExpectFound(const Store& store) {
+    Rng rng = SeededRng();
+    for (int i = 0; i < 200; ++i) {
+      const uint8_t whoms[] = {0, 3, 5, 99, 98};
+      const uint8_t whom = whoms[rng.Below(5)];
+      const Seq first = rng.Below(1'400), end = i % 5 == 0 ? kSeqEnd : rng.Below(1'400);
+      const Order order = i % 2 == 0 ? Order::kOldestFirst : Order::kNewestFirst;
+      const size_t most = i % 3 == 0 ? 1 + rng.Below(9) : 10'000;
+      ASSERT_EQ(About(store, whom, first, end, order, most),
+                Expected(store, whom, first, end, order, most))
+          << int{whom} << " from " << first << " to " << end;
+    }
+  }
+};
+
+TEST_F(SubjectsTest, AreFoundInEitherOrderBetweenAnyTwoRecords) {
+  ExpectFound(**RocksStore::Open(dir_));
+  ExpectFound(**RocksStore::OpenReadOnly(dir_));
+  ExpectFound(**RocksStore::OpenReadOnly(dir_, {.log = LogKid()}));
+}
+
+TEST_F(SubjectsTest, OfAStoreThatAnOlderProgramWroteAreFoundToo) {
+  Raw([&](rocksdb::DB& db, auto family) {  // a row a record instead of a row a block
+    rocksdb::ColumnFamilyHandle* rows = nullptr;
+    ASSERT_TRUE(db.CreateColumnFamily({}, "idx_subject", &rows).ok());
+    for (uint64_t place = 0; place < 2'000; ++place) {
+      const uint64_t n = place < 700 ? place : place - 700;
+      Bytes key(16, static_cast<uint8_t>(n % 290 == 7 ? 99 : n % 6));
+      AppendBe(key, place);
+      const rocksdb::Slice name(reinterpret_cast<const char*>(key.data()), key.size());
+      ASSERT_TRUE(db.Put({}, rows, name, "").ok());
+    }
+    db.DestroyColumnFamilyHandle(rows);
+    const std::string first(1, 0), last(25, '\xff');
+    ASSERT_TRUE(db.DeleteRange({}, family("idx_about"), first, last).ok());
+  });
+  ExpectFound(**RocksStore::OpenReadOnly(dir_));  // which changes nothing
+  ExpectFound(**RocksStore::OpenReadOnly(dir_, {.log = LogKid()}));
+  ExpectFound(**RocksStore::Open(dir_));
+  std::vector<std::string> families;
+  ASSERT_TRUE(rocksdb::DB::ListColumnFamilies({}, dir_ + "/db", &families).ok());
+  EXPECT_EQ(std::ranges::find(families, "idx_subject"), families.end());
+  ExpectFound(**RocksStore::OpenReadOnly(dir_));
+  ExpectFound(**RocksStore::OpenReadOnly(dir_, {.log = LogKid()}));
+}
+
 TEST_F(RocksTest, TheTreeGoesOnOverAReopenAndIsMadeAnewWhereItIsMissing) {
   constexpr size_t kRecords = 66'000;  // past a tile of the second level
   tlog::Edge edge;
