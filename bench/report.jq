@@ -95,8 +95,8 @@ def by_round($b):
       if $theirs == null then empty elif $b.inverse then $theirs / $mine else $mine / $theirs end end);
 def higher: .more or .inverse == true;
 # A base holds if the best of the first three rounds reaches it, and nobody who had to be beaten was left out.
-def judge:
-  . as $s | [bases[], micro_bases[] | . as $b | ($s | by_round($b)) as $rounds |
+def judge($all):
+  . as $s | [$all[] | . as $b | ($s | by_round($b)) as $rounds |
     ([$b.to // [] | .[] | select(. as $t | [$s[].round | values] | unique | all(. as $r | ($s | figure($t; $r; $b)) == null))]) as $absent |
     ($rounds[:3] | best_of($b | higher)) as $best |
     {name: $b.name, of: $b.of, to: (if $b.to == peers then "the best peer" else ($b.to // [null])[0] end), base: $b.base,
@@ -117,7 +117,28 @@ def e2e($about):
    busy_before: ([$s[] | select(.what == "busy_before") | .share] | spread | tidy),
    rows: [false, true | . as $pinned | order[] | . as $w | [$s[] | select(.who == $w and .pinned == $pinned and .what != "busy_before")] |
      select(length > 0) | {who: $w, one_core: $pinned} + (group_by(.what) | map({key: .[0].what, value: spreads}) | from_entries)],
-   bases: ($s | judge)};
+   bases: ($s | judge(bases + micro_bases))};
+
+# ---- lineage: JSON lines of aqmesh-lineage-load, as those of e2e.sh.
+
+def lineage_bases:
+  [{name: "asynchronous, records/s a core", what: ["stream"], field: "records_s_core", more: true, base: 300000},
+   {name: "ingest / bare RocksDB", what: ["ingest"], field: "records_s", more: true, to: ["bare RocksDB"], base: 0.6},
+   {name: "durable p99 over an fsync's, ms", what: ["durable"], field: "over_ms", more: false, base: 5},
+   {name: "one subject of a long log, p99 ms", what: ["query"], field: "p99_ms", more: false, base: 20},
+   {name: "full verify, records/s a core", what: ["verify"], field: "records_s_core", more: true, base: 200000},
+   {name: "store / encoded bytes", what: ["size"], field: "ratio", more: false, base: 1.6},
+   {name: "state at any instant of it, p99 ms", what: ["state"], field: "p99_ms", more: false, base: 1000},
+   {name: "opening the long log, s", what: ["open"], field: "s", more: false, base: 5}] | map(. + {of: "store", pinned: false});
+def lineage($about):
+  map(. + {pinned: false}) as $s |
+  {about: $about, rounds: ([$s[].round] | max), records: ([$s[] | select(.what == "verify") | .records] | max),
+   rows: ($s | group_by(.what + "|" + .who) | map({what: .[0].what, who: .[0].who} + (map(del(.pinned)) | spreads))),
+   bases: ($s | judge(lineage_bases))};
+def lineage_table:
+  "", "medians of \(.rounds) rounds, [least .. most]; the long log has \(.records) records",
+  (.rows[] | "", "\(.what): \(.who)", (del(.what, .who) | to_entries[] |
+    "  " + (.key | left(20)) + (.value.median | tostring | right(12)) + "   [\(.value.min) .. \(.value.max)]"));
 
 # ---- tables
 

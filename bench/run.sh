@@ -2,25 +2,30 @@
 # Measures, prints tables and keeps bench/results.json. Run it by ./dev bench.
 #   run.sh BUILD_DIR [NAME] [--rounds N]
 #   run.sh BUILD_DIR e2e [--rounds N] [--seconds S] [--only "NAME NAME"] [--one-core] [--check]
+#   run.sh BUILD_DIR lineage [--rounds N] [--records N] [--check]
 #   AQMESH_BENCH_COMMIT=ID: what BUILD_DIR was built from, where that is not this checkout
-#   NAME: micro, e2e, or a regular expression of micro benchmarks (then only those are measured); none: all
+#   NAME: micro, e2e, lineage, or a regular expression of micro benchmarks (then only those are measured); none: all
 #   --check: exits 0 if every base holds, by the best of three rounds, else 1. What is measured in part is not kept.
 set -euo pipefail
 export LC_ALL=C
 HERE=$(dirname "$(readlink -f "$0")")
 BUILD=$(readlink -f "$1"); shift
-NAME="" ROUNDS="" CHECK=0 WHOLE=1 E2E_FLAGS=()
+NAME="" ROUNDS="" RECORDS="" CHECK=0 WHOLE=1 E2E_FLAGS=()
 while [ $# -gt 0 ]; do case $1 in
   --rounds) ROUNDS=${2:-}; shift 2 || true ;;
+  --records) RECORDS=${2:-}; WHOLE=0; shift 2 || true ;;
   --seconds) E2E_FLAGS+=(--seconds "${2:-}"); shift 2 || true ;;
   --only) E2E_FLAGS+=(--only "${2:-}"); WHOLE=0; shift 2 || true ;;
   --one-core) E2E_FLAGS+=(--one-core); WHOLE=0; shift ;;
   --check) CHECK=1; shift ;;
-  -*) printf 'bench: unknown flag %s; it takes [NAME] [--rounds N], and e2e [--seconds S] [--only "NAME NAME"] [--one-core] [--check]\n' "$1" >&2; exit 2 ;;
+  -*) printf 'bench: unknown flag %s; it takes [NAME] [--rounds N], e2e also [--seconds S] [--only "NAME NAME"] [--one-core] [--check], lineage [--records N] [--check]\n' "$1" >&2; exit 2 ;;
   *) NAME=$1; shift ;;
 esac; done
 [[ $ROUNDS =~ ^[1-9]?[0-9]*$ ]] || { printf 'bench: --rounds takes a number\n' >&2; exit 2; }
-[ "$NAME" = e2e ] || [ $((CHECK + ${#E2E_FLAGS[@]})) = 0 ] || { printf 'bench: only e2e takes such flags\n' >&2; exit 2; }
+[[ $RECORDS =~ ^([1-9][0-9]*)?$ ]] || { printf 'bench: --records takes a number\n' >&2; exit 2; }
+[ "$NAME" = e2e ] || [ ${#E2E_FLAGS[@]} = 0 ] || { printf 'bench: only e2e takes such flags\n' >&2; exit 2; }
+[ "$NAME" = lineage ] || [ -z "$RECORDS" ] || { printf 'bench: only lineage takes --records\n' >&2; exit 2; }
+[[ $NAME =~ ^(e2e|lineage)$ ]] || [ $CHECK = 0 ] || { printf 'bench: only e2e and lineage take --check\n' >&2; exit 2; }
 RESULTS=$HERE/results.json
 SCRATCH=$(mktemp -d "$BUILD/bench-scratch.XXXXXX")   # on the build's disk: /tmp may be memory
 trap 'rm -rf "$SCRATCH"' EXIT
@@ -87,9 +92,22 @@ e2e() {
   report -e 'all(.bases[]; .holds)' "$SCRATCH/e2e.json" >/dev/null || exit 1
 }
 
+lineage() {
+  say "the lineage, with a log of ${RECORDS:-10000000} records"
+  about >"$SCRATCH/about.json"
+  mkdir "$SCRATCH/lineage"
+  "$BUILD/bench/aqmesh-lineage-load" "$SCRATCH/lineage" --rounds "${ROUNDS:-3}" --records "${RECORDS:-10000000}" >"$SCRATCH/lineage.jsonl"
+  report -s --slurpfile about "$SCRATCH/about.json" 'import "report" as r; r::lineage($about[0])' "$SCRATCH/lineage.jsonl" >"$SCRATCH/lineage.json"
+  report -r 'import "report" as r; r::lineage_table' "$SCRATCH/lineage.json"
+  [ $WHOLE = 0 ] || keep lineage "$SCRATCH/lineage.json"
+  report -r 'import "report" as r; r::check_table' "$SCRATCH/lineage.json"
+  [ $CHECK = 0 ] || report -e 'all(.bases[]; .holds)' "$SCRATCH/lineage.json" >/dev/null || exit 1
+}
+
 case $NAME in
-  "") micro ""; e2e ;;
+  "") micro ""; lineage; e2e ;;
   micro) micro "" ;;
   e2e) e2e ;;
+  lineage) lineage ;;
   *) micro "$NAME" ;;
 esac
