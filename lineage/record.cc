@@ -292,7 +292,13 @@ std::string RenderPage(const Observe& r, const Digest& leaf, const Names& names)
   PageVerdict(r, page);
   if (r.action != 0) page.Line("action", ActionText(r.action));
   page.HexIf("action_id", r.action_id);
-  if (r.intent_gen != 0 || r.observed_gen != 0) {
+  if (r.kind == authority::RecordKind::kClockStep) {
+    page.Line("wall clock",
+              Join(TimeText(HlcFromMillis(r.observed_gen)),
+                   " where ",
+                   TimeText(HlcFromMillis(r.intent_gen)),
+                   " was due"));
+  } else if (r.intent_gen != 0 || r.observed_gen != 0) {
     page.Line("generation", Join("intended ", r.intent_gen, ", observed ", r.observed_gen));
   }
   page.HexIf("evidence", r.evidence);

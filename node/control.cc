@@ -36,6 +36,14 @@ size_t PeersMet(const Image& image) {
   return n;
 }
 
+authority::Observe ClockStepRecord(const ClockWatch::Step& step) {
+  authority::Observe o;
+  o.kind = authority::RecordKind::kClockStep;
+  o.intent_gen = step.expected_millis;
+  o.observed_gen = step.found_millis;
+  return o;
+}
+
 // Whoever has none draws nothing for them.
 PublicWitnesses WitnessesOf(const Config& config, Rng& rng) {
   Rng own = config.witnesses.empty() ? Rng(Rng::Seed{}) : rng.Child("witnesses");
@@ -73,7 +81,8 @@ Control::Control(Config config, const Image& image, Rng rng, Now start)
       signing_(config_.identity),
       cookies_(wireguard::kGovernedLabels, rng_.Child("cookies")),
       assembler_({}),
-      next_tick_(start.mono + kTickEvery) {
+      next_tick_(start.mono + kTickEvery),
+      clock_(start) {
   mesh_.Load(image, start.wall);
   Outbox out;
   Turn t{start, out};
@@ -86,6 +95,10 @@ Control::Control(Config config, const Image& image, Rng rng, Now start)
     datapath_.SetControlAddress(authority::ControlAddress(ScopeForControl()));
   for (const auto& [name, value] : image.state) LoadState(t, name, value);
   actuator_.Recover(image.state, start);
+  // The log's time may be ahead by what another's may drag it, and no more.
+  const uint64_t newest = lineage::MillisFromHlc(recorder_.chain().clock().last());
+  if (newest > start.wall.millis() + lineage::HybridClock::kDragMillisMax)
+    recorder_.Record(ClockStepRecord({newest, start.wall.millis()}), start.wall);
   NoteOwnChain(t);
   if (synced_wall_ == 0) synced_wall_ = start.wall.seconds();
 }
@@ -307,6 +320,7 @@ void Control::OnDurable(Now now, Ticket up_to, Outbox& out) {
 
 void Control::OnWake(Now now, Outbox& out) {
   Turn t{now, out};
+  WatchClock(t);
   device_.OnWake(now, out.wg);
   if (now.mono >= next_tick_) {
     next_tick_ = now.mono + kTickEvery;
@@ -491,6 +505,14 @@ void Control::RecordCounts(Turn& t) {
     if (o.drops.size() < 64) o.drops.push_back({reason, count});
   }
   recorder_.Record(std::move(o), t.now.wall);
+}
+
+// What was in date may not be so any more, and the other way round.
+void Control::WatchClock(Turn& t) {
+  const std::optional<ClockWatch::Step> step = clock_.Look(t.now);
+  if (!step) return;
+  recorder_.Record(ClockStepRecord(*step), t.now.wall);
+  RedecideAll(t);
 }
 
 // A peer that was admitted and has fallen silent may have moved: its other endpoints are tried.

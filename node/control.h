@@ -24,6 +24,7 @@
 #include "lineage/content.h"
 #include "lineage/inputs.h"
 #include "node/actuator.h"
+#include "node/clock_watch.h"
 #include "node/datapath.h"
 #include "node/heads/cosigner.h"
 #include "node/heads/notary.h"
@@ -200,6 +201,7 @@ class Control {
   void OnSessionEvent(Turn& t, const wireguard::SessionEvent& e);
   void Tick(Turn& t);
   void RecordCounts(Turn& t);
+  void WatchClock(Turn& t);
   void CommitTo(authority::Observe& o, const lineage::Attempts& attempts);
   bool Silent(const Peer& peer, Now now) const;
   void CountDrop(uint16_t reason) { ++drops_[reason]; }
@@ -465,6 +467,7 @@ class Control {
   uint32_t epoch_ = 0;
   uint32_t policy_generation_ = 0;  // rises when what policies are compiled from changes
   Instant next_tick_{};
+  ClockWatch clock_;
   Instant notice_second_{};
   int notices_this_second_ = 0;
   bool up_ = false;

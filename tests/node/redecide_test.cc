@@ -66,6 +66,41 @@ TEST_F(Pair, EachDecisionIsMadeAgainUnderThePolicyOfItsTime) {
   EXPECT_EQ(AsText(*kept), narrow.text);
 }
 
+// The wall clock is set; the monotonic one goes on as it did.
+TEST_F(Pair, AClockThatIsSetIsInTheLogAndEverySessionIsJudgedByIt) {
+  Meet();
+  a.Wake();
+  EXPECT_TRUE(a.Records(RecordKind::kClockStep).empty());
+  a.Later(30s);
+  a.now.wall.nanos += 900'000'000;  // steered
+  a.Wake();
+  EXPECT_TRUE(a.Records(RecordKind::kClockStep).empty());
+  const uint64_t due = a.now.wall.millis();
+  a.now.wall.nanos += std::chrono::nanoseconds(400 * 24h).count();
+  a.Wake();
+  const auto steps = a.Records(RecordKind::kClockStep);
+  ASSERT_EQ(steps.size(), 1u);
+  EXPECT_EQ(steps[0].intent_gen, due);
+  EXPECT_EQ(steps[0].observed_gen, a.now.wall.millis());
+  EXPECT_LT(Folded(a).Find(b.kid())->rung(), Rung::kProbation) << "its grant ran out by this clock";
+  EXPECT_EQ(a.Records(RecordKind::kDecided).back().reason,
+            static_cast<uint16_t>(authority::Reason::kLapsedRenew));
+  ExpectRedecided(a, Open);
+}
+
+TEST_F(Pair, AClockThatWasSetBackWhileTheNodeWasDownIsInTheLog) {
+  Meet();
+  a.now.wall.nanos -= std::chrono::nanoseconds(100s).count();
+  a.Restart();
+  EXPECT_TRUE(a.Records(RecordKind::kClockStep).empty()) << "another's clock may drag ours so far";
+  a.now.wall.nanos -= std::chrono::nanoseconds(1h).count();
+  a.Restart();
+  const auto steps = a.Records(RecordKind::kClockStep);
+  ASSERT_EQ(steps.size(), 1u);
+  EXPECT_EQ(steps[0].observed_gen, a.now.wall.millis());
+  EXPECT_GT(steps[0].intent_gen, steps[0].observed_gen + 3'600'000);
+}
+
 TEST_F(Pair, ARestrictionThatWasImportedWhileTheNodeWasDownIsInItsLog) {
   Meet();
   a.control.reset();
