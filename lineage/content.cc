@@ -69,6 +69,11 @@ bool Opens(const Digest& commit, ByteView opening) {
   return opening.size() > kSalt && Equal(commit, crypto::H256({opening}));
 }
 
+Bytes ValueOfOpening(ByteView opening) {
+  const ByteView value = opening.subspan(kSalt);
+  return Bytes(value.begin(), value.end());
+}
+
 SealedContent SealContent(const ContentKey& key, const Kid& subject, ByteView value, Rng& rng) {
   AQ_CHECK(!value.empty() && value.size() <= kContentValueMax);
   Bytes opening(kSalt);
@@ -109,7 +114,7 @@ absl::StatusOr<Content> ReadContent(const Store& store, const authority::Observe
       out = {.state = Content::State::kClosed};
       break;
     }
-    out.values.emplace_back(opening->begin() + kSalt, opening->end());
+    out.values.push_back(ValueOfOpening(*opening));
     out.openings.push_back(*std::move(opening));
   }
   return out;

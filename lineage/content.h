@@ -58,6 +58,8 @@ absl::StatusOr<Content> ReadContent(const Store& store, const authority::Observe
 
 // The attempts among the values; empty if the record has none or they cannot be read.
 absl::StatusOr<Attempts> AttemptsIn(const Content& content);
+// What an opening opens to: without its salt. It has to be longer than that.
+Bytes ValueOfOpening(ByteView opening);
 // Whether `opening` is what `commit` stands for.
 bool Opens(const Digest& commit, ByteView opening);
 

@@ -23,7 +23,8 @@ constexpr ShelfName kShelfNames[] = {{Shelf::kSigned, "signed"},
                                      {Shelf::kInputs, "inputs"},
                                      {Shelf::kProof, "proof"},
                                      {Shelf::kNote, "note"},
-                                     {Shelf::kPolicy, "policy"}};
+                                     {Shelf::kPolicy, "policy"},
+                                     {Shelf::kContent, "opening"}};
 
 std::string_view WordOf(Shelf shelf) {
   return std::ranges::find(kShelfNames, shelf, &ShelfName::shelf)->word;
@@ -38,6 +39,25 @@ std::optional<std::pair<std::string_view, Bytes>> ParseItem(std::string_view lin
   return std::pair(line.substr(0, space), *std::move(bytes));
 }
 
+// In the order of the commitments, each at most once.
+absl::StatusOr<Content> CheckOpenings(const Evidence& evidence, const authority::Observe& record) {
+  Content out{.state = record.commits.empty() ? Content::State::kNone : Content::State::kClosed};
+  auto commit = record.commits.begin();
+  for (const Cited& cited : evidence.cited) {
+    if (cited.shelf != Shelf::kContent) continue;
+    commit = std::find_if(
+        commit, record.commits.end(), [&cited](const Digest& d) { return Opens(d, cited.bytes); });
+    if (commit == record.commits.end())
+      return DataLoss("an opening in the file is not of what the record commits to");
+    ++commit;
+    out.state = Content::State::kOpen;
+    out.values.push_back(ValueOfOpening(cited.bytes));
+    out.openings.push_back(cited.bytes);
+  }
+  AQ_RETURN_IF_ERROR(AttemptsIn(out).status());
+  return out;
+}
+
 absl::Status CheckCited(const Evidence& evidence, const authority::Observe& record) {
   std::optional<Digest> policy;  // that the inputs name
   for (const Cited& cited : evidence.cited) {
@@ -48,8 +68,7 @@ absl::Status CheckCited(const Evidence& evidence, const authority::Observe& reco
     policy = inputs.policy;
   }
   for (const Cited& cited : evidence.cited) {
-    if (cited.shelf == Shelf::kPolicy &&
-        (!policy || crypto::H256({cited.bytes}) != policy->bytes))
+    if (cited.shelf == Shelf::kPolicy && (!policy || crypto::H256({cited.bytes}) != policy->bytes))
       return DataLoss("the policy in the file is not the one that the inputs name");
   }
   return absl::OkStatus();
@@ -114,6 +133,7 @@ absl::StatusOr<Proven> CheckEvidence(const Evidence& evidence,
     out.cosigned.push_back({s.key - 1, s.time});
   AQ_RETURN_IF_ERROR(tlog::VerifyPath(evidence.proof, out.leaf));
   AQ_RETURN_IF_ERROR(CheckCited(evidence, out.record));
+  AQ_ASSIGN_OR_RETURN(out.content, CheckOpenings(evidence, out.record));
   return out;
 }
 

@@ -83,10 +83,32 @@ absl::Status CiteRecord(const lineage::Store& store,
 
 }  // namespace
 
+absl::Status Disclose(const lineage::Store& store,
+                      const authority::Observe& record,
+                      Citations& cited) {
+  AQ_ASSIGN_OR_RETURN(const lineage::Content content, lineage::ReadContent(store, record));
+  switch (content.state) {
+    case lineage::Content::State::kNone:
+      return FailedPrecondition(
+          "record ", record.seq, " commits to nothing that could be disclosed");
+    case lineage::Content::State::kClosed:
+      return FailedPrecondition("what record ",
+                                record.seq,
+                                " commits to is closed: the key that opened it was thrown away, or "
+                                "is not here");
+    case lineage::Content::State::kAbsent:
+      return FailedPrecondition("what record ", record.seq, " commits to is not kept here");
+    case lineage::Content::State::kOpen: break;
+  }
+  for (const Bytes& opening : content.openings) cited.Add(lineage::Shelf::kContent, opening);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<lineage::Evidence> MakeEvidence(const lineage::Store& store,
                                                const KnownObjects& known,
                                                const authority::Observe& record,
-                                               tlog::SignedCheckpoint head) {
+                                               tlog::SignedCheckpoint head,
+                                               Disclosure disclosure) {
   Keybind bound;
   const SignedPtr* keybind = KeybindOf(known, record.log, bound);
   if (keybind == nullptr)
@@ -102,6 +124,7 @@ absl::StatusOr<lineage::Evidence> MakeEvidence(const lineage::Store& store,
     if (const auto kid = lineage::CosignerOfName(line.name)) add_member(*kid, SecondsOf(record));
   }
   AQ_RETURN_IF_ERROR(CiteRecord(store, record, cited));
+  if (disclosure == Disclosure::kAll) AQ_RETURN_IF_ERROR(Disclose(store, record, cited));
   lineage::Evidence evidence;
   AQ_ASSIGN_OR_RETURN(evidence.record, store.Read(record.seq));
   AQ_ASSIGN_OR_RETURN(evidence.cited, cited.Take());

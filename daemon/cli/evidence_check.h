@@ -15,11 +15,16 @@
 
 namespace aqmesh::cli {
 
+// What the record commits to: it goes with it, or stays here.
+enum class Disclosure : uint8_t { kNone, kAll };
+
 // The record with its proof under `head`, and all that a checker needs beside the charter.
+// FailedPrecondition: what is to be disclosed cannot be opened here.
 absl::StatusOr<lineage::Evidence> MakeEvidence(const lineage::Store& store,
                                                const KnownObjects& known,
                                                const authority::Observe& record,
-                                               tlog::SignedCheckpoint head);
+                                               tlog::SignedCheckpoint head,
+                                               Disclosure disclosure = Disclosure::kNone);
 
 struct Judged {
   lineage::Proven proven;

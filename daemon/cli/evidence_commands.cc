@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/wire/json.h"
+#include "daemon/cli/attempts_view.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/evidence_check.h"
 #include "daemon/cli/fork_commands.h"
@@ -34,11 +35,14 @@ absl::StatusOr<tlog::SignedCheckpoint> HeadNamed(const lineage::Store& store,
 
 struct ProveFlags {
   std::string which, checkpoint, fork, head, out = "-";
+  bool disclose = false;
 };
 
 absl::StatusOr<int> Prove(Session& s, const ProveFlags& flags) {
   if (flags.which.empty() + flags.fork.empty() + flags.head.empty() != 2)
     return s.Usage("prove takes one of RECORD, --fork and --head");
+  if (flags.disclose && flags.which.empty())
+    return s.Usage("--disclose: is of a RECORD; a fork and a head commit to nothing");
   if (!flags.fork.empty()) return ProveFork(s, flags.fork, flags.out);
   if (!flags.head.empty()) return ProveHead(s, flags.head, flags.out);
   std::optional<Oid> named;
@@ -55,7 +59,10 @@ absl::StatusOr<int> Prove(Session& s, const ProveFlags& flags) {
                       named
                           ? HeadNamed(*store, *named, record)
                           : lineage::HeadOver(*store, record.seq, lineage::LogOrigin(record.log)));
-  AQ_ASSIGN_OR_RETURN(const lineage::Evidence evidence, MakeEvidence(*store, known, record, head));
+  AQ_ASSIGN_OR_RETURN(
+      const lineage::Evidence evidence,
+      MakeEvidence(
+          *store, known, record, head, flags.disclose ? Disclosure::kAll : Disclosure::kNone));
   AQ_RETURN_IF_ERROR(s.WriteFile(flags.out, evidence.Text()));
   s.Say(Join("Record ",
              record.seq,
@@ -74,12 +81,29 @@ struct CheckFlags {
   size_t cosigners = 0;
 };
 
+// What was tried, if the file discloses it.
+std::string DisclosedLines(const lineage::Content& content, const lineage::Names& names) {
+  const auto attempts = lineage::AttemptsIn(content);
+  if (content.state != lineage::Content::State::kOpen || !attempts.ok()) return "";
+  return AttemptLines(content, *attempts, names);
+}
+
+std::string DisclosedJson(const lineage::Content& content, const lineage::Names& names) {
+  const auto attempts = lineage::AttemptsIn(content);
+  if (content.state != lineage::Content::State::kOpen || !attempts.ok()) return "";
+  wire::JsonWriter tried;
+  PutAttempts(content, *attempts, names, tried);
+  return Join(",\"tried\":", tried.Take());
+}
+
 std::string CheckText(const Judged& judged, uint64_t size) {
+  const lineage::Names names = NamesOf(judged.known);
   std::string cosigned;
   for (const tlog::Signer& c : judged.proven.cosigned)
     cosigned += Join(cosigned.empty() ? "" : ", ", judged.members[c.key].name);
   return Join("Holds.\n",
-              lineage::RenderPage(judged.proven.record, judged.proven.leaf, NamesOf(judged.known)),
+              lineage::RenderPage(judged.proven.record, judged.proven.leaf, names),
+              DisclosedLines(judged.proven.content, names),
               "\nof the log of    ",
               judged.owner.name,
               "\nin its head of   ",
@@ -112,9 +136,11 @@ std::string CheckJson(const Judged& judged, uint64_t size, const RowReport* row)
   w.End();
   std::string out = w.Take();
   out.pop_back();
+  const lineage::Names names = NamesOf(judged.known);
   return Join(out,
               ",\"record\":",
-              lineage::RenderJson(judged.proven.record, judged.proven.leaf, NamesOf(judged.known)),
+              lineage::RenderJson(judged.proven.record, judged.proven.leaf, names),
+              DisclosedJson(judged.proven.content, names),
               "}\n");
 }
 
@@ -311,6 +337,7 @@ void AddEvidence(Tree& tree, CLI::App* lineage) {
                                "aqmesh lineage prove 9f3a -o record.evidence",
                                [prove](Session& s) { return Prove(s, *prove); });
   app->add_option("RECORD", prove->which, "Its number, or the first digits of its id");
+  app->add_flag("--disclose", prove->disclose, "With what it commits to: who tried what");
   app->add_option("--checkpoint", prove->checkpoint, "Under this head, as a shipped row names it");
   app->add_option(
       "--fork", prove->fork, "A fork that `lineage forks` lists: first digits of its id");

@@ -82,11 +82,20 @@ flow_of_draco() {
 unasked() { local status=0; aq borealis lineage redact draco </dev/null >"$T/unasked" 2>&1 || status=$?; [ "$status" = 2 ]; }
 claim "draco's pings are in borealis's log" until_true 12 says 'open +icmp' tried
 claim "with the rule that let them through" says '^tried .*icmp .* by rule 1 of' flow_of_draco
+FIRST=$(aq borealis lineage sql --json "SELECT min(seq) AS seq FROM attempts WHERE subject_name = 'draco'" | jq .seq)
+disclosed() { rm -f "$T/flow.evidence"; aq borealis lineage prove "$FIRST" "$@" -o "$T/flow.evidence"; }
+shown() { aq cygnus lineage check "$T/flow.evidence" --charter "$T/home.charter"; }
+aq borealis authority export charter -o "$T/home.charter"
+claim "borealis discloses it as evidence" until_true 70 disclosed --disclose
+claim "which shows somebody else what was tried" says '^tried .*icmp' shown
+claim "what is not disclosed is not shown" eval 'disclosed && ! shown | grep ^tried'
 claim "without a terminal redact asks for --yes" unasked
 claim "nobody is not redacted" says 'nobody here is called' not aq borealis lineage redact nobody --yes
 claim "redact" aq borealis lineage redact draco --yes
 claim "nobody reads it any more" says '^closed' tried
 claim "nor by the record, which stands" says '^tried .*closed' flow_of_draco
+claim "nor is it disclosed any more" says 'is closed' not disclosed --disclose
+claim "its proof holds as before" eval 'disclosed && shown >/dev/null'
 claim "twice there is nothing to redact" says 'nothing is kept' not aq borealis lineage redact draco --yes
 claim "the log holds, and says how much is closed" says 'of [0-9]+ the key is not here' aq borealis lineage verify
 

@@ -46,6 +46,60 @@ class EvidenceTest : public testing::Test {
   Evidence evidence_;
 };
 
+// What a record commits to is shown to whom its holder wants, and to nobody else.
+TEST_F(EvidenceTest, DisclosesWhatItsRecordCommitsToAndNothingElse) {  // spec: lineage#7.7
+  Rng rng = SeededRng();
+  const ContentKey key = ContentKey::Make(rng);
+  const Kid whom = Filled<Kid>(3);
+  const Attempts attempts{.rows = {}, .unlisted = 12};
+  Bytes value = {kAttemptsContent};
+  Append(value, EncodeAttempts(attempts));
+  MemStore store;
+  Scribe scribe{Chain(*LogOfOrigin(log_.key().name))};
+  authority::Observe flow;
+  flow.kind = authority::RecordKind::kFlow;
+  flow.subject = whom;
+  flow.flow = authority::FlowSummary{};
+  Batch batch;
+  batch.puts.push_back({ContentKeyName(whom), key.Encode()});
+  for (int i = 0; i < 2; ++i) {
+    const SealedContent sealed = SealContent(key, whom, value, rng);
+    flow.commits.push_back(sealed.commit);
+    batch.objects.push_back({Shelf::kContent, ContentName(sealed.commit), sealed.bytes});
+  }
+  batch.records.push_back(scribe.Add(flow));
+  ASSERT_TRUE(store.Commit(batch).ok());
+  const Content content = *ReadContent(store, flow);
+  ASSERT_EQ(content.openings.size(), 2u);
+  Evidence e{.record = *store.Read(0), .cited = {}, .proof = {}};
+  e.proof.head = tlog::SignCheckpoint({log_.key().name, 1, store.edge().Root()}, log_);
+  EXPECT_EQ(Check(e)->content.state, Content::State::kClosed);
+  const auto cite = [&e](std::initializer_list<Bytes> openings) {
+    e.cited.clear();
+    for (const Bytes& o : openings) e.cited.push_back({Shelf::kContent, o});
+  };
+  cite({content.openings[1]});
+  const auto some = Check(*ParseEvidence(e.Text()));
+  ASSERT_TRUE(some.ok()) << some.status();
+  EXPECT_EQ(some->content.state, Content::State::kOpen);
+  EXPECT_EQ(AttemptsIn(some->content)->unlisted, 12u);
+  cite({content.openings[0], content.openings[1]});
+  EXPECT_EQ(AttemptsIn(Check(e)->content)->unlisted, 24u);
+  cite({content.openings[1], content.openings[0]});
+  EXPECT_TRUE(absl::IsDataLoss(Check(e).status())) << "not in their order";
+  cite({content.openings[0], content.openings[0]});
+  EXPECT_TRUE(absl::IsDataLoss(Check(e).status())) << "twice";
+  Bytes forged = content.openings[0];
+  for (const size_t at : {size_t{0}, size_t{16}, forged.size() - 1}) {
+    forged[at] ^= 1;
+    cite({forged});
+    EXPECT_TRUE(absl::IsDataLoss(Check(e).status())) << at;
+    forged[at] ^= 1;
+  }
+  cite({Bytes(16, 1)});
+  EXPECT_TRUE(absl::IsDataLoss(Check(e).status())) << "no more than a salt";
+}
+
 TEST_F(EvidenceTest, HoldsByItself) {
   const auto read = ParseEvidence(evidence_.Text());
   ASSERT_TRUE(read.ok()) << read.status();

@@ -70,6 +70,8 @@ TEST(CliUsageTest, EveryMistakeOfTheTypistIsOneLineAndExitTwo) {
       {"lineage", "check", "file"},
       {"lineage", "check", "file", "--charter", "c", "--store", "d"},
       {"lineage", "prove", "1", "--checkpoint", "00"},
+      {"lineage", "prove", "--head", "x", "--disclose"},
+      {"lineage", "export", "--json"},
       {"lineage", "ship"},
       {"lineage", "ship", "--to", "mysql://x"},
       {"lineage", "ship", "--to", "http://a:b@c/"},
