@@ -188,7 +188,8 @@ absl::StatusOr<std::string> StateDir::SealedPath() const {
 
 absl::StatusOr<std::unique_ptr<lineage::RocksStore>> StateDir::OpenStore() const {
   auto store = lineage::RocksStore::Open(store_path());
-  if (absl::IsUnavailable(store.status())) {
+  // Any other reason, as a disk that is full or fails, says itself which it is.
+  if (absl::IsUnavailable(store.status()) && lineage::RocksStore::IsOpenElsewhere(store_path())) {
     return Unavailable(store_path(),
                        " is in use, by the daemon most likely; `aqmesh down --stop` first");
   }
