@@ -10,6 +10,7 @@
 #include "tests/fuzz/corpus.h"
 #include "tests/fuzz/row_targets.h"
 #include "tests/lineage/ship/shipped.h"
+#include "tests/support/sanitized.h"
 
 namespace aqmesh::cli {
 namespace {
@@ -106,6 +107,33 @@ TEST_F(RowCheckTest, EachAlteredColumnIsNamed) {
         ASSERT_EQ(report.altered.size(), 1u);
         EXPECT_EQ(report.altered[0].column, column.name);
         EXPECT_THAT(AlteredText(report), HasSubstr(column.name));
+      }
+    }
+  });
+}
+
+// What is left of a line with another bit in it: columns that say what they said, others that are
+// not ours, and some that are not there.
+TEST_F(RowCheckTest, EachFlippedBitIsRefusedNamedOrProvesNothingElse) {
+  ForEach([this] {
+    for (const json::object& row : {Flat(), Line()}) {
+      const std::string text = json::serialize(row);
+      const size_t proven = Compare(row).same;
+      for (size_t bit = 0; bit < 8 * text.size(); bit += kSanitized ? 13 : 1) {
+        std::string flipped = text;
+        flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ 1 << bit % 8);
+        const auto read = ParseRow(flipped);
+        if (!read.ok()) continue;
+        const RowReport report = Compare(*read);
+        if (!report.altered.empty()) continue;
+        for (const auto& was : row) {
+          const json::value* is = read->if_contains(was.key());
+          if (is == nullptr || *is == was.value()) continue;
+          EXPECT_THAT(report.unproven, testing::Contains(std::string(was.key()))) << bit;
+        }
+        EXPECT_LE(report.same, proven) << bit;
+        if (read->size() == row.size() && report.same == proven) continue;
+        EXPECT_GT(report.unproven.size(), Compare(row).unproven.size()) << bit;
       }
     }
   });
