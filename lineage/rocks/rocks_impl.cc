@@ -183,6 +183,8 @@ absl::Status RocksStore::Impl::OpenDatabase(Access access) {
   const std::string path = dir + "/db";
   const bool fresh = access == Access::kWrite && head_file->mark().commit == 0;
   rocksdb::DBOptions options = DatabaseOptions(fresh);
+  // All tables at once: beside it a writer may remove those that a reader has not opened yet.
+  if (access == Access::kRead) options.max_open_files = -1;
   std::vector<rocksdb::ColumnFamilyDescriptor> families = Families();
   if (!fresh) {
     // What came later is made by a writer, and done without by a reader.

@@ -292,6 +292,29 @@ TEST_F(RocksTest, OneWriterAtATimeAndReadersBesideIt) {
   EXPECT_FALSE(fs::exists(temp_.Path("none")));
 }
 
+TEST_F(RocksTest, AReaderReadsOnWhereAWriterReplacesItsFiles) {
+  constexpr int kTables = 100;  // more than RocksDB opens before they are read
+  Append(1);
+  Raw([](rocksdb::DB& db, const auto& family) {
+    rocksdb::ColumnFamilyHandle* state = family("state");
+    ASSERT_TRUE(db.SetOptions(state, {{"disable_auto_compactions", "true"}}).ok());
+    for (int i = 0; i < kTables; ++i) {
+      ASSERT_TRUE(db.Put({}, state, Join("life/", i), "x").ok());
+      ASSERT_TRUE(db.Flush({}, state).ok());
+    }
+  });
+  const auto reader = RocksStore::OpenReadOnly(dir_);
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  const auto writer = RocksStore::Open(dir_);
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  ASSERT_TRUE((*writer)->Commit({.shreds = true, .deletes = {"life/0"}}).ok());
+  int seen = 0;
+  const absl::Status scanned =
+      (*reader)->ScanState("life/", [&seen](std::string_view, ByteView) { return ++seen > 0; });
+  EXPECT_TRUE(scanned.ok()) << scanned;
+  EXPECT_EQ(seen, kTables);
+}
+
 TEST_F(RocksTest, AnotherProcessSeesWhoHasItOpen) {
   const auto seen = [this] { return RocksStore::IsOpenElsewhere(dir_) ? 1 : 0; };
   EXPECT_EQ(InChild(seen), 0) << "there is none yet";
