@@ -132,9 +132,11 @@ each() {  # each FAULT "what": of the points on stdin
 
 title "The same with a fault (AQMESH_SEED=$SEED)"
 each kill "kill -9" <"$BASE/points"
-syncs <"$BASE/points" | each eio "a sync that fails"
-makes <"$BASE/points" | share | each full "once no room"
-makes <"$BASE/points" | share | each stays-full "no room from then on"
+syncs <"$BASE/points" >"$BASE/syncs"
+makes <"$BASE/points" | share >"$BASE/makes"
+each eio "a sync that fails" <"$BASE/syncs"
+each full "once no room" <"$BASE/makes"
+each stays-full "no room from then on" <"$BASE/makes"
 
 # ---- the daemon
 

@@ -26,7 +26,8 @@ namespace {
 
 constexpr uint64_t kHalf = Workload::kTurns / 2;
 constexpr std::chrono::milliseconds kRetry{5};
-constexpr std::chrono::milliseconds kPatience{20'000};
+constexpr std::chrono::milliseconds kPatience{20'000};  // with a full disk
+constexpr std::chrono::seconds kSilence{60};            // of a log thread that hangs
 
 // One call: a kill leaves a line or none.
 void Say(const std::string& text) {
@@ -47,9 +48,11 @@ class Teller {
     const std::optional<Ticket> ticket = writer_.TryEnqueue(batch);
     if (!ticket) return Unavailable("the log thread takes nothing more");
     std::unique_lock lock(mutex_);
-    const bool heard =
-        heard_.wait_for(lock, patience_, [&] { return durable_ >= *ticket || !ended_.ok(); });
-    if (!heard) return full_.ok() ? Unavailable("no acknowledgement") : full_;
+    const auto settled = [&] { return durable_ >= *ticket || !ended_.ok(); };
+    const auto heard = [&] { return settled() || !full_.ok(); };
+    if (!heard_.wait_for(lock, kSilence, heard)) return Unavailable("no acknowledgement");
+    if (!heard_.wait_for(lock, patience_, settled)) return full_;
+    full_ = absl::OkStatus();
     return durable_ >= *ticket ? absl::OkStatus() : ended_;
   }
   void Stop() { writer_.Stop(); }
