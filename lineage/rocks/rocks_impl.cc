@@ -14,6 +14,7 @@
 #include <system_error>
 
 #include "core/base/check.h"
+#include "lineage/rocks/table_check.h"
 
 namespace aqmesh::lineage {
 
@@ -181,6 +182,7 @@ absl::Status Translate(const rocksdb::Status& s, std::string_view doing, const s
 
 absl::Status RocksStore::Impl::OpenDatabase(Access access) {
   const std::string path = dir + "/db";
+  AQ_RETURN_IF_ERROR(CheckTables(path));
   const bool fresh = access == Access::kWrite && head_file->mark().commit == 0;
   rocksdb::DBOptions options = DatabaseOptions(fresh);
   // All tables at once: beside it a writer may remove those that a reader has not opened yet.

@@ -8,6 +8,7 @@
 #include <iterator>
 #include <map>
 
+#include "lineage/rocks/table_check.h"
 #include "tests/lineage/story.h"
 #include "tests/lineage/workload.h"
 #include "tests/support/sanitized.h"
@@ -274,6 +275,37 @@ TEST_F(AlteredFilesTest, AFlippedBitIsNamedOrChangesNothing) {  // spec: lineage
     bytes[at] = static_cast<char>(bytes[at] ^ 1 << bit);
     return Join(", bit ", bit);
   });
+}
+
+// RocksDB reads these before it compares their checksum. A build with its assertions on would not
+// come back from the opening.
+TEST_F(AlteredFilesTest, APropertyThatWouldEndTheProcessIsNamed) {  // spec: lineage#5.1
+  size_t tables = 0;
+  for (const auto& entry : fs::directory_iterator(whole_ + "/db")) {
+    if (entry.path().extension() != ".sst" || entry.file_size() > 2000) continue;
+    const std::string bytes = ReadFile(entry.path());
+    const fs::path only = temp_.Path("only"), table = only / entry.path().filename();
+    fs::create_directory(only);
+    size_t refused = 0;
+    for (size_t bit = 0; bit < 8 * bytes.size(); ++bit) {
+      std::string flipped = bytes;
+      flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ 1 << bit % 8);
+      WriteFile(table, flipped);
+      if (CheckTables(only).ok()) continue;
+      ++refused;
+      Restore(whole_);
+      WriteFile(fs::path(dir_) / "db" / table.filename(), flipped);
+      const absl::Status status = Look().status();
+      EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+      EXPECT_THAT(Text(status), HasSubstr(dir_ + "/db/" + table.filename().string()));
+    }
+    EXPECT_GE(refused, 1u) << entry.path();
+    WriteFile(table, bytes);
+    EXPECT_TRUE(CheckTables(only).ok());
+    fs::remove_all(only);
+    ++tables;
+  }
+  EXPECT_GT(tables, 2u);
 }
 
 TEST_F(AlteredFilesTest, AFileThatIsCutShortIsNamedOrChangesNothing) {  // spec: lineage#5.1
