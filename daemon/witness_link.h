@@ -1,5 +1,5 @@
-// WitnessLink: aqmesh-courier's other end. What the engine asks public witnesses goes out by it, and
-// what they answer comes back as turns of the loop.
+// WitnessLink: aqmesh-courier's other end. What the engine asks public witnesses goes out by it,
+// and what they answer comes back as turns of the loop.
 // Spec:   spec/lineage.md §7.8; the courier's own frames: daemon/courier/courier_client.h.
 // Bounds: the engine asks each witness one thing at a time. Thread: the loop's.
 // Errors: what cannot be sent, and an end of the courier, are answers to whoever asked; the mesh
