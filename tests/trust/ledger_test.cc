@@ -1,0 +1,435 @@
+// What counts, how much, and once: the ledger's rules one by one.
+#include "trust/ledger.h"
+
+#include "tests/trust/story.h"
+
+namespace aqmesh::trust {
+namespace {
+
+constexpr uint32_t kFullLevel = kOne;  // of a reporter: half of it is what counts
+
+// A ledger and the words of the tests. Key(1) is whom they are about; 2 granted it, 3 granted 2.
+class LedgerTest : public testing::Test {
+ protected:
+  LedgerTest() {
+    for (const uint64_t n : {1u, 2u, 3u}) Know(n);
+  }
+  void Know(uint64_t n) { ASSERT_TRUE(ledger_.Meet(Key(n), 47'185, kStart, settled_)); }
+
+  Noted See(uint64_t subject, Event event, uint64_t evidence = 0) {
+    return ledger_.Note(
+        {.subject = Key(subject), .event = event, .epoch = now_, .evidence = Proof(evidence)},
+        settled_);
+  }
+  Noted Prove(uint64_t subject, Event event, uint64_t evidence) {
+    return ledger_.Note({.subject = Key(subject),
+                         .event = event,
+                         .basis = Basis::kProven,
+                         .epoch = now_,
+                         .evidence = Proof(evidence),
+                         .issuer = issuer_,
+                         .grand_issuer = grand_issuer_},
+                        settled_);
+  }
+  Noted Hear(uint64_t reporter,
+             uint64_t group,
+             Event event,
+             uint64_t evidence,
+             uint32_t level = kFullLevel) {
+    return ledger_.Note({.subject = Key(1),
+                         .event = event,
+                         .basis = Basis::kHeard,
+                         .epoch = now_,
+                         .evidence = Proof(evidence),
+                         .reporter = Key(reporter),
+                         .group = Key(group),
+                         .reporter_ladm = level},
+                        settled_);
+  }
+  void Wait(uint64_t epochs) { ledger_.Advance(now_ += epochs, settled_); }
+  Standing Of(uint64_t subject) { return *ledger_.At(Key(subject)); }
+  // The evidence of the open epoch, told by what it does to a key that had none before.
+  uint32_t For(uint64_t subject = 1) { return Of(subject).r_f; }
+  uint32_t Against(uint64_t subject = 1) { return Of(subject).s_f; }
+
+  static constexpr uint64_t kStart = 5'900'000;
+  Ledger ledger_;
+  Settled settled_;
+  uint64_t now_ = kStart;
+  std::optional<Kid> issuer_, grand_issuer_;
+};
+
+TEST_F(LedgerTest, EachEventWeighsWhatTheTableSays) {  // spec: trust#6
+  struct Case {
+    Event event;
+    uint32_t good, bad;
+  };
+  const Case kCases[] = {
+      {Event::kSessionConfirmed, 2'048, 0},
+      {Event::kCheckpointFresh, 4'096, 0},
+      {Event::kAttestationConfirmed, 4'096, 0},
+      {Event::kTimelyTurn, 8'192, 0},
+      {Event::kObjectMalformed, 0, 16'384},
+      {Event::kReadBackMismatch, 0, 65'536},
+      {Event::kLogRestart, 0, 65'536},
+      {Event::kGrantOutsideScope, 0, 262'144},
+      {Event::kRollbackAttempt, 0, 262'144},
+      {Event::kAttestationContradicted, 0, 262'144},
+      {Event::kSignedAfterRevocation, 0, 1'048'576},
+  };
+  uint64_t key = 100;
+  for (const Case& c : kCases) {
+    SCOPED_TRACE(RuleOf(c.event).name);
+    Know(++key);
+    EXPECT_EQ(See(key, c.event), Noted::kCounted);
+    EXPECT_EQ(For(key), c.good);
+    EXPECT_EQ(Against(key), c.bad);
+    Know(++key);
+    EXPECT_EQ(Prove(key, c.event, key), Noted::kCounted);
+    EXPECT_EQ(For(key), c.good);
+    EXPECT_EQ(Against(key), c.bad);
+  }
+}
+
+TEST_F(LedgerTest, WhatAnEpochBroughtActsAtOnceAndIsFoldedOnce) {
+  See(1, Event::kSessionConfirmed);
+  EXPECT_EQ(For(), 2'048u);
+  See(1, Event::kSessionConfirmed);
+  EXPECT_EQ(For(), 4'096u);
+  EXPECT_TRUE(settled_.folded.empty());
+  const Standing open = Of(1);
+  Wait(1);
+  EXPECT_EQ(settled_.folded, std::vector<Kid>{Key(1)});
+  EXPECT_EQ(Of(1), open);
+  Wait(5);
+  EXPECT_EQ(settled_.folded.size(), 1u);
+  EXPECT_EQ(Of(1), open);
+}
+
+TEST_F(LedgerTest, AnEpochGivesAQuarterAtTheMost) {
+  for (int i = 0; i < 100; ++i) See(1, Event::kSessionConfirmed);
+  EXPECT_EQ(For(), kGoodPerEpoch);
+  EXPECT_EQ(Of(1).r_s, kGoodPerEpoch / 16);
+}
+
+TEST_F(LedgerTest, LateEvidenceIsBookedToTheOpenEpoch) {
+  Wait(10);
+  now_ -= 7;  // a record of ours cannot be older, but nothing falls if it claims to be
+  EXPECT_EQ(See(1, Event::kReadBackMismatch), Noted::kCounted);
+  EXPECT_EQ(ledger_.epoch(), kStart + 10);
+  EXPECT_EQ(Of(1).last, kStart + 10);
+}
+
+TEST_F(LedgerTest, ALaterEpochEndsTheOpenOne) {
+  See(1, Event::kSessionConfirmed);
+  now_ += 3;
+  See(2, Event::kSessionConfirmed);
+  EXPECT_EQ(settled_.folded, std::vector<Kid>{Key(1)});
+  EXPECT_EQ(Of(1).last, kStart);
+  EXPECT_EQ(Of(2).last, kStart + 3);
+}
+
+TEST_F(LedgerTest, APriorIsFixedAtTheFirstFold) {
+  ASSERT_TRUE(ledger_.Meet(Key(1), 40'000, now_, settled_));
+  EXPECT_EQ(Of(1).a, 40'000u);
+  See(1, Event::kSessionConfirmed);
+  ASSERT_TRUE(ledger_.Meet(Key(1), 41'000, now_, settled_));
+  EXPECT_EQ(Of(1).a, 41'000u);
+  Wait(1);
+  ASSERT_TRUE(ledger_.Meet(Key(1), 42'000, now_, settled_));
+  EXPECT_EQ(Of(1).a, 41'000u);
+}
+
+TEST_F(LedgerTest, StrangersAndNamelessEvidenceDoNotCount) {
+  EXPECT_EQ(See(99, Event::kSessionConfirmed), Noted::kStranger);
+  EXPECT_EQ(ledger_.At(Key(99)), std::nullopt);
+  EXPECT_EQ(Prove(1, Event::kGrantOutsideScope, 0), Noted::kNoEvidence);
+  EXPECT_EQ(Hear(8, 9, Event::kSessionConfirmed, 0), Noted::kNoEvidence);
+  EXPECT_EQ(Of(1), Standing::New(47'185, kStart));
+}
+
+TEST_F(LedgerTest, AnEquivocationNeedsItsProof) {
+  EXPECT_EQ(See(1, Event::kEquivocation), Noted::kNoEvidence);
+  EXPECT_EQ(See(1, Event::kEquivocation, 7), Noted::kNoEvidence);
+  EXPECT_EQ(Hear(8, 9, Event::kEquivocation, 7), Noted::kCounted);  // a rumour like others
+  EXPECT_FALSE(Of(1).col);
+  EXPECT_EQ(Of(1).u, kRumourPerEpoch);
+  EXPECT_EQ(Prove(1, Event::kEquivocation, 7), Noted::kCounted);
+  EXPECT_TRUE(Of(1).col);
+  Wait(1);
+  EXPECT_EQ(Of(1).Read(now_ + 1'000'000).ladm, 0u);
+}
+
+TEST_F(LedgerTest, AProofCountsOnceHoweverManySendIt) {
+  EXPECT_EQ(Prove(1, Event::kGrantOutsideScope, 7), Noted::kCounted);
+  EXPECT_EQ(Prove(1, Event::kGrantOutsideScope, 7), Noted::kCounted);  // of this epoch: no sum
+  EXPECT_EQ(Hear(8, 9, Event::kGrantOutsideScope, 7), Noted::kCounted);
+  EXPECT_EQ(Against(), kMajor);
+  EXPECT_EQ(Of(1).u, 0u);  // nor is an echo of it a rumour
+  Wait(5);
+  EXPECT_EQ(Prove(1, Event::kGrantOutsideScope, 7), Noted::kKnown);
+  EXPECT_EQ(See(1, Event::kGrantOutsideScope, 7), Noted::kKnown);
+  EXPECT_EQ(Hear(8, 9, Event::kGrantOutsideScope, 7), Noted::kKnown);
+  EXPECT_EQ(Of(1).last, kStart);
+  EXPECT_EQ(Prove(1, Event::kGrantOutsideScope, 8), Noted::kCounted);
+}
+
+TEST_F(LedgerTest, AHeavierFindingOnTheSameEvidenceCountsItsDifference) {
+  See(1, Event::kObjectMalformed, 7);
+  Prove(1, Event::kGrantOutsideScope, 7);
+  EXPECT_EQ(Against(), kMajor);  // the heaviest, not the sum
+  Wait(1);
+  const uint32_t before = Of(1).s_s;
+  Prove(1, Event::kSignedAfterRevocation, 7);
+  EXPECT_NEAR(Of(1).s_s, before + (16 * kOne - kMajor) / 4, 2);
+}
+
+TEST_F(LedgerTest, PraiseCountsByHalfTheReportersLevel) {
+  EXPECT_EQ(Hear(8, 9, Event::kSessionConfirmed, 1, 52'428), Noted::kCounted);
+  EXPECT_EQ(For(), 2'048u * 52'428 / 2 / 65'536);  // 819
+  EXPECT_EQ(Hear(8, 9, Event::kSessionConfirmed, 2, 0), Noted::kWeightless);
+  EXPECT_EQ(Hear(1, 9, Event::kSessionConfirmed, 2), Noted::kWeightless);  // of itself
+  EXPECT_EQ(For(), 819u);
+}
+
+TEST_F(LedgerTest, PraiseIsCappedByGroupAndInAll) {
+  Hear(8, 100, Event::kTimelyTurn, 1);
+  EXPECT_EQ(For(), 4'096u);
+  Hear(8, 100, Event::kTimelyTurn, 2);
+  EXPECT_EQ(For(), kPraisePerGroup);
+  Hear(9, 101, Event::kSessionConfirmed, 3);
+  EXPECT_EQ(For(), kPraisePerGroup + 1'024);
+  Hear(9, 101, Event::kTimelyTurn, 4);
+  Hear(9, 102, Event::kTimelyTurn, 5);
+  EXPECT_EQ(For(), kPraisePerEpoch);
+  See(1, Event::kSessionConfirmed);  // what we saw ourselves is not under that cap
+  EXPECT_EQ(For(), kPraisePerEpoch + 2'048);
+}
+
+TEST_F(LedgerTest, TenThousandSybilsOfOneIssuerGainWhatTwoDo) {
+  Ledger two = ledger_;
+  for (uint64_t n = 0; n < 10'000; ++n) {
+    Hear(1'000 + n, 100, Event::kTimelyTurn, 1 + n);
+    if (n == 1) two = ledger_;
+  }
+  EXPECT_EQ(Of(1), *two.At(Key(1)));
+}
+
+TEST_F(LedgerTest, AnEchoOfTheSameEvidenceAddsNothing) {
+  Hear(8, 100, Event::kSessionConfirmed, 1, 30'000);
+  const uint32_t one = For();
+  for (uint64_t n = 0; n < 50; ++n) Hear(10 + n, 200 + n, Event::kSessionConfirmed, 1, 30'000);
+  EXPECT_EQ(For(), one);
+  Wait(1);
+  const Standing folded = Of(1);
+  EXPECT_EQ(Hear(9, 101, Event::kSessionConfirmed, 1, 30'000), Noted::kKnown);
+  EXPECT_EQ(Of(1), folded);
+  // Whoever weighs more adds the difference alone.
+  EXPECT_EQ(Hear(9, 101, Event::kSessionConfirmed, 1, 60'000), Noted::kCounted);
+  EXPECT_NEAR(For(), 2 * one, 2);
+}
+
+// Two machines that react to each other's records end with what the evidence itself was worth.
+TEST_F(LedgerTest, AnEchoBetweenTwoConverges) {
+  See(1, Event::kReadBackMismatch, 7);
+  Wait(1);
+  const Standing own = Of(1);
+  for (int i = 0; i < 1'000; ++i) {
+    EXPECT_EQ(Hear(8, 9, Event::kReadBackMismatch, 7), Noted::kKnown);
+    Wait(1);
+  }
+  EXPECT_EQ(Of(1), own);
+}
+
+TEST_F(LedgerTest, SlanderGoesToRumourAloneAndLeavesNoScar) {
+  for (uint64_t epoch = 0; epoch < 12; ++epoch) {
+    for (uint64_t n = 0; n < 40; ++n)
+      Hear(10 + n, 100 + n, Event::kSignedAfterRevocation, 1'000 * epoch + n + 1);
+    EXPECT_LE(Of(1).u, std::min<uint64_t>(kOne, (epoch + 1) * kRumourPerEpoch));
+    Wait(1);
+  }
+  const Standing s = Of(1);
+  EXPECT_GT(s.u, kOne - 200);
+  EXPECT_EQ(s.s_f, 0u);
+  EXPECT_EQ(s.s_s, 0u);
+  EXPECT_EQ(s.x, 0u);
+  EXPECT_EQ(s.kap, 0u);
+  EXPECT_FALSE(s.Read(now_).negative);
+}
+
+TEST_F(LedgerTest, AProofAfterARumourCountsInFull) {
+  Hear(8, 9, Event::kGrantOutsideScope, 7);
+  Wait(1);
+  EXPECT_EQ(Prove(1, Event::kGrantOutsideScope, 7), Noted::kCounted);
+  EXPECT_EQ(Against(), kMajor);
+}
+
+TEST_F(LedgerTest, AnIssuerPaysForWhatIsProvenOfItsSubject) {  // spec: trust#8
+  struct Case {
+    Event event;
+    uint32_t issuer, grand_issuer;
+  };
+  const Case kCases[] = {
+      {Event::kReadBackMismatch, 0, 0},  // a minor fault is the subject's own
+      {Event::kGrantOutsideScope, kOne, kOne / 4},
+      {Event::kSignedAfterRevocation, kOne, kOne},
+      {Event::kEquivocation, kOne, kOne},
+  };
+  for (const Case& c : kCases) {
+    SCOPED_TRACE(RuleOf(c.event).name);
+    Ledger fresh;
+    for (const uint64_t n : {1u, 2u, 3u}) fresh.Meet(Key(n), 47'185, now_, settled_);
+    std::swap(ledger_, fresh);
+    issuer_ = Key(2);
+    grand_issuer_ = Key(3);
+    Prove(1, c.event, 7);
+    EXPECT_EQ(Against(2), c.issuer);
+    EXPECT_EQ(Against(3), c.grand_issuer);
+    See(1, c.event, 8);  // seen, but nothing that could be shown: no charge
+    EXPECT_EQ(Against(2), c.issuer);
+  }
+}
+
+TEST_F(LedgerTest, AnIssuerThatHadRevokedItPaysNothing) {
+  grand_issuer_ = Key(3);
+  Prove(1, Event::kSignedAfterRevocation, 7);
+  EXPECT_EQ(Against(2), 0u);
+  EXPECT_EQ(Against(3), kOne);
+}
+
+// From saturation at .907: one bad leaf .785, ten of them .68, and not lower.
+TEST_F(LedgerTest, BadLeavesCostTheirIssuerABoundedPart) {
+  Ledger fresh;
+  std::swap(ledger_, fresh);
+  now_ = 0;
+  for (uint64_t n = 0; n < 20; ++n) ledger_.Meet(Key(n), 47'185, 0, settled_);
+  for (uint64_t e = 1; e <= 40'000; ++e) {
+    now_ = e;
+    for (int i = 0; i < 8; ++i) See(2, Event::kSessionConfirmed);
+  }
+  now_ = 40'001;
+  issuer_ = Key(2);
+  for (int i = 0; i < 8; ++i) See(2, Event::kSessionConfirmed);
+  EXPECT_EQ(Milli(Of(2).Read(now_).ladm), 907);
+  for (uint64_t proof = 1; proof <= 20; ++proof) Prove(1, Event::kGrantOutsideScope, proof);
+  EXPECT_EQ(Milli(Of(2).Read(now_).ladm), 785);
+  for (uint64_t leaf = 4; leaf < 13; ++leaf) Prove(leaf, Event::kSignedAfterRevocation, 100 + leaf);
+  EXPECT_EQ(Milli(Of(2).Read(now_).ladm), 680);
+  settled_ = {};
+  Wait(1);
+  EXPECT_EQ(settled_.escalate, std::vector<Kid>{Key(2)});
+}
+
+TEST_F(LedgerTest, ASubjectIsPaidForOncePer28Days) {
+  issuer_ = Key(2);
+  Prove(1, Event::kGrantOutsideScope, 1);
+  Wait(1);
+  EXPECT_EQ(Of(2).s_s, kOne / 4);
+  const Standing after = Of(2);
+  for (uint64_t proof = 2; proof < 20; ++proof, Wait(100))
+    Prove(1, Event::kGrantOutsideScope, proof);
+  EXPECT_EQ(Of(2), after);
+  Wait(kStart + kLiableEpochs - 1 - now_);
+  Prove(1, Event::kGrantOutsideScope, 30);
+  EXPECT_EQ(Of(2), after);  // 28 days less one epoch
+  Wait(1);
+  Prove(1, Event::kGrantOutsideScope, 31);
+  EXPECT_NE(Of(2), after);
+  EXPECT_TRUE(settled_.escalate.empty());
+}
+
+// A major costs the grand-issuer 1/4; a critical of the same subject later 1.0 in all.
+TEST_F(LedgerTest, AGraverProofChargesUpToTheSubjectsCap) {
+  grand_issuer_ = Key(3);
+  Prove(1, Event::kGrantOutsideScope, 1);
+  Wait(1);
+  EXPECT_EQ(Of(3).x, kOne / 4);
+  Prove(1, Event::kSignedAfterRevocation, 2);
+  EXPECT_EQ(Of(3).x, kOne - kDriftPerEpoch);
+}
+
+TEST_F(LedgerTest, AnIssuerPaysTwoIn28DaysAndThenAPersonIsAsked) {
+  issuer_ = Key(2);
+  for (uint64_t n = 10; n < 40; ++n) Know(n);
+  Prove(10, Event::kGrantOutsideScope, 10);
+  Wait(288);
+  Prove(11, Event::kGrantOutsideScope, 11);
+  Wait(288);
+  EXPECT_TRUE(settled_.escalate.empty());
+  const Standing paid = Of(2);
+  Prove(12, Event::kGrantOutsideScope, 12);
+  Wait(1);
+  EXPECT_EQ(Of(2), paid);  // no evidence counted, so nothing was folded
+  EXPECT_EQ(settled_.escalate, std::vector<Kid>{Key(2)});
+  // The first charge is 28 days old: as much may be charged again, and no more.
+  Wait(kStart + kLiableEpochs - now_);
+  settled_ = {};
+  for (uint64_t n = 13; n < 40; ++n) Prove(n, Event::kGrantOutsideScope, n);
+  const Standing again = Of(2);
+  EXPECT_EQ(again.last, now_);
+  EXPECT_NEAR(again.x, kOne, 0);
+  Wait(1);
+  EXPECT_EQ(settled_.escalate, std::vector<Kid>{Key(2)});
+  EXPECT_EQ(Of(2), again);
+}
+
+TEST_F(LedgerTest, AFloodOfLightProofsDoesNotHideAHeavyOne) {
+  Prove(1, Event::kEquivocation, 999);
+  for (uint64_t n = 1; n < 200; ++n) Prove(1, Event::kObjectMalformed, n);
+  EXPECT_TRUE(Of(1).col);
+}
+
+TEST(LedgerBoundsTest, AFullLedgerForgetsWhoSaysLeast) {
+  Ledger ledger(4);
+  Settled settled;
+  const auto prove = [&](uint64_t n, Event event, uint64_t epoch) {
+    return ledger.Note({.subject = Key(n),
+                        .event = event,
+                        .basis = Basis::kProven,
+                        .epoch = epoch,
+                        .evidence = Proof(n)},
+                       settled);
+  };
+  const auto known = [&](uint64_t n) { return ledger.At(Key(n)).has_value(); };
+  for (uint64_t n = 1; n <= 4; ++n) ASSERT_TRUE(ledger.Meet(Key(n), kOne / 2, n, settled));
+  prove(1, Event::kEquivocation, 10);
+  prove(2, Event::kReadBackMismatch, 11);
+  ledger.Note({.subject = Key(3), .event = Event::kSessionConfirmed, .epoch = 12}, settled);
+  ASSERT_TRUE(ledger.Meet(Key(5), kOne / 2, 20, settled));
+  EXPECT_FALSE(known(4));  // nothing is known of it
+  ASSERT_TRUE(ledger.Meet(Key(6), kOne / 2, 21, settled));
+  EXPECT_FALSE(known(3));  // nothing against it, and untouched longer than 5
+  ASSERT_TRUE(ledger.Meet(Key(7), kOne / 2, 22, settled));
+  ASSERT_TRUE(ledger.Meet(Key(8), kOne / 2, 23, settled));
+  EXPECT_FALSE(known(5));
+  EXPECT_FALSE(known(6));
+  EXPECT_TRUE(known(2));  // a mark outlives any number of newcomers
+  prove(7, Event::kEquivocation, 24);
+  prove(8, Event::kEquivocation, 24);
+  ASSERT_TRUE(ledger.Meet(Key(9), kOne / 2, 25, settled));
+  EXPECT_FALSE(known(2));
+  prove(9, Event::kEquivocation, 26);
+  EXPECT_FALSE(ledger.Meet(Key(10), kOne / 2, 27, settled));
+  EXPECT_EQ(ledger.size(), 4u);
+  EXPECT_TRUE(known(1));  // a collapse is never forgotten
+}
+
+TEST(LedgerBoundsTest, TheMemoryOfProofsIsTheNewest64) {
+  Ledger ledger;
+  Settled settled;
+  ledger.Meet(Key(1), kOne / 2, 0, settled);
+  const auto prove = [&](uint64_t evidence, uint64_t epoch) {
+    return ledger.Note({.subject = Key(1),
+                        .event = Event::kReadBackMismatch,
+                        .basis = Basis::kProven,
+                        .epoch = epoch,
+                        .evidence = Proof(evidence)},
+                       settled);
+  };
+  for (uint64_t n = 1; n <= 65; ++n) EXPECT_EQ(prove(n, n), Noted::kCounted);
+  for (uint64_t n = 2; n <= 65; ++n) EXPECT_EQ(prove(n, 100), Noted::kKnown) << n;
+  EXPECT_EQ(prove(1, 100), Noted::kCounted);  // forgotten, after 64 others
+}
+
+}  // namespace
+}  // namespace aqmesh::trust
