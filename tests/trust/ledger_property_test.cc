@@ -212,6 +212,77 @@ TEST(LedgerCodecTest, RefusesMoreKeysThanItMayHold) {
   EXPECT_FALSE(Ledger::Decode(bytes, 23).ok());
 }
 
+// Sums rest on these: a debt that nobody could have is damage.
+TEST(LedgerCodecTest, RefusesDebtsThatNobodyCouldHave) {
+  Ledger ledger;
+  Settled settled;
+  ledger.Meet(Key(2), kColdNode, 5, settled);
+  ledger.Meet(Key(1), kColdNode, 5, settled);
+  const auto prove = [&](uint64_t epoch, uint64_t evidence) {
+    ledger.Note({.subject = Key(1),
+                 .event = Event::kGrantOutsideScope,
+                 .basis = Basis::kProven,
+                 .epoch = epoch,
+                 .evidence = Proof(evidence),
+                 .issuer = Key(2)},
+                settled);
+  };
+  prove(6, 1);
+  const Bytes due = ledger.Encode();  // ends: due 1 (kid, amount, epoch), none before, paid 0
+  ledger.Advance(7, settled);
+  const Bytes paid = ledger.Encode();  // ends: paid 1 (kid, amount, epoch)
+  const auto charge = [](uint64_t kid, uint32_t amount, uint64_t epoch) {
+    Bytes out;
+    Append(out, Key(kid));
+    AppendBe(out, amount);
+    AppendBe(out, epoch);
+    return out;
+  };
+  constexpr size_t kCharge = 28;
+  // With the paid charges of row 2 replaced, and the due one.
+  const auto with_paid = [&](const std::vector<Bytes>& charges) {
+    Bytes out(paid.begin(), paid.end() - static_cast<ptrdiff_t>(kCharge + 1));
+    out.push_back(static_cast<uint8_t>(charges.size()));
+    for (const Bytes& c : charges) Append(out, c);
+    return Ledger::Decode(out).ok();
+  };
+  const auto with_due = [&](const Bytes& one, bool paid_too = false) {
+    Bytes out(due.begin(), due.end() - static_cast<ptrdiff_t>(kCharge + 4));
+    Append(out, one);
+    Append(out, Bytes(3));
+    out.push_back(paid_too ? 1 : 0);
+    if (paid_too) Append(out, charge(1, kOne, 5));
+    return Ledger::Decode(out).ok();
+  };
+  ASSERT_TRUE(with_paid({charge(1, kOne, 6)}));
+  ASSERT_TRUE(with_paid({charge(1, kOne, 6), charge(3, kOne, 6)}));
+  EXPECT_FALSE(with_paid({charge(1, kOne, 6), charge(3, kOne, 6), charge(4, kLeastCharge, 6)}));
+  EXPECT_FALSE(with_paid({charge(3, kOne, 6), charge(1, kOne, 6)}));
+  EXPECT_FALSE(with_paid({charge(1, kLeastCharge, 6), charge(1, kLeastCharge, 6)}));
+  EXPECT_FALSE(with_paid({charge(1, 0, 6)}));
+  EXPECT_FALSE(with_paid({charge(1, kLeastCharge + 1, 6)}));
+  EXPECT_FALSE(with_paid({charge(1, kOne + kLeastCharge, 6)}));
+  EXPECT_FALSE(with_paid({charge(1, kOne, 8)}));  // after the open epoch
+  ASSERT_TRUE(with_due(charge(1, kOne, 6)));
+  EXPECT_FALSE(with_due(charge(1, kOne, 5)));        // not the open epoch's
+  EXPECT_FALSE(with_due(charge(1, kOne, 6), true));  // paid already
+  // In row 1: head 9, kid 16, flags 1, Standing 50, seen 8; then `once`, of which there is one.
+  constexpr size_t kFlags = 9 + 16, kOnce = kFlags + 1 + Standing::kSize + 8;
+  Bytes altered = due;
+  altered[kFlags] |= 2;  // more was due than the eight that are not there
+  EXPECT_FALSE(Ledger::Decode(altered).ok());
+  altered = due;
+  altered[kOnce + 2 + Digest::kSize + 4] = 1;  // a group where none counts
+  EXPECT_FALSE(Ledger::Decode(altered).ok());
+  altered = paid;  // nothing in the open epoch, so `once before` follows four counts
+  ASSERT_EQ(altered[kOnce + 4 + 2 + Digest::kSize + 4 + 7], 6);
+  altered[kOnce + 4 + 2 + Digest::kSize + 4 + 7] = 8;  // counted after the open epoch
+  EXPECT_FALSE(Ledger::Decode(altered).ok());
+  Bytes no_epoch = due;
+  for (size_t i = 1; i <= 8; ++i) no_epoch[i] = 0xff;
+  EXPECT_FALSE(Ledger::Decode(no_epoch).ok());
+}
+
 // Frozen: a store holds such rows.
 TEST(LedgerCodecTest, HasTheseBytes) {
   Ledger ledger;

@@ -17,14 +17,15 @@ class LedgerTest : public testing::Test {
   void Know(uint64_t n) { ASSERT_TRUE(ledger_.Meet(Key(n), 47'185, kStart, settled_)); }
 
   Noted See(uint64_t subject, Event event, uint64_t evidence = 0) {
-    return ledger_.Note(
-        {.subject = Key(subject), .event = event, .epoch = now_, .evidence = Proof(evidence)},
-        settled_);
+    return Tell(subject, event, evidence, Basis::kSeen);
   }
   Noted Prove(uint64_t subject, Event event, uint64_t evidence) {
+    return Tell(subject, event, evidence, Basis::kProven);
+  }
+  Noted Tell(uint64_t subject, Event event, uint64_t evidence, Basis basis) {
     return ledger_.Note({.subject = Key(subject),
                          .event = event,
-                         .basis = Basis::kProven,
+                         .basis = basis,
                          .epoch = now_,
                          .evidence = Proof(evidence),
                          .issuer = issuer_,
@@ -182,14 +183,22 @@ TEST_F(LedgerTest, AHeavierFindingOnTheSameEvidenceCountsItsDifference) {
   const uint32_t before = Of(1).s_s;
   Prove(1, Event::kSignedAfterRevocation, 7);
   EXPECT_NEAR(Of(1).s_s, before + (16 * kOne - kMajor) / 4, 2);
+  Wait(1);
+  EXPECT_EQ(Prove(1, Event::kSignedAfterRevocation, 7), Noted::kKnown);
 }
 
 TEST_F(LedgerTest, PraiseCountsByHalfTheReportersLevel) {
   EXPECT_EQ(Hear(8, 9, Event::kSessionConfirmed, 1, 52'428), Noted::kCounted);
   EXPECT_EQ(For(), 2'048u * 52'428 / 2 / 65'536);  // 819
   EXPECT_EQ(Hear(8, 9, Event::kSessionConfirmed, 2, 0), Noted::kWeightless);
-  EXPECT_EQ(Hear(1, 9, Event::kSessionConfirmed, 2), Noted::kWeightless);  // of itself
+  EXPECT_EQ(Hear(8, 9, Event::kSessionConfirmed, 2, 1), Noted::kWeightless);  // rounds to nothing
+  EXPECT_EQ(Hear(1, 9, Event::kSessionConfirmed, 2), Noted::kWeightless);     // of itself
   EXPECT_EQ(For(), 819u);
+}
+
+TEST_F(LedgerTest, NoReporterWeighsMoreThanHalf) {
+  Hear(8, 9, Event::kSessionConfirmed, 1, UINT32_MAX);
+  EXPECT_EQ(For(), 1'024u);
 }
 
 TEST_F(LedgerTest, PraiseIsCappedByGroupAndInAll) {
@@ -204,6 +213,19 @@ TEST_F(LedgerTest, PraiseIsCappedByGroupAndInAll) {
   EXPECT_EQ(For(), kPraisePerEpoch);
   See(1, Event::kSessionConfirmed);  // what we saw ourselves is not under that cap
   EXPECT_EQ(For(), kPraisePerEpoch + 2'048);
+}
+
+// Which group's cap it uses up is not a matter of who was heard first.
+TEST_F(LedgerTest, TheSamePraiseByTwoIsTheLesserGroups) {
+  Ledger other = ledger_;
+  Hear(8, 100, Event::kTimelyTurn, 1);
+  Hear(9, 101, Event::kTimelyTurn, 1);
+  std::swap(ledger_, other);
+  Hear(9, 101, Event::kTimelyTurn, 1);
+  Hear(8, 100, Event::kTimelyTurn, 1);
+  EXPECT_EQ(ledger_.Encode(), other.Encode());
+  Hear(9, 101, Event::kTimelyTurn, 2);
+  EXPECT_EQ(For(), kPraisePerEpoch);
 }
 
 TEST_F(LedgerTest, TenThousandSybilsOfOneIssuerGainWhatTwoDo) {
@@ -227,6 +249,21 @@ TEST_F(LedgerTest, AnEchoOfTheSameEvidenceAddsNothing) {
   // Whoever weighs more adds the difference alone.
   EXPECT_EQ(Hear(9, 101, Event::kSessionConfirmed, 1, 60'000), Noted::kCounted);
   EXPECT_NEAR(For(), 2 * one, 2);
+}
+
+TEST_F(LedgerTest, AnEchoOfWhatWeSawInThisEpochAddsNothing) {
+  Hear(8, 9, Event::kCheckpointFresh, 7);
+  See(1, Event::kCheckpointFresh, 7);
+  EXPECT_EQ(For(), 4'096u);
+}
+
+TEST_F(LedgerTest, ARumourToldAgainCountsByWhatItGained) {
+  Hear(8, 9, Event::kObjectMalformed, 7, 30'000);
+  EXPECT_EQ(Of(1).u, 3'750u);
+  Wait(1);
+  EXPECT_EQ(Hear(8, 9, Event::kObjectMalformed, 7, 30'000), Noted::kKnown);
+  Hear(9, 9, Event::kObjectMalformed, 7, 60'000);
+  EXPECT_NEAR(Of(1).u, 7'500, 6);  // less one epoch's decay
 }
 
 // Two machines that react to each other's records end with what the evidence itself was worth.
@@ -285,7 +322,9 @@ TEST_F(LedgerTest, AnIssuerPaysForWhatIsProvenOfItsSubject) {  // spec: trust#8
     Prove(1, c.event, 7);
     EXPECT_EQ(Against(2), c.issuer);
     EXPECT_EQ(Against(3), c.grand_issuer);
-    See(1, c.event, 8);  // seen, but nothing that could be shown: no charge
+    for (const uint64_t n : {4u, 5u}) Know(n);
+    See(4, c.event, 8);  // seen, but nothing that could be shown: no charge
+    See(5, c.event);
     EXPECT_EQ(Against(2), c.issuer);
   }
 }
@@ -295,6 +334,14 @@ TEST_F(LedgerTest, AnIssuerThatHadRevokedItPaysNothing) {
   Prove(1, Event::kSignedAfterRevocation, 7);
   EXPECT_EQ(Against(2), 0u);
   EXPECT_EQ(Against(3), kOne);
+}
+
+TEST_F(LedgerTest, NobodyPaysForItself) {
+  issuer_ = Key(1);
+  grand_issuer_ = Key(99);  // nor does a stranger
+  Prove(1, Event::kGrantOutsideScope, 7);
+  EXPECT_EQ(Against(1), kMajor);
+  EXPECT_EQ(ledger_.size(), 3u);
 }
 
 // From saturation at .907: one bad leaf .785, ten of them .68, and not lower.
@@ -365,12 +412,42 @@ TEST_F(LedgerTest, AnIssuerPaysTwoIn28DaysAndThenAPersonIsAsked) {
   Wait(kStart + kLiableEpochs - now_);
   settled_ = {};
   for (uint64_t n = 13; n < 40; ++n) Prove(n, Event::kGrantOutsideScope, n);
+  EXPECT_TRUE(Ledger::Decode(ledger_.Encode()).ok());
   const Standing again = Of(2);
   EXPECT_EQ(again.last, now_);
   EXPECT_NEAR(again.x, kOne, 0);
   Wait(1);
   EXPECT_EQ(settled_.escalate, std::vector<Kid>{Key(2)});
   EXPECT_EQ(Of(2), again);
+  EXPECT_TRUE(Ledger::Decode(ledger_.Encode()).ok());  // what is over was let go
+}
+
+// Eight quarters are two; the ninth is one too many, and the set of what is due holds eight.
+TEST_F(LedgerTest, TheNinthQuarterOfAnEpochIsForAPerson) {
+  grand_issuer_ = Key(3);
+  for (uint64_t n = 10; n < 19; ++n) Know(n);
+  for (uint64_t n = 18; n > 10; --n) Prove(n, Event::kGrantOutsideScope, n);
+  const Standing eight = Of(3);
+  EXPECT_EQ(eight.s_f, kLiablePerIssuer);
+  const Ledger before = ledger_;
+  Wait(1);
+  EXPECT_TRUE(settled_.escalate.empty());
+
+  ledger_ = before;
+  settled_ = {};
+  now_ -= 1;
+  Prove(10, Event::kGrantOutsideScope, 10);
+  EXPECT_EQ(Of(3), eight);
+  EXPECT_TRUE(Ledger::Decode(ledger_.Encode()).ok());
+  Wait(1);
+  EXPECT_EQ(settled_.escalate, std::vector<Kid>{Key(3)});
+  EXPECT_EQ(Of(3), eight);
+
+  settled_ = {};
+  Wait(kLiableEpochs);
+  Prove(10, Event::kRollbackAttempt, 100);
+  Wait(1);
+  EXPECT_TRUE(settled_.escalate.empty());  // that debt was of its own 28 days
 }
 
 TEST_F(LedgerTest, AFloodOfLightProofsDoesNotHideAHeavyOne) {
@@ -414,6 +491,17 @@ TEST(LedgerBoundsTest, AFullLedgerForgetsWhoSaysLeast) {
   EXPECT_TRUE(known(1));  // a collapse is never forgotten
 }
 
+TEST(LedgerBoundsTest, WhatIsInUseNowIsNotUntouched) {
+  Ledger ledger(2);
+  Settled settled;
+  ledger.Meet(Key(1), kOne / 2, 1, settled);
+  ledger.Meet(Key(2), kOne / 2, 5, settled);
+  ledger.Note({.subject = Key(1), .event = Event::kSessionConfirmed, .epoch = 9}, settled);
+  ledger.Meet(Key(3), kOne / 2, 9, settled);
+  EXPECT_TRUE(ledger.At(Key(1)).has_value());
+  EXPECT_FALSE(ledger.At(Key(2)).has_value());
+}
+
 TEST(LedgerBoundsTest, TheMemoryOfProofsIsTheNewest64) {
   Ledger ledger;
   Settled settled;
@@ -426,9 +514,31 @@ TEST(LedgerBoundsTest, TheMemoryOfProofsIsTheNewest64) {
                         .evidence = Proof(evidence)},
                        settled);
   };
-  for (uint64_t n = 1; n <= 65; ++n) EXPECT_EQ(prove(n, n), Noted::kCounted);
-  for (uint64_t n = 2; n <= 65; ++n) EXPECT_EQ(prove(n, 100), Noted::kKnown) << n;
-  EXPECT_EQ(prove(1, 100), Noted::kCounted);  // forgotten, after 64 others
+  // The older, the greater its key: age decides, not the key.
+  const auto name = [](uint64_t n) { return 1'000 - n; };
+  for (uint64_t n = 1; n <= 65; ++n) EXPECT_EQ(prove(name(n), n), Noted::kCounted);
+  for (uint64_t n = 2; n <= 65; ++n) EXPECT_EQ(prove(name(n), 100), Noted::kKnown) << n;
+  EXPECT_EQ(prove(name(1), 100), Noted::kCounted);  // forgotten, after 64 others
+}
+
+TEST(LedgerBoundsTest, AProofThatGrewHeavierIsAsNewAsThat) {
+  Ledger ledger;
+  Settled settled;
+  ledger.Meet(Key(1), kOne / 2, 0, settled);
+  const auto prove = [&](Event event, uint64_t evidence, uint64_t epoch) {
+    return ledger.Note({.subject = Key(1),
+                        .event = event,
+                        .basis = Basis::kProven,
+                        .epoch = epoch,
+                        .evidence = Proof(evidence)},
+                       settled);
+  };
+  prove(Event::kObjectMalformed, 500, 1);
+  for (uint64_t n = 2; n <= 60; ++n) prove(Event::kObjectMalformed, n, n);
+  prove(Event::kReadBackMismatch, 500, 61);
+  for (uint64_t n = 62; n <= 90; ++n) prove(Event::kObjectMalformed, n, n);
+  EXPECT_EQ(prove(Event::kReadBackMismatch, 500, 91), Noted::kKnown);
+  EXPECT_EQ(prove(Event::kObjectMalformed, 2, 91), Noted::kCounted);
 }
 
 }  // namespace
