@@ -289,8 +289,9 @@ TEST(LedgerCodecTest, RefusesDebtsThatNobodyCouldHave) {
   ASSERT_EQ(altered[kOnce + 4 + 2 + Digest::kSize + 4 + 7], 6);
   altered[kOnce + 4 + 2 + Digest::kSize + 4 + 7] = 8;  // counted after the open epoch
   EXPECT_FALSE(Ledger::Decode(altered).ok());
-  Bytes no_epoch = due;
-  for (size_t i = 1; i <= 8; ++i) no_epoch[i] = 0xff;
+  Bytes no_epoch = Ledger().Encode();
+  ASSERT_TRUE(Ledger::Decode(no_epoch).ok());
+  std::fill(no_epoch.begin() + 1, no_epoch.end(), uint8_t{0xff});
   EXPECT_FALSE(Ledger::Decode(no_epoch).ok());
 }
 
