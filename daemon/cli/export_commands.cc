@@ -224,8 +224,7 @@ absl::StatusOr<int> ExportSealed(Session& s, const ExportFlags& flags) {
 
 absl::StatusOr<int> Export(Session& s, const ExportFlags& flags) {
   if (!flags.sealed.empty()) return ExportSealed(s, flags);
-  if (s.json)
-    return s.Usage("--json: goes with --sealed; records as JSON are --format jsonl");
+  if (s.json) return s.Usage("--json: goes with --sealed; records as JSON are --format jsonl");
   if (flags.format != "jsonl" && flags.format != "csv" && flags.format != "parquet")
     return s.Usage(Join("--format: wants jsonl, csv or parquet, not `", flags.format, "`"));
   if (flags.format == "parquet" && s.env().out_tty && (flags.file.empty() || flags.file == "-"))
