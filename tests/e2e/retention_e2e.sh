@@ -59,6 +59,8 @@ claim "the records before $END are gone" [ "$END" -ge 512 ]
 claim "a RETAINED record says so" eval 'aq atlas lineage query --kind retained --json | jq -e ".records | length >= 1"'
 claim "they were sealed before" [ -d "$T/atlas/sealed" ]
 claim "verify says which, and that the rest holds" verify ".ok and .gone.end == $END"
+claim "the decisions that are left are made again" verify ".ok and .gone.end == $END" --decisions
+claim "and those of the copy" verify '.ok and .size == 1024' --decisions --from "$T/sealed"
 claim "a record that is gone is named with its rule" says "were pruned under" aq atlas lineage show 7
 claim "what is left is proven" aq atlas lineage prove "$END" -o "$T/left.evidence"
 claim "what is in force is known" eval 'aq atlas lineage state --json | jq -S "del(.records)" | jq -e .'
