@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "trust/fold.h"
+
 // The one maker of decisions: Gate::Decide goes through here, and nothing else can.
 struct aqmesh::authority::Deciding {
   static Decision Mint(Weighed weighed,
@@ -21,10 +23,6 @@ using authority::Rung;
 
 namespace {
 
-constexpr int32_t kPromotionSlope = -1'311;  // -0.02: spec authority#D.2
-constexpr int32_t kBreakSlope = -9'830;      // -0.15
-constexpr uint32_t kBreakImpulse = 1'024;
-constexpr uint8_t kScarCap = 4;
 constexpr uint32_t kSshLevel = 49'152;  // .75: spec authority#F
 constexpr uint64_t kConstrainTerm = 900, kProbationTerm = 120, kEscalateTerm = 3'600,
                    kRefuseTerm = 60;
@@ -133,7 +131,7 @@ Rung Gate::Climb(
       memory.rung, ladder(params_.admit_down, params_.constrain_down, params_.probation_down));
   if (kept < memory.rung || entry <= memory.rung) return kept;
   const bool earned = now >= Sum(memory.since, params_.dwell) &&
-                      memory.epochs >= params_.dwell_epochs && slope >= kPromotionSlope;
+                      memory.epochs >= params_.dwell_epochs && slope >= trust::kPromotionSlope;
   if (!earned) return kept;
   // REFUSE and DEFER have no level of their own: the next rung above both is ESCALATE.
   return kept < Rung::kEscalate ? Rung::kEscalate
@@ -147,14 +145,14 @@ GateResult Gate::JudgeTrust(const authority::Weighed& w,
   const Rung rung = Climb(w.ladm(), w.slope(), c.trust.negative, memory, now);
   if (rung != memory.rung) memory = {rung, now, 0, memory.last_epoch};
   GateResult g = At(rung, Reason::kTrust);
-  if (w.slope() <= kBreakSlope && c.trust.impulse >= kBreakImpulse)
+  if (w.slope() <= trust::kBreakSlope && c.trust.impulse >= trust::kBreakImpulse)
     Lower(g, Rung::kConstrain, Reason::kTrust);
   const bool slept =
       params_.first_use != 0 && c.trust.last_use && now > Sum(*c.trust.last_use, params_.first_use);
   if (slept) Lower(g, Rung::kConstrain, Reason::kTrust);
   // A person's approval stands in for trust; the scar is lifted by a pardon alone.
   if (c.approval) g = At(c.approval->ceiling, Reason::kTrust);
-  if (c.trust.scar >= kScarCap) Lower(g, Rung::kConstrain, Reason::kTrust);
+  if (c.trust.scar >= trust::kScarCapsAt) Lower(g, Rung::kConstrain, Reason::kTrust);
   return g;
 }
 
@@ -203,7 +201,8 @@ GateResult Gate::JudgeFreshness(const GateContext& c, uint32_t& masked) const {
 // Needed trust rises with irreversibility, for permissive actions only. The lower ones are held by
 // NeededRung where they happen; what cannot be taken back is judged here.
 GateResult Gate::JudgeAction(const authority::Weighed& w, const GateContext& c) const {
-  if (c.action == Action::kIssueSshCert && (w.ladm() < kSshLevel || w.slope() < kPromotionSlope)) {
+  if (c.action == Action::kIssueSshCert &&
+      (w.ladm() < kSshLevel || w.slope() < trust::kPromotionSlope)) {
     return {Rung::kRefuse, Reason::kReversibility};
   }
   return At(Rung::kAdmit, Reason::kNone);
