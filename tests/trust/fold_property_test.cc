@@ -131,20 +131,11 @@ TEST(FoldPropertyTest, AFoldMoreIsMonotoneButForItsRounding) {
 }
 
 TEST(FoldPropertyTest, DecayIsNeverAboveTheExactAndLittleBelow) {
-  constexpr HalfLife kAll[] = {HalfLife::k1Day,
-                               HalfLife::k2Days,
-                               HalfLife::k8Days,
-                               HalfLife::k16Days,
-                               HalfLife::k32Days,
-                               HalfLife::k64Days,
-                               HalfLife::k128Days,
-                               HalfLife::k28Days,
-                               HalfLife::k112Days};
   Rng rng = Seeded(14);
   for (size_t i = 0; i < 20 * kRounds; ++i) {
     const auto x = static_cast<uint32_t>(rng.Below(1 + (uint64_t{kBadMax} >> rng.Below(28))));
     const uint64_t gap = rng.Below(uint64_t{1} << (1 + rng.Below(20)));
-    for (const HalfLife h : kAll) {
+    for (const HalfLife h : kHalfLives) {
       // 64 bits of mantissa for numbers of 28: what is exact is known to a billionth of a unit.
       const long double exact =
           x * std::exp2(-static_cast<long double>(gap) / static_cast<uint32_t>(h));
@@ -153,7 +144,7 @@ TEST(FoldPropertyTest, DecayIsNeverAboveTheExactAndLittleBelow) {
       ASSERT_LT(exact - got, std::popcount(gap) + 1) << x << " over " << gap;
     }
   }
-  for (const HalfLife h : kAll) {
+  for (const HalfLife h : kHalfLives) {
     EXPECT_EQ(Decay(kBadMax, h, 0), kBadMax);
     EXPECT_EQ(Decay(UINT32_MAX, h, uint64_t{1} << kDecayBits), 0u);
     EXPECT_EQ(Decay(UINT32_MAX, h, UINT64_MAX), 0u);

@@ -16,6 +16,16 @@ inline constexpr uint64_t kDay = kEpochsPerDay;
 inline constexpr uint32_t kColdNode = 40'106;  // .85 under a SEGMENT of .72
 inline constexpr uint32_t kAdmitLevel = 45'875;
 
+inline constexpr HalfLife kHalfLives[] = {HalfLife::k1Day,
+                                          HalfLife::k2Days,
+                                          HalfLife::k8Days,
+                                          HalfLife::k16Days,
+                                          HalfLife::k32Days,
+                                          HalfLife::k64Days,
+                                          HalfLife::k128Days,
+                                          HalfLife::k28Days,
+                                          HalfLife::k112Days};
+
 // AQMESH_SEED, else `otherwise`; printed, so that what fails can be repeated.
 inline Rng Seeded(uint64_t otherwise) {
   if (const char* text = std::getenv("AQMESH_SEED")) otherwise = std::strtoull(text, nullptr, 10);
