@@ -398,12 +398,17 @@ uint64_t NumberOf(const char* text) {
 int main(int argc, char** argv) {
   size_t rounds = 3;
   uint64_t records = 10'000'000;
-  for (int i = 2; i + 1 < argc; i += 2) {
+  bool understood = argc >= 2 && argc % 2 == 0;
+  for (int i = 2; understood && i < argc; i += 2) {
     const std::string_view flag = argv[i];
-    if (flag == "--rounds") rounds = aqmesh::bench::NumberOf(argv[i + 1]);
-    if (flag == "--records") records = aqmesh::bench::NumberOf(argv[i + 1]);
+    if (flag == "--rounds")
+      rounds = aqmesh::bench::NumberOf(argv[i + 1]);
+    else if (flag == "--records")
+      records = aqmesh::bench::NumberOf(argv[i + 1]);
+    else
+      understood = false;
   }
-  if (argc < 2) {
+  if (!understood) {
     std::fprintf(stderr, "usage: aqmesh-lineage-load DIR [--rounds N] [--records N]\n");
     return 2;
   }

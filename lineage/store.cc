@@ -1,6 +1,8 @@
 #include "lineage/store.h"
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
 #include "core/authority/signed.h"
 #include "core/base/status.h"

@@ -159,8 +159,9 @@ absl::StatusOr<int> Follow(Session& s, const QueryFlags& flags) {
     if (!head.ok()) return head.status();
     if (head->mark().commit == commit) continue;
     AQ_ASSIGN_OR_RETURN(store, state.ReadStore());
+    // Who joined has a name from now on.
     AQ_ASSIGN_OR_RETURN(known, LoadObjects(*store));
-    names = NamesOf(known);      // who joined has a name from now on
+    names = NamesOf(known);
     if (store->size() < next) {  // the disk was restored from a backup: another log began
       next = 0;
       follower.Begin();
