@@ -33,19 +33,22 @@ import os, pty, select, sys, time
 pid, fd = pty.fork()
 if pid == 0:
     os.execv(sys.argv[1], sys.argv[1:])
+seen = b""  # what came and was not waited for yet: one read may bring two things
 def until(what):
-    seen, end = b"", time.monotonic() + 20
+    global seen
+    end = time.monotonic() + 20
     while what not in seen:
         assert time.monotonic() < end, (what, seen)
         if select.select([fd], [], [], 0.2)[0]:
             seen += os.read(fd, 65536)
+    seen = seen.partition(what)[2]
 def typed(text, then):
     os.write(fd, text)
     until(then)
 until(b"lineage> ")
 typed(b"SELECT half\n", b"...> ")
 typed(b"\x03", b"lineage> ")  # Ctrl-C takes back what is half typed
-os.write(fd, b"WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT count(*) FROM t;\n")
+typed(b"WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT count(*) FROM t;\n", b"FROM t;")
 time.sleep(0.5)
 typed(b"\x03", b"interrupted")  # and ends a question, not the shell
 until(b"lineage> ")
