@@ -117,9 +117,12 @@ uint32_t MaskedCaps(Rung rung) {
 }
 
 // The rung that the level earns. Down at once and any number of rungs; up one rung a dwell.
-Rung Gate::Climb(
-    uint32_t ladm, int32_t slope, bool negative, const TrustMemory& memory, uint64_t now) const {
-  const Rung bottom = negative && ladm < params_.probation_down ? Rung::kRefuse : Rung::kEscalate;
+Rung Gate::Climb(const authority::ChainTrust& weight,
+                 const TrustMemory& memory,
+                 uint64_t now) const {
+  const uint32_t ladm = weight.ladm;
+  const Rung bottom =
+      weight.negative && ladm < params_.probation_down ? Rung::kRefuse : Rung::kEscalate;
   const auto ladder = [&](uint32_t admit, uint32_t constrain, uint32_t probation) {
     if (ladm >= admit) return Rung::kAdmit;
     if (ladm >= constrain) return Rung::kConstrain;
@@ -131,28 +134,28 @@ Rung Gate::Climb(
       memory.rung, ladder(params_.admit_down, params_.constrain_down, params_.probation_down));
   if (kept < memory.rung || entry <= memory.rung) return kept;
   const bool earned = now >= Sum(memory.since, params_.dwell) &&
-                      memory.epochs >= params_.dwell_epochs && slope >= trust::kPromotionSlope;
+                      memory.epochs >= params_.dwell_epochs &&
+                      weight.slope >= trust::kPromotionSlope;
   if (!earned) return kept;
   // REFUSE and DEFER have no level of their own: the next rung above both is ESCALATE.
   return kept < Rung::kEscalate ? Rung::kEscalate
                                 : static_cast<Rung>(static_cast<uint8_t>(kept) + 1);
 }
 
-GateResult Gate::JudgeTrust(const authority::Weighed& w,
+GateResult Gate::JudgeTrust(const authority::ChainTrust& weight,
                             const GateContext& c,
                             TrustMemory& memory) const {
   const uint64_t now = c.now.wall.seconds();
-  const Rung rung = Climb(w.ladm(), w.slope(), c.trust.negative, memory, now);
+  const Rung rung = Climb(weight, memory, now);
   if (rung != memory.rung) memory = {rung, now, 0, memory.last_epoch};
   GateResult g = At(rung, Reason::kTrust);
-  if (w.slope() <= trust::kBreakSlope && c.trust.impulse >= trust::kBreakImpulse)
-    Lower(g, Rung::kConstrain, Reason::kTrust);
+  if (weight.broken) Lower(g, Rung::kConstrain, Reason::kTrust);
   const bool slept =
-      params_.first_use != 0 && c.trust.last_use && now > Sum(*c.trust.last_use, params_.first_use);
+      params_.first_use != 0 && c.last_use && now > Sum(*c.last_use, params_.first_use);
   if (slept) Lower(g, Rung::kConstrain, Reason::kTrust);
   // A person's approval stands in for trust; the scar is lifted by a pardon alone.
   if (c.approval) g = At(c.approval->ceiling, Reason::kTrust);
-  if (c.trust.scar >= trust::kScarCapsAt) Lower(g, Rung::kConstrain, Reason::kTrust);
+  if (weight.scars >= trust::kScarCapsAt) Lower(g, Rung::kConstrain, Reason::kTrust);
   return g;
 }
 
@@ -217,7 +220,7 @@ authority::Decision Gate::Decide(authority::Weighed weighed,
   uint32_t masked = 0;
   std::array<GateResult, authority::kGateCount> gates;
   gates[0] = At(weighed.verified().rung(), weighed.verified().reason());
-  gates[1] = JudgeTrust(weighed, c, memory);
+  gates[1] = JudgeTrust(weighed.trust(), c, memory);
   gates[2] = JudgeCorroboration(c);
   gates[3] = JudgeFreshness(c, masked);
   gates[4] = JudgeAction(weighed, c);

@@ -45,14 +45,6 @@ struct TrustMemory {
   bool operator==(const TrustMemory&) const = default;
 };
 
-// From the fold (spec/authority.md D.2), the worst over the chain.
-struct TrustFacts {
-  uint32_t impulse = 0;   // J
-  uint8_t scar = 0;       // kap: 4 and more cap at CONSTRAIN until a pardon
-  bool negative = false;  // S_f + S_s >= 16384
-  std::optional<uint64_t>
-      last_use;  // wall seconds of the subject's last confirmed session before this one
-};
 struct Corroboration {
   uint32_t votes = 0;   // C, milli-votes
   uint32_t groups = 0;  // issuing groups behind them
@@ -91,9 +83,10 @@ struct Approval {
 struct GateContext {
   Now now;
   const LocalPolicy& local;
-  TrustFacts trust = {};
   Corroboration corroboration = {};
   Freshness freshness = {};
+  // Wall seconds of the subject's last confirmed session before this one.
+  std::optional<uint64_t> last_use = {};
   bool foreign = false;  // admitted under a treaty
   std::optional<Approval> approval = {};
   Action action = Action::kInstallPeer;
@@ -141,6 +134,12 @@ class Gate {
                                              const PassContext& context,
                                              Refusal& why);
 
+  // What the trust gate says by itself, and what its memory is then: to see whether it would say
+  // otherwise now.
+  authority::GateResult JudgeTrust(const authority::ChainTrust& weight,
+                                   const GateContext& c,
+                                   TrustMemory& memory) const;
+
   const GateParams& params() const { return params_; }
 
  private:
@@ -148,14 +147,12 @@ class Gate {
                                         const PacketInfo& info,
                                         const PassContext& context,
                                         Refusal& why);
-  authority::GateResult JudgeTrust(const authority::Weighed& w,
-                                   const GateContext& c,
-                                   TrustMemory& memory) const;
   authority::GateResult JudgeCorroboration(const GateContext& c) const;
   authority::GateResult JudgeFreshness(const GateContext& c, uint32_t& masked) const;
   authority::GateResult JudgeAction(const authority::Weighed& w, const GateContext& c) const;
-  authority::Rung Climb(
-      uint32_t ladm, int32_t slope, bool negative, const TrustMemory& memory, uint64_t now) const;
+  authority::Rung Climb(const authority::ChainTrust& weight,
+                        const TrustMemory& memory,
+                        uint64_t now) const;
 
   GateParams params_;
 };

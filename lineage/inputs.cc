@@ -33,7 +33,12 @@ constexpr FieldRow kInputFields[] = {{"oids", kBytesField, kInputOidsMax},
                                      {"held", kNumberField},
                                      {"restricted", kNumberField},
                                      {"granted", kBytesField, kInputGrantedMax},
-                                     {"issuer", kBytesField}};
+                                     {"issuer", kBytesField},
+                                     {"last_use", kNumberField},
+                                     {"epoch", kNumberField},
+                                     {"weighed", kBytesField}};
+constexpr FieldRow kWeighedFields[] = {
+    {"r", kNumberField}, {"s", kNumberField}, {"u", kNumberField}, {"equivocation", kNumberField}};
 constexpr FieldRow kSlopeFields[] = {{"kid", kBytesField},
                                      {"a", kNumberField},
                                      {"R_f", kNumberField},
@@ -96,6 +101,31 @@ absl::StatusOr<SlopeInput> ParseSlope(ByteView bytes) {
   return s;
 }
 
+Bytes EncodeWeighed(const WeighedInput& e) {
+  wire::Writer w;
+  w.Number(1, e.r);
+  w.Number(2, e.s);
+  w.Number(3, e.u);
+  w.Number(4, e.equivocation ? 1 : 0);
+  return w.Take();
+}
+
+absl::StatusOr<WeighedInput> ParseWeighed(ByteView bytes) {
+  FieldScan scan(bytes, kWeighedFields, "weighed", kSection);
+  WeighedInput e;
+  while (const uint32_t field = scan.Next()) {
+    switch (field) {
+      case 1: e.r = scan.Integer<uint32_t>(); break;
+      case 2: e.s = scan.Integer<uint32_t>(); break;
+      case 3: e.u = scan.Integer<uint32_t>(); break;
+      case 4: e.equivocation = scan.Number(1) == 1; break;
+      default: break;  // Next() refuses what is not in the table
+    }
+  }
+  if (!scan.status().ok()) return scan.status();
+  return e;
+}
+
 Bytes Encode(const Inputs& in) {
   wire::Writer w;
   for (const Oid& oid : in.oids) w.String(1, oid);
@@ -114,6 +144,9 @@ Bytes Encode(const Inputs& in) {
   w.Number(14, in.restricted);
   for (const GrantedPair& pair : in.granted) w.String(15, pair);
   if (in.issuer) w.String(16, *in.issuer);
+  w.Number(17, in.last_use);
+  w.Number(18, in.epoch);
+  if (in.weighed) w.String(19, EncodeWeighed(*in.weighed));
   return w.Take();
 }
 
@@ -136,6 +169,7 @@ Bytes EncodeInputs(Inputs in) {
   AQ_CHECK(in.slopes.size() <= kInputSlopesMax);
   AQ_CHECK(in.wall_millis != 0);
   AQ_CHECK(in.mono_nanos != 0);
+  AQ_CHECK(!in.weighed || *in.weighed != WeighedInput{});
   Bytes out = Encode(in);
   AQ_CHECK(out.size() <= kInputsBytesMax);
   return out;
@@ -174,6 +208,14 @@ absl::StatusOr<Inputs> ParseInputs(ByteView bytes) {
       case 14: in.restricted = scan.Integer<uint64_t>(); break;
       case 15: in.granted.push_back(scan.Bytes<GrantedPair>()); break;
       case 16: in.issuer = scan.Bytes<Ed25519Key>(); break;
+      case 17: in.last_use = scan.Integer<uint64_t>(); break;
+      case 18: in.epoch = scan.Integer<uint64_t>(); break;
+      case 19: {
+        auto weighed = ParseWeighed(scan.String());
+        if (weighed.ok()) in.weighed = *weighed;
+        scan.Adopt(weighed.status());
+        break;
+      }
       default: break;  // Next() refuses what is not in the table
     }
   }

@@ -3,9 +3,11 @@
 // Wire:   1*64 oids b32; 2! policy b32; 3*16 slopes Slope; 4? age u64 s; 5! wall u64 ms; 6! mono
 // u64 ns;
 //         7? prev_rung u8; 8? h b32; 9? action u16; 10? since u64 s; 11? epochs u32; 12? flags u16;
-//         13? held u64; 14? restricted u64; 15*16 granted b32; 16? issuer b32.
+//         13? held u64; 14? restricted u64; 15*16 granted b32; 16? issuer b32; 17? last_use u64 s;
+//         18? epoch u64; 19? Weighed.
 //         Slope: 1! kid b16; 2? a; 3? R_f; 4? S_f; 5? U; 6? R_s; 7? S_s; 8? J; 9? X, all u32; 10?
 //         kap u8; 11? last u64; 12? col u8; 13? e_pos u64.
+//         Weighed: 1? r; 2? s; 3? u, all u32; 4? equivocation u8 1.
 // Bounds: 64 oids, 16 slopes, each strictly ascending as encoded. Thread: values.
 // Errors: InvalidArgument naming the field, the rule and the byte.
 #ifndef AQMESH_LINEAGE_INPUTS_H_
@@ -39,6 +41,14 @@ struct SlopeInput {
   bool operator==(const SlopeInput&) const = default;
 };
 
+// What one epoch brought for the key of the one slope of a WEIGHTED record, upon which it was
+// folded.
+struct WeighedInput {
+  uint32_t r = 0, s = 0, u = 0;
+  bool equivocation = false;
+  bool operator==(const WeighedInput&) const = default;
+};
+
 // issuer || subject: that the one granted the other was known from an earlier chain.
 using GrantedPair = FixedBytes<32, struct GrantedPairTag>;
 
@@ -66,6 +76,9 @@ struct Inputs {
   uint64_t restricted = 0;  // restrictions in effect: the first so many REVOKE_SEEN of the log
   std::vector<GrantedPair> granted;  // what memory answered where no object did
   std::optional<Ed25519Key> issuer;  // the key of an issuer above what is at hand, from memory
+  uint64_t last_use = 0;  // wall seconds of the subject's last confirmed session; 0: none is known
+  uint64_t epoch = 0;     // in which the slopes were read; 0: they were not, priors alone counted
+  std::optional<WeighedInput> weighed = {};  // of a WEIGHTED record
   bool operator==(const Inputs&) const = default;
 };
 

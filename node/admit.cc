@@ -27,18 +27,27 @@ Decision Control::Decide(Turn& t,
                          Basis& basis) {
   const Kid subject = verified.chain().subject;
   const uint64_t now = t.now.wall.seconds();
+  trust_.Advance(t.now);
+  const std::vector<trust::Link> links =
+      trust_.LinksOf(trust::StepsOf(verified.chain()), mesh_.charter().body);
+  trust_.RecordFor(links, t.now, TrustGround());
+  const uint64_t last_use = trust_.MemoryOf(subject).last_use;
   const bool differ =
       presentation.restrict_root != mesh_.RestrictionRoot16() && !(peer != nullptr && peer->level);
   admission::GateContext context{
       .now = t.now,
       .local = config_.policy,
-      .freshness = {
-          .age = committed_before_.empty() || now <= synced_wall_ ? 0 : now - synced_wall_,
-          .committed_before = committed_before_.contains(subject),
-          .session = peer != nullptr && peer->committed,
-          .rekey = peer != nullptr && peer->committed,
-          .restrictions_differ = differ}};
+      .freshness = {.age =
+                        committed_before_.empty() || now <= synced_wall_ ? 0 : now - synced_wall_,
+                    .committed_before = committed_before_.contains(subject),
+                    .session = peer != nullptr && peer->committed,
+                    .rekey = peer != nullptr && peer->committed,
+                    .restrictions_differ = differ},
+      .last_use = last_use == 0 ? std::nullopt : std::optional(last_use)};
   lineage::Inputs& in = basis.inputs;
+  for (const trust::Link& link : links) in.slopes.push_back(SlopeInputOf(link.key, link.standing));
+  in.epoch = trust_.epoch();
+  in.last_use = last_use;
   in.age = context.freshness.age;
   in.prev_rung = memory.rung;
   in.since = memory.since;
@@ -49,7 +58,10 @@ Decision Control::Decide(Turn& t,
   flag(context.freshness.committed_before, lineage::kInputCommittedBefore);
   flag(context.freshness.session, lineage::kInputSession);
   flag(context.freshness.restrictions_differ, lineage::kInputRestrictionsDiffer);
-  return gate_.Decide(trust::Weigh(std::move(verified), mesh_.charter().body), context, memory);
+  return gate_.Decide(
+      trust::Weigh(std::move(verified), mesh_.charter().body, links, trust_.epoch()),
+      context,
+      memory);
 }
 
 // All that was looked at: what came, and what this node's memory added to it.
@@ -78,10 +90,7 @@ void Control::KeepInput(const SignedPtr& object) {
   if (object->ctx() != authority::Ctx::kPresentation) inputs_kept_.Put(object->oid(), true);
 }
 
-Oid Control::StoreInputs(Turn& t,
-                         const Decision& decision,
-                         const authority::Presentation& presentation,
-                         Basis basis) {
+Oid Control::StoreInputs(Turn& t, const authority::Presentation& presentation, Basis basis) {
   lineage::Inputs& in = basis.inputs;
   basis.objects.insert(basis.objects.begin(), mesh_.charter().envelope);
   for (const SignedPtr& object : basis.objects) {
@@ -96,8 +105,6 @@ Oid Control::StoreInputs(Turn& t,
     inputs_kept_.Put(policy, true);
   }
   in.policy = config_.policy.file_hash;
-  const std::vector<uint32_t> priors = trust::Priors(decision.chain(), mesh_.charter().body);
-  if (!priors.empty()) in.slopes.push_back({.kid = decision.chain().subject, .a = priors.back()});
   in.wall_millis = std::max<uint64_t>(t.now.wall.millis(), 1);
   in.mono_nanos =
       static_cast<uint64_t>(std::max<int64_t>(t.now.mono.time_since_epoch().count(), 1));
@@ -138,6 +145,7 @@ void Control::TakeDecision(Turn&,
   peer.ladm = decision.weighed().ladm();
   peer.expires = decision.expires();
   peer.fragments = chain.fragments;
+  peer.steps = trust::StepsOf(chain);
   peer.decided_refs = presented.presentation.body.refs;
   peer.decided_charter = presented.presentation.body.charter_version;
   if (!chain.grants.empty()) {
@@ -294,6 +302,7 @@ void Control::Redecide(Turn& t, Peer& peer) {
   basis.inputs.flags |= lineage::kInputAgain;
   Decision decision =
       Decide(t, *std::move(verified), &peer, peer.presentation->body, peer.memory, basis);
+  RememberRung(decision.chain().subject, peer.memory);
 #ifdef AQMESH_SABOTAGE_REVOKE  // a build made so that the demo must fail: stored, but the verdict
                                // is kept
   if (decision.reason() == authority::Reason::kRevoked) return;
@@ -304,6 +313,8 @@ void Control::Redecide(Turn& t, Peer& peer) {
   const bool stands = in_force && in_force->rung == decision.rung();
   if (stands && decision.rung() == peer.rung && decision.reason() == peer.reason) {
     peer.expires = decision.expires();
+    peer.gates = decision.gates();
+    peer.ladm = decision.weighed().ladm();
     if (decision.rung() >= Rung::kProbation) {
       // Same rung, but policies may have changed: a new epoch voids every cached ruling.
       peer.epoch = ++epoch_;
@@ -314,7 +325,7 @@ void Control::Redecide(Turn& t, Peer& peer) {
     }
     return;
   }
-  const Oid inputs = StoreInputs(t, decision, peer.presentation->body, std::move(basis));
+  const Oid inputs = StoreInputs(t, peer.presentation->body, std::move(basis));
   const Digest decided = RecordDecision(t, RecordKind::kDecided, decision, auth_digest, inputs);
   if (decision.rung() < Rung::kEscalate) {
     Close(t, peer, decision.reason());

@@ -57,6 +57,7 @@ Control::Control(Config config, const Image& image, Rng rng, Now start)
       rng_(std::move(rng)),
       mesh_(config_.identity),
       recorder_(ChainFrom(config_.log, image), image.edge),
+      trust_(recorder_),
       letters_(rng_.Child("letters")),
       notary_({.identity = config_.identity,
                .seqs = config_.seqs,
@@ -94,6 +95,7 @@ Control::Control(Config config, const Image& image, Rng rng, Now start)
   if (mesh_.has_charter() || config_.invitation)
     datapath_.SetControlAddress(authority::ControlAddress(ScopeForControl()));
   for (const auto& [name, value] : image.state) LoadState(t, name, value);
+  LoadTrust(start);
   actuator_.Recover(image.state, start);
   // The log's time may be ahead by what another's may drag it, and no more.
   const uint64_t newest = lineage::MillisFromHlc(recorder_.chain().clock().last());
@@ -108,6 +110,7 @@ Control::~Control() = default;
 // What a state's name says it is: "family/HEX", the hex of a key.
 void Control::LoadState(Turn& t, std::string_view name, ByteView value) {
   if (name == "synced" && value.size() == 8) synced_wall_ = LoadLe<uint64_t>(value.data());
+  trust_.Load(name, value);
   notary_.Load(name, value);
   cosigner_.Load(name, value);
   const size_t slash = name.find('/');
@@ -192,15 +195,6 @@ std::vector<Prefix> Control::own_addresses() const {
 void Control::Say(
     Turn& t, Event::Kind kind, const Kid& subject, std::string name, std::string text) {
   t.out.events.push_back({kind, subject, std::move(name), std::move(text)});
-}
-
-template <class F>
-std::vector<PeerId> Control::PeersWhere(F f) const {
-  std::vector<PeerId> out;  // ids, because what is done to one peer may end another
-  for (const auto& [id, peer] : peers_) {
-    if (f(peer)) out.push_back(id);
-  }
-  return out;
 }
 
 Peer* Control::PeerOf(PeerId id) {
@@ -341,7 +335,7 @@ void Control::OnWake(Now now, Outbox& out) {
 }
 
 Instant Control::NextWake() const {
-  Instant at = std::min(device_.NextWake(), next_tick_);
+  Instant at = std::min({device_.NextWake(), next_tick_, trust_.NextWake()});
   if (!up_) return at;
   for (const auto& [id, peer] : peers_) at = std::min({at, peer.retry_at, peer.greet_at});
   return at;
@@ -384,6 +378,7 @@ void Control::EndTurn(Turn& t) {
     Settle(t);
     SettleHandshakes(t);
     TakeLate(t);
+    SettleTrust(t);
     SettleHeads(t);
     recorder_.Flush(t.out.commits);
   } while (recorder_.RunDue() || !t.out.wg.governed.empty() || !t.out.wg.sessions.empty());
@@ -433,12 +428,17 @@ void Control::OnSessionEvent(Turn& t, const wireguard::SessionEvent& e) {
     case wireguard::SessionEvent::Kind::kInstalled: {
       live_index_[e.peer] = e.local_index;
       InstallSession(t, e);
-      if (e.initiator) Commit(t, e.peer);  // the response was the confirmation
+      if (e.initiator) Confirm(t, e.peer);  // the response was the confirmation
       break;
     }
-    case wireguard::SessionEvent::Kind::kPromoted: Commit(t, e.peer); break;
+    case wireguard::SessionEvent::Kind::kPromoted: Confirm(t, e.peer); break;
     case wireguard::SessionEvent::Kind::kGone: datapath_.RemoveSession(e.local_index, t.now); break;
   }
+}
+
+void Control::Confirm(Turn& t, PeerId id) {
+  Commit(t, id);
+  if (Peer* peer = PeerOf(id); peer != nullptr && peer->speaks()) CreditSession(t, *peer);
 }
 
 // What was tried is nobody's business who has not the subject's key (spec: lineage#11).
@@ -530,6 +530,7 @@ void Control::Tick(Turn& t) {
   // A joiner takes its grants when all that was offered is here, and not before (OnOwnObjects).
   if (!joining()) mesh_.Refresh(t.now.wall);
   RefreshPlain(t);
+  JudgeStandings(t);
   for (auto& [id, peer] : peers_) {
     if (peer.speaks() && !peer.level) Greet(t, peer);  // its rows, or ours, were lost on the way
     if (peer.retry_at == kNever && Silent(peer, t.now)) TrySoon(t, peer);

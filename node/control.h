@@ -32,6 +32,7 @@
 #include "node/outbox.h"
 #include "node/peer.h"
 #include "node/recorder.h"
+#include "node/trust_book.h"
 #include "transport/frame/envelope.h"
 #include "transport/frame/notice.h"
 #include "transport/wireguard/device.h"
@@ -199,6 +200,7 @@ class Control {
   void InstallSession(Turn& t, const wireguard::SessionEvent& e);
   void SettleHandshakes(Turn& t);
   void OnSessionEvent(Turn& t, const wireguard::SessionEvent& e);
+  void Confirm(Turn& t, PeerId id);
   void Tick(Turn& t);
   void RecordCounts(Turn& t);
   void WatchClock(Turn& t);
@@ -269,6 +271,21 @@ class Control {
                   const wireguard::Source& at);
   authority::Presentation NewPresentation(const Digest& h, uint8_t role, uint32_t rx_handle) const;
 
+  // what was seen of whom (observe.cc)
+  admission::TrustMemory MemoryFor(const Peer* peer, const Kid& subject) const;
+  void RememberRung(const Kid& subject, const admission::TrustMemory& memory);
+  void CreditSession(Turn& t, Peer& peer);
+  void FollowIssuer(Turn& t, const Kid& kid);
+  // True: it is a proof, and was not known.
+  bool NoteOverreach(Turn& t, const authority::AuthReport& report, const authority::Chain& chain);
+  void ExamineGrant(Turn& t, const SignedPtr& object, const Peer* from);
+  void NoteEquivocation(Turn& t, const authority::Equivocation& e);
+  void NoteTurn(Turn& t, const SignedPtr& restriction);
+  void NoteMalformed(Turn& t, const Peer& peer, ByteView bytes);
+  TrustBook::Ground TrustGround() const;
+  void SettleTrust(Turn& t);
+  void JudgeStandings(Turn& t);
+
   // admission (admit.cc)
   authority::Decision Decide(Turn& t,
                              authority::Verified verified,
@@ -279,10 +296,7 @@ class Control {
   static Basis BasisOf(const authority::AuthReport& report,
                        SignedPtr presented,
                        std::span<const SignedPtr> items);
-  Oid StoreInputs(Turn& t,
-                  const authority::Decision& decision,
-                  const authority::Presentation& p,
-                  Basis basis);
+  Oid StoreInputs(Turn& t, const authority::Presentation& p, Basis basis);
   void KeepInput(const SignedPtr& object);
   // The leaf by which others cite the record.
   Digest RecordDecision(Turn& t,
@@ -313,6 +327,7 @@ class Control {
   void KeepHint(const X25519Key& static_key, const Kid& kid, const Endpoint& endpoint);
   void LoadHint(Turn& t, const X25519Key& static_key, ByteView value);
   void LoadState(Turn& t, std::string_view name, ByteView value);
+  void LoadTrust(Now start);
   void TryHints(Turn& t, Peer& peer);
   void TrySoon(Turn& t, Peer& peer);
 
@@ -408,7 +423,13 @@ class Control {
 
   Peer* PeerOf(PeerId id);
   template <class F>
-  std::vector<PeerId> PeersWhere(F f) const;
+  std::vector<PeerId> PeersWhere(F f) const {
+    std::vector<PeerId> ids;  // because what is done to one peer may end another
+    for (const auto& [id, peer] : peers_) {
+      if (f(peer)) ids.push_back(id);
+    }
+    return ids;
+  }
   const Peer* PeerOf(PeerId id) const;
   bool joining() const { return mesh_.leaf() == nullptr && config_.invitation.has_value(); }
   ScopeId ScopeForControl() const;
@@ -418,6 +439,7 @@ class Control {
   Rng rng_;
   Mesh mesh_;
   Recorder recorder_;
+  TrustBook trust_;
   Letters letters_;
   Notary notary_;
   Cosigner cosigner_;

@@ -181,15 +181,16 @@ Drop Control::OnPresentation(Turn& t,
     Forget(t, known->id);
     known = nullptr;
   }
-  admission::TrustMemory memory = known ? known->memory : admission::TrustMemory{};
+  admission::TrustMemory memory = MemoryFor(known, subject);
   const authority::Chain& chain = verified->chain();
+  NoteOverreach(t, report, chain);
   if (verified->rung() >= Rung::kEscalate) mesh_.Learn(chain);
   Basis basis = BasisOf(report, presented.presentation.envelope, presented.items);
   authority::Decision decision =
       Decide(t, *std::move(verified), known, presented.presentation.body, memory, basis);
   if (known) known->memory = memory;
   if (decision.rung() < Rung::kEscalate) {
-    const Oid inputs = StoreInputs(t, decision, presented.presentation.body, std::move(basis));
+    const Oid inputs = StoreInputs(t, presented.presentation.body, std::move(basis));
     RecordDecision(t, authority::RecordKind::kDecided, decision, auth_digest, inputs);
     if (negative_.size() < kNegativeMax)
       negative_[{consumed.peer, presented.presentation.body.refs[0]}] = t.now.mono + kNegativeFor;
@@ -204,6 +205,7 @@ Drop Control::OnPresentation(Turn& t,
   Peer* peer = EnsurePeer(t, consumed.peer);
   if (peer == nullptr) return Dropped(Drop::kSourceRate);
   const PeerId id = peer->id;
+  peer->memory = memory;
   const Answer answer{presented.presentation.oid(), presented.presentation.body.rx_handle};
   if (SameAsDecided(*peer, decision, presented)) {
     // spec: authority#G a rekey under the same authority and verdict needs no record of its own.
@@ -214,7 +216,7 @@ Drop Control::OnPresentation(Turn& t,
     peer->join.reset();
     peer->committed = false;
   }
-  const Oid inputs = StoreInputs(t, decision, presented.presentation.body, std::move(basis));
+  const Oid inputs = StoreInputs(t, presented.presentation.body, std::move(basis));
   const Digest decided =
       RecordDecision(t, authority::RecordKind::kProposed, decision, auth_digest, inputs);
   TakeDecision(t, *peer, decision, presented);
@@ -426,11 +428,13 @@ Drop Control::OnAnswer(Turn& t,
     return Dropped(Drop::kIdentity);
   }
   if (verified->rung() >= Rung::kEscalate) mesh_.Learn(verified->chain());
+  NoteOverreach(t, report, verified->chain());
+  peer->memory = MemoryFor(peer, verified->chain().subject);
   const Digest auth_digest = frame::AuthDigestOf(presented.presentation.oid());
   Basis basis = BasisOf(report, presented.presentation.envelope, presented.items);
   authority::Decision decision = Decide(t, *std::move(verified), peer, p, peer->memory, basis);
   if (decision.rung() < Rung::kEscalate) {
-    const Oid inputs = StoreInputs(t, decision, p, std::move(basis));
+    const Oid inputs = StoreInputs(t, p, std::move(basis));
     RecordDecision(t, authority::RecordKind::kDecided, decision, auth_digest, inputs);
     Say(t,
         Event::Kind::kRefused,
@@ -451,7 +455,7 @@ Drop Control::OnAnswer(Turn& t,
     AcceptAnswer(t, ends, response, from);
     return Drop::kNone;
   }
-  const Oid inputs = StoreInputs(t, decision, p, std::move(basis));
+  const Oid inputs = StoreInputs(t, p, std::move(basis));
   const Digest decided =
       RecordDecision(t, authority::RecordKind::kDecided, decision, auth_digest, inputs);
   TakeDecision(t, *peer, decision, presented);

@@ -245,7 +245,7 @@ Drop Control::OnRequest(Turn& t,
   authority::Decision decision =
       Decide(t, *std::move(verified), nullptr, as_presented, memory, basis);
   const Digest auth_digest = frame::AuthDigestOf(object->oid());
-  const Oid inputs = StoreInputs(t, decision, as_presented, std::move(basis));
+  const Oid inputs = StoreInputs(t, as_presented, std::move(basis));
   if (decision.rung() < Rung::kEscalate) {
     RecordDecision(t, RecordKind::kDecided, decision, auth_digest, inputs);
     return refuse(decision.reason());
@@ -608,6 +608,7 @@ absl::Status Control::Import(Now now, ByteView bytes, Outbox& out) {
       mesh_.Hold(object);
       received_.push_back(object);
       OnOwnObjects(t);
+      ExamineGrant(t, object, nullptr);
       RedecideAll(t);
       RefreshPlain(t);
       break;

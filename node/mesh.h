@@ -106,7 +106,11 @@ class Mesh {
   std::optional<authority::Verified> AuthenticatePlain(const Held<authority::Grant>& grant,
                                                        WallTime now,
                                                        authority::AuthReport& report);
-  // What it is judged with: the grant, its ancestors, and this node's fragments.
+  // A grant alone, whoever it is for and whatever it lets do.
+  std::optional<authority::Verified> AuthenticateGrant(const Held<authority::Grant>& grant,
+                                                       WallTime now,
+                                                       authority::AuthReport& report);
+  // What a PLAIN grant is judged with: it, its ancestors, and this node's fragments.
   std::vector<SignedPtr> PlainItems(const Held<authority::Grant>& grant) const;
   // After a chain was authenticated at kAdmit or kEscalate: what it proves from now on.
   void Learn(const authority::Chain& chain);
@@ -124,9 +128,6 @@ class Mesh {
  private:
   std::optional<std::vector<SignedPtr>> AncestorsOf(const Held<authority::Grant>& grant) const;
   std::vector<SignedPtr> WithAncestors(const Held<authority::Grant>& grant) const;
-  std::optional<authority::Verified> AuthenticateGrant(const Held<authority::Grant>& grant,
-                                                       WallTime now,
-                                                       authority::AuthReport& report);
   bool Proves(const Held<authority::Grant>& grant, WallTime now);
   void TryPending(const Kid& signer, const Ed25519Key& key);
   absl::Status Restrict(const Held<authority::Revoke>& revoke, const Ed25519Key& key);

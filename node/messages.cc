@@ -211,6 +211,7 @@ void Control::OnObject(Turn& t, Peer& peer, const frame::Message& m) {
   auto object = authority::Signed::Parse(*whole);
   if (!object.ok() || object->ref() != piece.ref) {
     Dropped(Drop::kControlBody);
+    NoteMalformed(t, peer, *whole);
     return;
   }
   TakeObject(t, peer, std::make_shared<const authority::Signed>(*std::move(object)));
@@ -244,6 +245,7 @@ void Control::TakeObject(Turn& t, Peer& peer, const SignedPtr& object) {
         mesh_.Hold(object);
       }
       OnOwnObjects(t);
+      ExamineGrant(t, object, &peer);
       break;
     default: Dropped(Drop::kControlBody);
   }
@@ -287,6 +289,7 @@ absl::Status Control::OnRestriction(Turn& t, const SignedPtr& object, const Peer
   const absl::Status s = mesh_.AddRestriction(object, fresh);
   if (!s.ok()) {
     Dropped(s.code() == absl::StatusCode::kUnavailable ? Drop::kIssuerUnknown : Drop::kSignature);
+    if (from != nullptr && absl::IsUnauthenticated(s)) NoteMalformed(t, *from, object->bytes());
     return s;
   }
   if (fresh) OnRestrictionTaken(t, object, from);
@@ -305,6 +308,7 @@ void Control::OnRestrictionTaken(Turn& t, const SignedPtr& object, const Peer* f
   const PeerId except = from ? from->id : wireguard::kNoPeer;
   // spec: rooms#3: what narrows access may act before the disk has it; telling others may not.
   RepeatFloor(t, object);
+  NoteTurn(t, object);
   RedecideAll(t);
   recorder_.WhenDurable([this, object, except] { Spread(*turn_, object, PeerOf(except)); });
 }
@@ -348,6 +352,7 @@ void Control::TakeLate(Turn& t) {
     o.evidence = e.id;
     o.reason = static_cast<uint16_t>(authority::Reason::kEquivocation);
     recorder_.Record(std::move(o), t.now.wall);
+    NoteEquivocation(t, e);
   }
   if (!proofs.empty()) RedecideAll(t);
 }

@@ -12,6 +12,7 @@
 #include "core/authority/chain.h"
 #include "transport/frame/assembler.h"
 #include "transport/wireguard/handshaker.h"
+#include "trust/weigh.h"
 
 namespace aqmesh::node {
 
@@ -47,6 +48,7 @@ struct Peer {
   uint64_t leaf_end = 0;
   uint32_t epoch = 0;
   admission::TrustMemory memory;
+  std::vector<trust::Step> steps;  // whom its chain runs through
   admission::Party party;
   std::vector<authority::Held<authority::Fragment>> fragments;
   std::vector<Ref16>

@@ -43,14 +43,14 @@ std::optional<authority::Decision> Control::JudgePlain(Turn& t,
   authority::Presentation stand_in;
   stand_in.h = *Digest::From(grant.oid().view());
   stand_in.restrict_root = mesh_.RestrictionRoot16();
-  admission::TrustMemory memory = peer ? peer->memory : admission::TrustMemory{};
+  admission::TrustMemory memory = MemoryFor(peer, verified->chain().subject);
   Basis basis = BasisOf(report, grant.envelope, mesh_.PlainItems(grant));
   authority::Decision decision = Decide(t, *std::move(verified), peer, stand_in, memory, basis);
   if (peer) peer->memory = memory;
   const bool same =
       peer != nullptr && decision.rung() == peer->rung && decision.reason() == peer->reason;
   if (!same) {
-    const Oid inputs = StoreInputs(t, decision, stand_in, std::move(basis));
+    const Oid inputs = StoreInputs(t, stand_in, std::move(basis));
     recorded = RecordDecision(
         t, authority::RecordKind::kDecided, decision, frame::AuthDigestOf(grant.oid()), inputs);
   }
@@ -96,6 +96,7 @@ void Control::TakePlainDecision(Turn&, Peer& peer, const authority::Decision& de
   peer.ladm = decision.weighed().ladm();
   peer.expires = decision.expires();
   peer.fragments = decision.chain().fragments;
+  peer.steps = trust::StepsOf(decision.chain());
   peer.name = leaf.name;
   peer.leaf_end = leaf.not_before + leaf.ttl;
   peer.party = admission::PartyOf(*peer.kid, leaf);

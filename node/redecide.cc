@@ -7,6 +7,7 @@
 #include "admission/gate.h"
 #include "core/authority/charter.h"
 #include "core/base/status.h"
+#include "node/trust_book.h"
 #include "transport/frame/envelope.h"
 #include "trust/weigh.h"
 
@@ -193,16 +194,20 @@ absl::Status Redecider::Take(DecisionCase& c, SignedPtr object) const {
   }
 }
 
-absl::StatusOr<DecisionCase> Redecider::Load(Observe record) const {
-  DecisionCase c{.record = std::move(record)};
-  if (!IsDecision(c.record.kind) || !c.record.inputs || !c.record.authority)
-    return InvalidArgument("record ", c.record.seq, " is no decision");
-  const Oid& id = *c.record.inputs;
+absl::StatusOr<lineage::Inputs> Redecider::InputsOf(const Observe& record) const {
+  const Oid& id = *record.inputs;
   AQ_ASSIGN_OR_RETURN(const std::optional<Bytes> bytes,
                       store_.GetObject(lineage::Shelf::kInputs, id));
   if (!bytes) return DataLoss("its inputs, ", ToHex(id), ", are not kept");
   if (lineage::InputsId(*bytes) != id) return DataLoss("its inputs are not what their name says");
-  AQ_ASSIGN_OR_RETURN(c.inputs, lineage::ParseInputs(*bytes));
+  return lineage::ParseInputs(*bytes);
+}
+
+absl::StatusOr<DecisionCase> Redecider::Load(Observe record) const {
+  DecisionCase c{.record = std::move(record)};
+  if (!IsDecision(c.record.kind) || !c.record.inputs || !c.record.authority)
+    return InvalidArgument("record ", c.record.seq, " is no decision");
+  AQ_ASSIGN_OR_RETURN(c.inputs, InputsOf(c.record));
   for (const Oid& oid : c.inputs.oids) {
     AQ_ASSIGN_OR_RETURN(SignedPtr object, Fetch(oid));
     AQ_RETURN_IF_ERROR(Take(c, std::move(object)));
@@ -317,11 +322,24 @@ absl::StatusOr<authority::Decision> Redecider::Decide(const DecisionCase& c) {
                     .session = session,
                     .rekey = session,
                     .restrictions_differ = flag(lineage::kInputRestrictionsDiffer)},
+      .last_use = c.inputs.last_use == 0 ? std::nullopt : std::optional(c.inputs.last_use),
       .action = static_cast<admission::Action>(c.inputs.action)};
   admission::TrustMemory memory{
       .rung = c.inputs.prev_rung, .since = c.inputs.since, .epochs = c.inputs.epochs};
   const admission::Gate gate(admission::GateParams::From(charter));
-  return gate.Decide(trust::Weigh(std::move(verified), charter), context, memory);
+  // What a charter says of a key stands for itself; what was seen of it is in the inputs.
+  const auto known = [&c](const Kid& key, trust::Role, uint32_t prior) {
+    const auto slope = std::ranges::find(c.inputs.slopes, key, &lineage::SlopeInput::kid);
+    if (c.inputs.epoch == 0 || slope == c.inputs.slopes.end())
+      return trust::Standing::New(prior, c.inputs.epoch);
+    trust::Standing s = StandingOf(*slope);
+    if (Untouched(s)) s.a = prior;
+    return s;
+  };
+  const std::vector<trust::Link> links =
+      trust::LinksOf(trust::StepsOf(verified.chain()), charter, c.inputs.epoch, known);
+  return gate.Decide(
+      trust::Weigh(std::move(verified), charter, links, c.inputs.epoch), context, memory);
 }
 
 std::string Redecider::Difference(const Observe& recorded, const authority::Decision& again) {
@@ -351,11 +369,79 @@ Redecider::Result Redecider::Make(Observe record, const Digest& leaf) {
   const absl::StatusOr<authority::Decision> again = Decide(*c);
   out.status = again.status();
   if (again.ok()) out.differs = Difference(c->record, *again);
+  if (again.ok() && out.differs.empty()) out.differs = SlopesDiffer(c->inputs);
+  return out;
+}
+
+namespace {
+
+trust::Standing After(const trust::Folded& f) {
+  trust::Standing s = f.before;
+  s.Step(f.epoch, f.evidence);
+  return s;
+}
+// Apart from the prior, which belongs to a role.
+bool SameEvidence(trust::Standing x, const trust::Standing& y) {
+  x.a = y.a;
+  return x == y;
+}
+
+}  // namespace
+
+// What a decision read of a key is what was weighed of it last; but for what its own epoch brought,
+// which is weighed in a record after it.
+std::string Redecider::SlopesDiffer(const lineage::Inputs& in) const {
+  for (const lineage::SlopeInput& slope : in.slopes) {
+    const auto last = weighed_.find(slope.kid);
+    if (last == weighed_.end() || in.epoch == 0 || slope.last == in.epoch) continue;
+    if (!SameEvidence(StandingOf(slope), After(last->second)))
+      return Join("slope: what it read of ", ToHex(slope.kid), " is not what was weighed before");
+  }
+  return "";
+}
+
+Redecider::Result Redecider::MakeWeighted(Observe record, const Digest& leaf) {
+  Result out{.seq = record.seq, .leaf = leaf, .status = {}, .differs = {}};
+  if (!record.inputs || !record.subject) {
+    out.status = DataLoss("what was weighed is not named");
+    return out;
+  }
+  const absl::StatusOr<lineage::Inputs> in = InputsOf(record);
+  out.status = in.status();
+  if (!in.ok()) return out;
+  const auto charter =
+      in->oids.empty() ? charters_.end()
+                       : std::ranges::find(charters_, in->oids[0], &Held<authority::Charter>::oid);
+  if (charter == charters_.end() || !in->weighed || in->slopes.size() != 1 ||
+      in->slopes[0].kid != *record.subject || in->slopes[0].last > in->epoch) {
+    out.status = DataLoss("its inputs are no weighing of its subject");
+    return out;
+  }
+  const trust::Folded now{.key = *record.subject,
+                          .epoch = in->epoch,
+                          .before = StandingOf(in->slopes[0]),
+                          .evidence = {.r = in->weighed->r,
+                                       .s = in->weighed->s,
+                                       .u = in->weighed->u,
+                                       .equivocation = in->weighed->equivocation}};
+  const trust::Reading reading = After(now).Read(now.epoch, trust::GapCapOf(charter->body));
+  const auto slope = static_cast<uint32_t>(static_cast<int32_t>(kSlopeZero) + reading.slope);
+  if (record.ladm != reading.ladm || record.slope != slope)
+    out.differs = Join("level: recorded ", record.ladm, ", weighed again ", reading.ladm);
+  // Within an epoch it grows upon one state; the next begins where that ended.
+  if (const auto last = weighed_.find(now.key); last != weighed_.end() && out.differs.empty()) {
+    const bool goes_on = last->second.epoch == now.epoch
+                             ? SameEvidence(now.before, last->second.before)
+                             : SameEvidence(now.before, After(last->second));
+    if (!goes_on) out.differs = "slope: it does not go on from what was weighed before";
+  }
+  weighed_.insert_or_assign(now.key, now);
   return out;
 }
 
 absl::Status Redecider::All(absl::FunctionRef<bool(const Result&)> visit) {
   const uint64_t size = store_.size();
+  weighed_.clear();
   for (uint64_t at = 0; at < size; at += kChunk) {
     std::vector<std::pair<Observe, Digest>> decisions;
     absl::Status broken;
@@ -363,7 +449,9 @@ absl::Status Redecider::All(absl::FunctionRef<bool(const Result&)> visit) {
                                       std::min(size, at + kChunk),
                                       lineage::Order::kOldestFirst,
                                       [&](lineage::Seq seq, const Digest& leaf, ByteView body) {
-                                        if (!IsDecision(KindOf(body))) return true;
+                                        if (!IsDecision(KindOf(body)) &&
+                                            KindOf(body) != RecordKind::kWeighted)
+                                          return true;
                                         auto record = authority::ParseBody<Observe>(body);
                                         if (record.ok()) {
                                           decisions.emplace_back(*std::move(record), leaf);
@@ -374,6 +462,11 @@ absl::Status Redecider::All(absl::FunctionRef<bool(const Result&)> visit) {
                                       }));
     AQ_RETURN_IF_ERROR(broken);
     for (auto& [record, leaf] : decisions) {
+      if (record.kind == RecordKind::kWeighted) {
+        const Result weighed = MakeWeighted(std::move(record), leaf);
+        if (!weighed.same() && !visit(weighed)) return absl::OkStatus();
+        continue;
+      }
       if (!visit(Make(std::move(record), leaf))) return absl::OkStatus();
     }
   }

@@ -21,6 +21,7 @@
 #include "core/authority/chain.h"
 #include "lineage/inputs.h"
 #include "lineage/store.h"
+#include "trust/weigh.h"
 
 namespace aqmesh::node {
 
@@ -64,7 +65,8 @@ class Redecider {
     std::string differs;  // "" : it came out as it is recorded
     bool same() const { return status.ok() && differs.empty(); }
   };
-  // Every decision of the log, oldest first, until `visit` says false.
+  // Every decision of the log, oldest first, until `visit` says false; and what was weighed between
+  // them, where that comes out otherwise.
   absl::Status All(absl::FunctionRef<bool(const Result&)> visit);
 
   // "rung: recorded ADMIT, made again REFUSE"; "" if all is the same.
@@ -96,6 +98,9 @@ class Redecider {
   absl::Status Remember(const lineage::Inputs& inputs, const ScopeId& scope);
   absl::StatusOr<authority::Verified> Verify(const DecisionCase& c);
   Result Make(authority::Observe record, const Digest& leaf);
+  Result MakeWeighted(authority::Observe record, const Digest& leaf);
+  absl::StatusOr<lineage::Inputs> InputsOf(const authority::Observe& record) const;
+  std::string SlopesDiffer(const lineage::Inputs& in) const;
 
   const lineage::Store& store_;
   PolicyReader policy_;
@@ -104,6 +109,7 @@ class Redecider {
   std::vector<std::pair<authority::SignedPtr, uint64_t>> held_;  // E statements and their numbers
   std::vector<Restriction> restrictions_;                        // in the order of REVOKE_SEEN
   std::optional<Memory> memory_;
+  std::map<Kid, trust::Folded> weighed_;  // last, as the log has it
   authority::SignatureCache cache_;
 };
 

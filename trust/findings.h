@@ -49,10 +49,11 @@ class FindingSet {
         return l.weight != r.weight ? l.weight > r.weight : l.key < r.key;
       }));
   }
-  bool Has(const FindingKey& key) const {
+  uint32_t WeightOf(const FindingKey& key) const {  // 0: not here
     const auto at = std::lower_bound(all_.begin(), all_.end(), key, Before);
-    return at != all_.end() && at->key == key;
+    return at != all_.end() && at->key == key ? at->weight : 0;
   }
+  bool Has(const FindingKey& key) const { return WeightOf(key) != 0; }
   const std::vector<Finding>& all() const { return all_; }
   bool empty() const { return all_.empty(); }
   void clear() { all_.clear(); }

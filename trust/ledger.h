@@ -1,7 +1,8 @@
 // What happened, collected by key and epoch, and folded once when the epoch is over.
 // Spec:   spec/trust.md §6 events, §7 what counts, §8 who pays for a subject, §9 encoding.
 // Wire:   Encode: head (u8 version 1, BE64 epoch), then the rows by kid. A store may keep the head
-//         and each EncodeRow under its kid; one after the other they are the whole.
+//         and each EncodeRow under its kid; one after the other they are the whole, also if some
+//         rows are older than others.
 // Bounds: kKeysMax keys. Full, Meet forgets the key that says least: one without scars and evidence against
 //         it, of those the one longest untouched, of those the least kid; one that collapsed never.
 //         A key's evidence of one epoch and its memory of evidence are bounded sets (findings.h):
@@ -64,16 +65,30 @@ struct Observation {
 
 enum class Noted : uint8_t {
   kCounted,
-  kKnown,       // this evidence was counted in an epoch before, and no lighter
+  kKnown,       // this evidence was counted before, and no lighter
   kWeightless,  // of a reporter without weight, or about itself
   kNoEvidence,  // proven or heard, but nothing is named; or an equivocation without its proof
   kStranger,    // Meet the subject first
 };
 
-// What the end of an epoch did. Both lists by kid, and appended to.
+// As what a charter's taxonomy speaks of a key: as one that signs for others, or as a peer. What is
+// seen of it is one, but a prior belongs to the role: the same machine may be an ENROLLER of .92
+// and a NODE of .86.
+enum class Role : uint8_t { kPeer, kAuthority };
+
+struct Folded {
+  Kid key;
+  uint64_t epoch = 0;
+  Standing before;  // with the prior of its role: an authority's, if it is one
+  Evidence evidence;
+  bool operator==(const Folded&) const = default;
+};
+
+// What the end of an epoch, or a newcomer, did. Appended to.
 struct Settled {
-  std::vector<Kid> folded;    // their rows changed
-  std::vector<Kid> escalate;  // issuers that owe more than kLiablePerIssuer: for a person
+  std::vector<Folded> folded;  // their rows changed
+  std::vector<Kid> forgotten;  // their rows went
+  std::vector<Kid> escalate;   // issuers that owe more than kLiablePerIssuer: for a person
   bool operator==(const Settled&) const = default;
 };
 
@@ -87,15 +102,19 @@ class Ledger {
   // Ends the open epoch, if `epoch` is later, and folds what it brought.
   void Advance(uint64_t epoch, Settled& out);
 
-  // From here on `key` is followed. Until its first fold a new prior replaces the old one, later it
-  // is ignored. False: full of keys that collapsed.
-  bool Meet(const Kid& key, uint32_t prior, uint64_t epoch, Settled& out);
+  // From here on `key` is followed, in this role too. Until its first fold a new prior of a role
+  // replaces the old one, later it is ignored. False: full of keys that collapsed.
+  bool Meet(const Kid& key, uint32_t prior, uint64_t epoch, Settled& out, Role role = Role::kPeer);
 
   Noted Note(const Observation& o, Settled& out);
 
   // As it is with all that was noted so far: what this epoch brought acts at once, and is folded
-  // once. nullopt: a stranger.
+  // once. Where no prior of the role is fixed, and for a stranger, `prior` counts.
+  Standing At(const Kid& key, Role role, uint32_t prior) const;
+  // With the prior of its role: an authority's, if it is one. nullopt: a stranger.
   std::optional<Standing> At(const Kid& key) const;
+  // What the open epoch of the key comes to so far, upon the state that it will be folded into.
+  std::optional<Folded> Open(const Kid& key) const;
 
   uint64_t epoch() const { return epoch_; }
   size_t size() const { return rows_.size(); }
@@ -119,9 +138,12 @@ class Ledger {
   using ToldBefore = CountedSet<16>;
 
   struct Row {
-    Standing standing;
+    Standing standing;  // its `a` is the peer's
+    uint32_t a_authority = 0;
+    bool peer = false, authority = false;  // met so
     bool folded = false;
-    // The open epoch.
+    // The open epoch: `epoch`, which is over if the ledger's is later and the row came off a disk.
+    uint64_t epoch = 0;                       // 0: nothing is open
     uint32_t seen_for = 0, seen_against = 0;  // without evidence; stop at kBadMax
     Once once;
     Told praise, slander;
@@ -137,9 +159,12 @@ class Ledger {
       return seen_for != 0 || seen_against != 0 || !once.empty() || !praise.empty() ||
              !slander.empty() || !due.empty();
     }
-    uint32_t PaidFor(const Kid* subject, uint64_t epoch) const;  // nullptr: for all
+    uint32_t PaidFor(const Kid* subject, uint64_t in) const;  // nullptr: for all
   };
   // What the open epoch of a row comes to.
+  static Standing As(const Row& row, Role role);
+  Standing Now(const Row& row, Role role) const;
+  static Role MainRole(const Row& row) { return row.authority ? Role::kAuthority : Role::kPeer; }
   struct Sum {
     Evidence evidence;
     std::vector<Charge> charges;
@@ -152,10 +177,11 @@ class Ledger {
   uint32_t SumSlander(const Row& row) const;
   void SumCharges(const Row& row, Sum& sum) const;
   void Fold(const Kid& key, Row& row, Settled& out);
-  Noted NoteOnce(Row& row, const Observation& o);
+  void Reopen(const Kid& key, Row& row, Settled& out);
+  Noted NoteOnce(Row& row, const Observation& o, Settled& out);
   Noted NoteHeard(Row& row, const Observation& o);
-  void Owe(const std::optional<Kid>& issuer, const Kid& subject, uint32_t share);
-  bool MakeRoom();
+  void Owe(const std::optional<Kid>& issuer, const Kid& subject, uint32_t share, Settled& out);
+  bool MakeRoom(Settled& out);
 
   size_t keys_max_;
   uint64_t epoch_ = 0;

@@ -10,6 +10,9 @@ namespace {
 constexpr uint8_t kVersion = 1;
 constexpr uint8_t kFlagFolded = 1;
 constexpr uint8_t kFlagOverdue = 2;
+constexpr uint8_t kFlagPeer = 4;
+constexpr uint8_t kFlagAuthority = 8;
+constexpr uint8_t kFlagsAll = 15;
 
 // Takes fields off the front; after one that is not there all that follow are zero, and ok() is
 // false.
@@ -50,8 +53,11 @@ class Ledger::Codec {
   static void AppendRow(Bytes& out, const Kid& key, const Row& row) {
     Append(out, key);
     out.push_back(
-        static_cast<uint8_t>((row.folded ? kFlagFolded : 0) | (row.overdue ? kFlagOverdue : 0)));
+        static_cast<uint8_t>((row.folded ? kFlagFolded : 0) | (row.overdue ? kFlagOverdue : 0) |
+                             (row.peer ? kFlagPeer : 0) | (row.authority ? kFlagAuthority : 0)));
     Append(out, row.standing.Encode());
+    AppendBe(out, row.a_authority);
+    AppendBe(out, row.epoch);
     AppendBe(out, row.seen_for);
     AppendBe(out, row.seen_against);
     AppendFindings(out, row.once);
@@ -114,11 +120,20 @@ class Ledger::Codec {
 
   absl::Status ReadRow(Row& row) {
     const auto flags = in_.Number<uint8_t>();
-    if (flags > (kFlagFolded | kFlagOverdue)) return InvalidArgument("unknown flag");
+    if (flags > kFlagsAll) return InvalidArgument("unknown flag");
     row.folded = (flags & kFlagFolded) != 0;
     row.overdue = (flags & kFlagOverdue) != 0;
+    row.peer = (flags & kFlagPeer) != 0;
+    row.authority = (flags & kFlagAuthority) != 0;
+    if (!row.peer && !row.authority) return InvalidArgument("met in no role");
     AQ_ASSIGN_OR_RETURN(row.standing, Standing::Decode(in_.Take(Standing::kSize)));
     if (row.standing.last > epoch_) return InvalidArgument("standing: last after the open epoch");
+    row.a_authority = in_.Number<uint32_t>();
+    if (row.a_authority > kOne || (!row.authority && row.a_authority != 0) ||
+        (!row.peer && row.standing.a != 0))
+      return InvalidArgument("a prior that no role has");
+    row.epoch = in_.Number<uint64_t>();
+    if (row.epoch > epoch_) return InvalidArgument("open after the open epoch");
     row.seen_for = in_.Number<uint32_t>();
     row.seen_against = in_.Number<uint32_t>();
     if (std::max(row.seen_for, row.seen_against) > kBadMax)
@@ -131,6 +146,9 @@ class Ledger::Codec {
     AQ_RETURN_IF_ERROR(ReadCounted(row.praise_before, "praise before", Sides::kFor));
     AQ_RETURN_IF_ERROR(ReadCounted(row.slander_before, "slander before", Sides::kAgainst));
     AQ_RETURN_IF_ERROR(ReadCharges(row.paid, "paid"));
+    if (row.open() && row.epoch < row.standing.last)
+      return InvalidArgument("open before its last fold");
+    if (!row.open() && row.epoch != 0) return InvalidArgument("nothing open, in an epoch");
     return CheckDebts(row);
   }
 
@@ -214,10 +232,11 @@ class Ledger::Codec {
       return InvalidArgument("paid: not ascending");
     for (size_t i = 0; i < row.due.size(); ++i) {
       const Charge& c = row.due[i];
-      if (c.epoch != epoch_) return InvalidArgument("due: of another epoch");
+      if (c.epoch != row.epoch) return InvalidArgument("due: of another epoch");
       if (i > 0 && c.subject <= row.due[i - 1].subject)
         return InvalidArgument("due: not ascending");
-      if (c.amount <= row.PaidFor(&c.subject, epoch_)) return InvalidArgument("due: paid already");
+      if (c.amount <= row.PaidFor(&c.subject, row.epoch))
+        return InvalidArgument("due: paid already");
     }
     if (row.overdue && row.due.size() != kChargesMax)
       return InvalidArgument("due: more than the most, but not the most");

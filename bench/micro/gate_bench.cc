@@ -39,8 +39,13 @@ class Case {
                                              .now = now_.wall},
                                             report);
     AQ_CHECK(verified.has_value());
+    const auto links = trust::LinksOf(
+        trust::StepsOf(verified->chain()),
+        scope_.charter().body,
+        0,
+        [](const Kid&, trust::Role, uint32_t prior) { return trust::Standing::New(prior, 0); });
     const authority::Decision decision =
-        gate_.Decide(trust::Weigh(*std::move(verified), scope_.charter().body),
+        gate_.Decide(trust::Weigh(*std::move(verified), scope_.charter().body, links, 0),
                      {.now = now_, .local = local_},
                      memory_);
     AQ_CHECK(decision.rung() == authority::Rung::kAdmit);

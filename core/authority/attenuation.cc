@@ -16,11 +16,19 @@ constexpr uint8_t kAnyProto = 255;
 MaybeObjection Wider(std::string detail) {
   return Objection{Reason::kAttenuation, std::move(detail)};
 }
+MaybeObjection Beyond(std::string detail) {
+  return Objection{Reason::kAttenuation, std::move(detail), true};
+}
 MaybeObjection NotForClass(std::string detail) {
   return Objection{Reason::kClassOrCap, std::move(detail)};
 }
 
 // ---- the rows of the grant's table, in its order
+
+// Under the charter itself it may be the charter that became narrower.
+MaybeObjection WiderThan(const GrantEdge& e, std::string detail) {
+  return e.parent == nullptr ? Wider(std::move(detail)) : Beyond(std::move(detail));
+}
 
 MaybeObjection CheckScope(const GrantEdge& e, const Ground& g) {
   if (e.child->scope != g.scope)
@@ -60,7 +68,7 @@ MaybeObjection CheckDepth(const GrantEdge& e, const Ground& g) {
     return Wider("depth_left: more than the class may have");
   }
   if (e.parent != nullptr && e.child->depth_left >= e.parent->depth_left) {
-    return Wider("depth_left: not below the parent's");
+    return Beyond("depth_left: not below the parent's");
   }
   return std::nullopt;
 }
@@ -72,8 +80,9 @@ MaybeObjection CheckWindow(const GrantEdge& e, const Ground& g) {
   if (e.parent == nullptr) return std::nullopt;
   const uint64_t from = e.child->not_before, until = from + e.child->ttl;
   if (until < from) return Wider("window: overflows");
-  if (from < e.parent->not_before) return Wider("window: begins before the parent's");
-  if (until > e.parent->not_before + e.parent->ttl) return Wider("window: ends after the parent's");
+  if (from < e.parent->not_before) return Beyond("window: begins before the parent's");
+  if (until > e.parent->not_before + e.parent->ttl)
+    return Beyond("window: ends after the parent's");
   return std::nullopt;
 }
 
@@ -82,16 +91,16 @@ MaybeObjection CheckCaps(const GrantEdge& e, const Ground& g) {
   if (row == nullptr || (e.child->caps & ~row->caps) != 0)
     return NotForClass("caps: more than the class may hold");
   if (e.parent != nullptr && (e.child->caps & ~e.parent->caps) != 0)
-    return Wider("caps: more than the parent holds");
+    return Beyond("caps: more than the parent holds");
   return std::nullopt;
 }
 
 MaybeObjection CheckObligations(const GrantEdge& e, const Ground&) {
   if (e.parent == nullptr) return std::nullopt;
   const uint16_t owed = e.parent->obligations, has = e.child->obligations;
-  if ((owed & kDutyBits & ~has) != 0) return Wider("obligations: one of the parent's is missing");
+  if ((owed & kDutyBits & ~has) != 0) return Beyond("obligations: one of the parent's is missing");
   if ((owed >> kRateClassShift) > (has >> kRateClassShift))
-    return Wider("obligations: rate class looser than the parent's");
+    return Beyond("obligations: rate class looser than the parent's");
   return std::nullopt;
 }
 
@@ -106,9 +115,10 @@ MaybeObjection CheckPrefixes(const GrantEdge& e, const Ground& g) {
   for (const Prefix& p : e.child->prefixes) {
     const bool inside = std::ranges::any_of(wide, [&p](const Prefix& w) { return w.Contains(p); });
     if (inside || IsDerivedHost(p, g.scope, e.child_subject, g.charter->pool4)) continue;
-    return Wider(Join("prefixes: ",
-                      p.ToString(),
-                      " is neither inside one of the parent's nor the subject's own address"));
+    return WiderThan(e,
+                     Join("prefixes: ",
+                          p.ToString(),
+                          " is neither inside one of the parent's nor the subject's own address"));
   }
   return std::nullopt;
 }
@@ -117,7 +127,7 @@ MaybeObjection CheckTags(const GrantEdge& e, const Ground& g) {
   const std::vector<std::string>& wide = e.parent == nullptr ? g.charter->tags : e.parent->tags;
   for (const std::string& tag : e.child->tags) {
     if (tag == "member" || TagsCover(wide, tag)) continue;
-    return Wider(Join("tags: ", tag, " is not among the parent's"));
+    return WiderThan(e, Join("tags: ", tag, " is not among the parent's"));
   }
   return std::nullopt;
 }
@@ -129,12 +139,12 @@ MaybeObjection CheckRouting(const GrantEdge& e, const Ground&) {
   const Routing& narrow = e.child->routing ? *e.child->routing : kNoRouting;
   for (const ScopeId& scope : narrow.carry) {
     if (std::ranges::find(wide.carry, scope) == wide.carry.end())
-      return Wider("routing: carry names a scope that the parent does not");
+      return Beyond("routing: carry names a scope that the parent does not");
   }
-  if (narrow.max_relays > wide.max_relays) return Wider("routing: more relays than the parent");
+  if (narrow.max_relays > wide.max_relays) return Beyond("routing: more relays than the parent");
   // Which scopes lie inside another is not known here, so narrower means equal: the safe side.
   if (wide.must_stay && narrow.must_stay != wide.must_stay)
-    return Wider("routing: must_stay is looser than the parent's");
+    return Beyond("routing: must_stay is looser than the parent's");
   return std::nullopt;
 }
 

@@ -23,6 +23,8 @@ namespace aqmesh::authority {
 struct Objection {
   Reason reason = Reason::kNone;
   std::string detail;
+  // More than its own parent holds: whoever signed it knew, whatever the charter came to say.
+  bool beyond_parent = false;
 };
 using MaybeObjection = std::optional<Objection>;
 

@@ -136,7 +136,7 @@ std::optional<Held<Grant>> FindLeaf(const AuthInput& in) {
 // Step 12: everything that costs no signature. The tasks are laid out in the order of step 13.
 Verdict CheapChecks(
     const AuthInput& in, Walk& walk, const Line& line, bool any_leaf, AuthReport& report) {
-  Verdict verdict = walk.CheckLine(line, true);
+  Verdict verdict = walk.CheckLine(line, true, &report.overreach);
   if (verdict.rung > Rung::kDefer && !any_leaf) Fold(verdict, walk.CheckLeaf(line.grants[0].body));
   walk.AddTasks(line);
   if (verdict.rung > Rung::kDefer) Fold(verdict, CheckCited(in, walk, line, report));

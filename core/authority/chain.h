@@ -70,12 +70,21 @@ struct EffectiveRules {
   std::vector<std::string> left_out;  // cited, but lapsed, not yet valid or revoked: why
 };
 
+// A grant that gives more than its signer's own grant does: a proof against the signer that anybody
+// can check.
+struct Overreach {
+  Oid grant;
+  Kid signer;                 // the first key of its lineage
+  std::optional<Kid> issuer;  // who granted it what it holds; none: a voter
+};
+
 // What went on, whatever came of it.
 struct AuthReport {
   std::string why;             // empty, or the sentence behind Verified::reason
   std::vector<Ref16> missing;  // with kObjectsMissing or kCharterUnknown: what to pull
   size_t signature_checks = 0;
-  bool signatures_held = false;  // every one that the chain rests on was found right
+  bool signatures_held = false;        // every one that the chain rests on was found right
+  std::optional<Overreach> overreach;  // proven only if signatures_held
   // The presentation's signature held: the presenter may be answered.
   bool presenter_verified = false;
   EffectiveRules rules;  // filled when the rung is kAdmit or kEscalate

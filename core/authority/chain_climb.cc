@@ -157,7 +157,9 @@ MaybeObjection Walk::CheckCertificate(const Held<Grant>& g) const {
                         " are held")};
 }
 
-Verdict Walk::CheckLine(const Line& line, bool leaf_may_lapse) const {
+Verdict Walk::CheckLine(const Line& line,
+                        bool leaf_may_lapse,
+                        std::optional<Overreach>* overreach) const {
   const std::vector<Link> links = Links(line);
   if (MaybeObjection o = scope_.restrictions->Judge(links, scope_.charter(), *scope_.expansions))
     return Refuse(*o);
@@ -187,12 +189,22 @@ Verdict Walk::CheckLine(const Line& line, bool leaf_may_lapse) const {
     // along.
     edge.parent_subject = edge.child_signer;
     if (MaybeObjection o = CheckGrantEdge(edge, GroundHere())) {
+      if (o->beyond_parent && overreach != nullptr) *overreach = OverreachAt(line, i);
       o->detail = Join("grant ", i, " (0 is the leaf): ", o->detail);
       return Refuse(*o);
     }
     if (MaybeObjection o = CheckCertificate(g)) return Refuse(*o);
   }
   return {};
+}
+
+Overreach Walk::OverreachAt(const Line& line, size_t i) const {
+  const Held<Grant>& parent = line.grants[i + 1];
+  const bool top = i + 2 == line.grants.size();
+  const bool by_voter = top && (!line.missing || line.charter_missing);
+  return {.grant = line.grants[i].oid(),
+          .signer = FirstOf(line.grants[i].signer()),
+          .issuer = by_voter ? std::nullopt : std::optional(FirstOf(parent.signer()))};
 }
 
 Verdict Walk::CheckLeaf(const Grant& leaf) const {

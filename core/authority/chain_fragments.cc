@@ -115,7 +115,8 @@ Verdict Walk::CheckFragment(const SignedPtr& cited, const Line& main) {
     const Level* parent = i + 1 < levels.size() ? &levels[i + 1] : nullptr;
     if (Verdict v = CheckLevel(levels[i], parent, main); v.rung != Rung::kAdmit) return v;
     if (levels[i].authority.grants.empty()) continue;
-    if (Verdict v = CheckLine(levels[i].authority, false); v.rung != Rung::kAdmit) return v;
+    if (Verdict v = CheckLine(levels[i].authority, false, nullptr); v.rung != Rung::kAdmit)
+      return v;
   }
   PutInForce(levels);
   return {};

@@ -57,8 +57,11 @@ class Walk {
 
   Line Climb(Held<Grant> from) const;
   // Restrictions, time, charter version, class, attenuation; the whole line is an ancestor's but
-  // its first.
-  Verdict CheckLine(const Line& line, bool leaf_may_lapse) const;
+  // its first. `overreach` is for a line whose signatures are all among the tasks; may be nullptr.
+  Verdict CheckLine(const Line& line,
+                    bool leaf_may_lapse,
+                    std::optional<Overreach>* overreach) const;
+  Overreach OverreachAt(const Line& line, size_t i) const;
   Verdict CheckLeaf(const Grant& leaf) const;
   Verdict CheckPresenter(const Line& line);
   // Adds the fragment's rules to the report and its signatures to the tasks, or says why not.

@@ -85,22 +85,32 @@ class Verified {
   Reason reason_;
 };
 
-// Stage 2: how much the chain weighs. Q16.
+// How far everyone that a chain runs through is trusted (spec: trust#1). Q16.
+struct ChainTrust {
+  uint32_t ladm = 0;      // 0..65536, of the link that is trusted least
+  int32_t slope = 0;      // -65536..65536, the least of all links
+  uint32_t scars = 0;     // the most of all links
+  bool broken = false;    // a link's slope broke
+  bool negative = false;  // there is evidence against the link that is trusted least
+  bool operator==(const ChainTrust&) const = default;
+};
+
+// Stage 2: how much the chain weighs.
 class Weighed {
  public:
-  Weighed(Passkey<Weighing>, Verified verified, uint32_t ladm, int32_t slope)
-      : verified_(std::move(verified)), ladm_(ladm), slope_(slope) {}
+  Weighed(Passkey<Weighing>, Verified verified, const ChainTrust& trust)
+      : verified_(std::move(verified)), trust_(trust) {}
   Weighed(Weighed&&) = default;
   Weighed& operator=(Weighed&&) = default;
   const Verified& verified() const { return verified_; }
   const Chain& chain() const { return verified_.chain(); }
-  uint32_t ladm() const { return ladm_; }   // 0..65536
-  int32_t slope() const { return slope_; }  // -65536..65536
+  const ChainTrust& trust() const { return trust_; }
+  uint32_t ladm() const { return trust_.ladm; }
+  int32_t slope() const { return trust_.slope; }
 
  private:
   Verified verified_;
-  uint32_t ladm_;
-  int32_t slope_;
+  ChainTrust trust_;
 };
 
 struct GateResult {

@@ -13,8 +13,8 @@ struct aqmesh::authority::Authenticating {
   }
 };
 struct aqmesh::authority::Weighing {
-  static Weighed MintForTests(Verified v, uint32_t ladm, int32_t slope) {
-    return Weighed(Passkey<Weighing>(), std::move(v), ladm, slope);
+  static Weighed MintForTests(Verified v, const ChainTrust& trust) {
+    return Weighed(Passkey<Weighing>(), std::move(v), trust);
   }
 };
 
@@ -39,6 +39,8 @@ struct Unit {
   TrustMemory memory;
   uint32_t ladm = 56'032;
   int32_t slope = 0;
+  uint32_t scars = 0;
+  bool broken = false, negative = false;
   Rung crypto = kAdmit;
   Reason crypto_reason = Reason::kNone;
   Class cls = Class::kNode;
@@ -55,8 +57,9 @@ struct Unit {
     chain.expires = expires;
     auto verified =
         authority::Authenticating::MintForTests(std::move(chain), crypto, crypto_reason);
+    const authority::ChainTrust trust{ladm, slope, scars, broken, negative};
     return Gate(params).Decide(
-        authority::Weighing::MintForTests(std::move(verified), ladm, slope), context, memory);
+        authority::Weighing::MintForTests(std::move(verified), trust), context, memory);
   }
   Rung rung() { return Decide().rung(); }
 };
@@ -100,7 +103,7 @@ TEST(GateTest, LadderHasItsThresholdsOneStepEitherSide) {  // spec: authority#C.
     Unit u;
     u.memory = {c.held, kT, 0, 0};
     u.ladm = c.ladm;
-    u.context.trust.negative = c.negative;
+    u.negative = c.negative;
     EXPECT_EQ(u.rung(), c.want);
   }
 }
@@ -144,23 +147,21 @@ TEST(GateTest, OtherGatesLeaveNoMemory) {
 TEST(GateTest, BreaksScarsAndLongSleepCapAtConstrain) {
   Unit u;
   u.slope = -9'830;
-  u.context.trust.impulse = 1'023;
   EXPECT_EQ(u.rung(), kAdmit);
-  u.context.trust.impulse = 1'024;
+  u.broken = true;
   EXPECT_EQ(u.rung(), kConstrain);
-  u.slope = -9'829;
-  EXPECT_EQ(u.rung(), kAdmit);
-  u.context.trust.scar = 4;
+  u.broken = false;
+  u.scars = 4;
   EXPECT_EQ(u.rung(), kConstrain);
   u.context.approval = Approval{kAdmit, kT + 10};
   EXPECT_EQ(u.rung(), kConstrain);  // a pardon alone lifts the scar
-  u.context.trust.scar = 3;
+  u.scars = 3;
   EXPECT_EQ(u.rung(), kAdmit);
   u.context.approval.reset();
   u.params.first_use = 14 * 86'400;
-  u.context.trust.last_use = kT - 14 * 86'400;
+  u.context.last_use = kT - 14 * 86'400;
   EXPECT_EQ(u.rung(), kAdmit);
-  u.context.trust.last_use = kT - 14 * 86'400 - 1;
+  u.context.last_use = kT - 14 * 86'400 - 1;
   EXPECT_EQ(u.rung(), kConstrain);
 }
 
@@ -330,7 +331,7 @@ TEST(GateTest, RungIsTheLowestThatAnyGateAllows) {
               u.params = GateParams{};
               u.crypto = crypto;
               u.ladm = ladm;
-              u.context.trust.negative = true;
+              u.negative = true;
               u.context.corroboration = {milli, 2, 4, 100};
               u.context.freshness.age = age;
               u.context.action = action;

@@ -36,6 +36,9 @@ Inputs Sample() {
   in.restricted = 2;
   in.granted = {Filled<GrantedPair>(8), Filled<GrantedPair>(6)};
   in.issuer = Filled<Ed25519Key>(5);
+  in.last_use = kStartSeconds - 9;
+  in.epoch = 5'666'666;
+  in.weighed = WeighedInput{.r = 1, .s = 2, .u = 3, .equivocation = true};
   return in;
 }
 
@@ -65,7 +68,7 @@ TEST(InputsTest, EveryTruncationIsRefusedAndEveryFlipIsRefusedOrAnotherValue) {
     // What is optional comes last: cut exactly there, what is left is a whole message, of less.
     const auto cut = ParseInputs(ByteView(bytes).first(n));
     if (cut.ok()) {
-      EXPECT_FALSE(cut->issuer.has_value()) << n;
+      EXPECT_FALSE(cut->weighed.has_value()) << n;
     }
   }
   const auto whole = ParseInputs(bytes);
@@ -116,7 +119,11 @@ TEST(InputsTest, RefusesWhatBreaksARule) {
       {"granted descending",
        policy + tail + "7a20" + std::string(64, '2') + "7a20" + std::string(64, '1'),
        false},
-      {"unknown field", policy + tail + "880101", false},
+      {"what was weighed", policy + tail + "9a01020801", true},
+      {"weighed, and nothing", policy + tail + "9a0100", false},
+      {"weighed, a fifth field", policy + tail + "9a01022801", false},
+      {"an equivocation of two", policy + tail + "9a01022002", false},
+      {"unknown field", policy + tail + "a00101", false},
       {"zero written", policy + "2000" + tail, false},
       {"varint longer than need be",
        policy + "288100"

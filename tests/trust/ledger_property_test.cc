@@ -277,10 +277,25 @@ TEST(LedgerCodecTest, RefusesDebtsThatNobodyCouldHave) {
   ASSERT_TRUE(with_due(charge(1, kOne, 6)));
   EXPECT_FALSE(with_due(charge(1, kOne, 5)));        // not the open epoch's
   EXPECT_FALSE(with_due(charge(1, kOne, 6), true));  // paid already
-  // In row 1: head 9, kid 16, flags 1, Standing 50, seen 8; then `once`, of which there is one.
-  constexpr size_t kFlags = 9 + 16, kOnce = kFlags + 1 + Standing::kSize + 8;
+  // In row 1: head 9, kid 16, flags 1, Standing 50, the authority's prior 4, epoch 8, seen 8; then
+  // `once`, of which there is one.
+  constexpr size_t kFlags = 9 + 16, kOpen = kFlags + 1 + Standing::kSize + 4, kOnce = kOpen + 8 + 8;
   Bytes altered = due;
   altered[kFlags] |= 2;  // more was due than the eight that are not there
+  EXPECT_FALSE(Ledger::Decode(altered).ok());
+  altered = due;
+  altered[kFlags] ^= 4;  // met in no role
+  EXPECT_FALSE(Ledger::Decode(altered).ok());
+  altered = due;
+  altered[kOpen - 1] = 1;  // the prior of a role in which it was not met
+  EXPECT_FALSE(Ledger::Decode(altered).ok());
+  altered = due;
+  altered[kOpen + 7] = 7;  // open after the open epoch
+  EXPECT_FALSE(Ledger::Decode(altered).ok());
+  altered[kOpen + 7] = 4;  // open before it was known
+  EXPECT_FALSE(Ledger::Decode(altered).ok());
+  altered = paid;
+  altered[kOpen + 7] = 6;  // an epoch in which nothing is open
   EXPECT_FALSE(Ledger::Decode(altered).ok());
   altered = due;
   altered[kOnce + 2 + Digest::kSize + 4] = 1;  // a group where none counts
@@ -322,17 +337,17 @@ TEST(LedgerCodecTest, HasTheseBytes) {
       "00009caa" + std::string(56, '0') + "0000" + "0000000000000005" + "0000000000000005";
   const std::string standing2 =
       "0000b851" + std::string(56, '0') + "0000" + "0000000000000005" + "0000000000000005";
-  const std::string kNoBefore = "00000000";
+  const std::string kNoBefore = "00000000", open6 = "0000000000000006";
   EXPECT_EQ(ToHex(ledger.Encode()),
             "01"
             "0000000000000006" +
-                kid + "01" + "00" + standing1 + "00000800" + "00000000" +  //
-                "01" + "01" + zeros31 + "aa" + "00040000" + zeros16 +      // once
-                "01" + "00" + zeros31 + "bb" + "00001000" + kid + "09" +   // praise
-                "01" + "01" + zeros31 + "cc" + "00002000" + zeros16 +      // slander
-                "00" + kNoBefore +                                         // due; all before
-                kid + "02" + "00" + standing2 + "00000000" + "00000000" + "000000" + "01" + kid +
-                "01" + "00010000" + "0000000000000006" + kNoBefore);
+                kid + "01" + "04" + standing1 + "00000000" + open6 + "00000800" + "00000000" +  //
+                "01" + "01" + zeros31 + "aa" + "00040000" + zeros16 +     // once
+                "01" + "00" + zeros31 + "bb" + "00001000" + kid + "09" +  // praise
+                "01" + "01" + zeros31 + "cc" + "00002000" + zeros16 +     // slander
+                "00" + kNoBefore +                                        // due; all before
+                kid + "02" + "04" + standing2 + "00000000" + open6 + "00000000" + "00000000" +
+                "000000" + "01" + kid + "01" + "00010000" + open6 + kNoBefore);
   ledger.Advance(7, settled);
   const auto row = ledger.EncodeRow(Key(2));
   ASSERT_TRUE(row);
@@ -345,7 +360,7 @@ TEST(LedgerCodecTest, HasTheseBytes) {
                             "000000"
                             "01" +
                             kid + "01" + "00010000" + "0000000000000006"));
-  EXPECT_EQ((*row)[16], 1);
+  EXPECT_EQ((*row)[16], 1 + 4);
 }
 
 }  // namespace

@@ -48,6 +48,11 @@ class LedgerTest : public testing::Test {
                         settled_);
   }
   void Wait(uint64_t epochs) { ledger_.Advance(now_ += epochs, settled_); }
+  std::vector<Kid> FoldedKeys() const {
+    std::vector<Kid> keys;
+    for (const Folded& f : settled_.folded) keys.push_back(f.key);
+    return keys;
+  }
   Standing Of(uint64_t subject) { return *ledger_.At(Key(subject)); }
   // The evidence of the open epoch, told by what it does to a key that had none before.
   uint32_t For(uint64_t subject = 1) { return Of(subject).r_f; }
@@ -100,11 +105,67 @@ TEST_F(LedgerTest, WhatAnEpochBroughtActsAtOnceAndIsFoldedOnce) {
   EXPECT_TRUE(settled_.folded.empty());
   const Standing open = Of(1);
   Wait(1);
-  EXPECT_EQ(settled_.folded, std::vector<Kid>{Key(1)});
+  EXPECT_EQ(FoldedKeys(), std::vector<Kid>{Key(1)});
   EXPECT_EQ(Of(1), open);
   Wait(5);
   EXPECT_EQ(settled_.folded.size(), 1u);
   EXPECT_EQ(Of(1), open);
+}
+
+TEST_F(LedgerTest, WhatWasFoldedCanBeFoldedAgain) {
+  See(1, Event::kSessionConfirmed);
+  Prove(1, Event::kReadBackMismatch, 7);
+  const std::optional<Folded> open = ledger_.Open(Key(1));
+  ASSERT_TRUE(open.has_value());
+  Wait(1);
+  ASSERT_EQ(settled_.folded.size(), 1u);
+  EXPECT_EQ(settled_.folded[0], *open);
+  Standing again = open->before;
+  again.Step(open->epoch, open->evidence);
+  EXPECT_EQ(again, Of(1));
+}
+
+// What is seen of a key is one; what a class promises is not.
+TEST_F(LedgerTest, EachRoleHasAPriorOfItsOwn) {
+  EXPECT_EQ(ledger_.At(Key(1), Role::kPeer, 1).a, 1u);  // none is fixed yet
+  See(1, Event::kSessionConfirmed);
+  Wait(1);
+  EXPECT_EQ(ledger_.At(Key(1), Role::kPeer, 1).a, 47'185u);
+  const Standing as_authority = ledger_.At(Key(1), Role::kAuthority, 60'000);
+  EXPECT_EQ(as_authority.a, 60'000u);
+  EXPECT_EQ(as_authority.r_f, 2'048u);
+  ASSERT_TRUE(ledger_.Meet(Key(1), 58'000, now_, settled_, Role::kAuthority));
+  EXPECT_EQ(ledger_.At(Key(1), Role::kAuthority, 60'000).a, 58'000u);
+  ASSERT_TRUE(ledger_.Meet(Key(1), 50'000, now_, settled_, Role::kAuthority));
+  EXPECT_EQ(ledger_.At(Key(1), Role::kAuthority, 60'000).a, 58'000u);  // fixed by the evidence
+  EXPECT_EQ(ledger_.At(Key(1), Role::kPeer, 1).a, 47'185u);
+  EXPECT_EQ(ledger_.At(Key(1))->a, 58'000u);
+  const auto back = Ledger::Decode(ledger_.Encode());
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(back->At(Key(1), Role::kAuthority, 1).a, 58'000u);
+  EXPECT_EQ(ledger_.At(Key(99), Role::kPeer, 321), Standing::New(321, now_));
+}
+
+// A disk may hold a row of this epoch beside one of the last.
+TEST_F(LedgerTest, ARowThatStayedBehindIsFoldedInItsOwnEpoch) {
+  See(1, Event::kSessionConfirmed);
+  See(2, Event::kSessionConfirmed);
+  const Bytes behind = *ledger_.EncodeRow(Key(2));
+  const uint64_t then = now_;
+  Wait(4);
+  See(1, Event::kSessionConfirmed);
+  Bytes disk = ledger_.EncodeHead();
+  Append(disk, *ledger_.EncodeRow(Key(1)));
+  Append(disk, behind);
+  auto back = Ledger::Decode(disk);
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(back->Encode(), disk);
+  EXPECT_EQ(back->At(Key(2)), ledger_.At(Key(2)));
+  Settled settled;
+  back->Note({.subject = Key(2), .event = Event::kSessionConfirmed, .epoch = now_}, settled);
+  ASSERT_EQ(settled.folded.size(), 1u);
+  EXPECT_EQ(settled.folded[0].epoch, then);
+  EXPECT_EQ(back->At(Key(2))->last, now_);
 }
 
 TEST_F(LedgerTest, AnEpochGivesAQuarterAtTheMost) {
@@ -125,7 +186,7 @@ TEST_F(LedgerTest, ALaterEpochEndsTheOpenOne) {
   See(1, Event::kSessionConfirmed);
   now_ += 3;
   See(2, Event::kSessionConfirmed);
-  EXPECT_EQ(settled_.folded, std::vector<Kid>{Key(1)});
+  EXPECT_EQ(FoldedKeys(), std::vector<Kid>{Key(1)});
   EXPECT_EQ(Of(1).last, kStart);
   EXPECT_EQ(Of(2).last, kStart + 3);
 }
@@ -163,7 +224,7 @@ TEST_F(LedgerTest, AnEquivocationNeedsItsProof) {
 
 TEST_F(LedgerTest, AProofCountsOnceHoweverManySendIt) {
   EXPECT_EQ(Prove(1, Event::kGrantOutsideScope, 7), Noted::kCounted);
-  EXPECT_EQ(Prove(1, Event::kGrantOutsideScope, 7), Noted::kCounted);  // of this epoch: no sum
+  EXPECT_EQ(Prove(1, Event::kGrantOutsideScope, 7), Noted::kKnown);  // of this epoch: no sum
   EXPECT_EQ(Hear(8, 9, Event::kGrantOutsideScope, 7), Noted::kCounted);
   EXPECT_EQ(Against(), kMajor);
   EXPECT_EQ(Of(1).u, 0u);  // nor is an echo of it a rumour

@@ -1,0 +1,199 @@
+// The way back: what was seen of a key is weighed, kept and recorded, and whoever hangs on it is
+// judged again before another frame of his is taken.
+#include "tests/node/redecided.h"
+
+namespace aqmesh::node {
+namespace {
+
+using authority::RecordKind;
+using authority::Rung;
+
+admission::LocalPolicy Open(const Digest&) { return admission::OpenLocalPolicy(); }
+
+// a, b and d hold what the root granted them; c what b did.
+struct Standing : testing::Test {
+  Standing() : a(mesh.Add("a")), b(mesh.Add("b")), d(mesh.Add("d")), c(AddUnder(b, "c")) {
+    for (TestNode* x : {&a, &b, &c, &d}) {
+      for (TestNode* y : {&a, &b, &c, &d}) {
+        if (x != y) mesh.Introduce(*x, *y);
+      }
+    }
+  }
+  void Meet() {
+    for (TestNode* n : {&a, &b, &c, &d}) n->Start();
+    mesh.Pump(10s);
+    for (TestNode* n : {&b, &c, &d}) ASSERT_EQ(RungAt(a, *n), Rung::kAdmit) << n->name();
+  }
+  Held<authority::Grant> EnrollerOf(const TestNode& n) {
+    Held<authority::Grant> found;
+    EXPECT_TRUE(n.disk
+                    .ScanObjects(lineage::Shelf::kSigned,
+                                 [&](const Oid&, ByteView bytes) {
+                                   auto s = std::make_shared<const authority::Signed>(
+                                       Must(authority::Signed::Parse(bytes)));
+                                   const auto g = authority::ParseBody<authority::Grant>(s->body());
+                                   if (s->ctx() == authority::Ctx::kGrant && g.ok() &&
+                                       g->cls == authority::Class::kEnroller)
+                                     found = {s, *g};
+                                   return true;
+                                 })
+                    .ok());
+    return found;
+  }
+  TestNode& AddUnder(const TestNode& sponsor, const std::string& name) {
+    mesh.nodes.push_back(
+        std::make_unique<TestNode>(static_cast<uint8_t>(mesh.nodes.size() + 1), name));
+    TestNode& n = *mesh.nodes.back();
+    const Held<authority::Grant> enroller = EnrollerOf(sponsor);
+    const issuing::Signer signer(sponsor.identity(), seqs_);
+    const auto node = Must(issuing::NodeGrant(
+        {signer, mesh.charter(), &enroller},
+        {.key = crypto::Ed25519Public(n.identity()), .name = name, .next_key = {}},
+        {},
+        mesh.t0()));
+    for (const authority::SignedPtr& s :
+         {mesh.charter().envelope, enroller.envelope, node.envelope, mesh.fragment().envelope})
+      n.Hold(*s);
+    return n;
+  }
+  // A grant by `signer` of a subnet that it does not hold itself.
+  Held<authority::Grant> Overreach(const TestNode& signer) {
+    const Held<authority::Grant> own = EnrollerOf(signer);
+    authority::Grant g;
+    g.scope = mesh.scope();
+    g.suite = authority::Suite::kEd25519;
+    g.key = crypto::Ed25519Public(crypto::NewEd25519(rng_));
+    g.cls = authority::Class::kNode;
+    g.generation = 1;
+    g.seq = 900;
+    g.not_before = mesh.t0();
+    g.ttl = 86'400;
+    g.caps = issuing::kNodeCaps;
+    g.parent = own.oid();
+    g.charter_version = 1;
+    g.prefixes = {*Prefix::Parse("10.9.0.0/16")};
+    g.tags = {"member"};
+    return issuing::Seal(g, signer.identity());
+  }
+  void Import(TestNode& n, const authority::Signed& object) {
+    mesh.Carry(n, n.Do([&](Outbox& out) {
+      const absl::Status s = n.control->Import(n.now, object.bytes(), out);
+      EXPECT_TRUE(s.ok()) << Text(s);
+    }));
+  }
+  static Rung RungAt(const TestNode& at, const TestNode& of) {
+    for (const PeerView& p : at.control->Peers()) {
+      if (p.kid == of.kid()) return p.rung;
+    }
+    return Rung::kNone;
+  }
+  // Whether a packet from one machine reaches the other's TUN.
+  bool Reaches(TestNode& from, const TestNode& to) {
+    mesh.tun.clear();
+    mesh.Carry(from, from.FromTun(Udp6(mesh.AddressOf(from), mesh.AddressOf(to), 4'242, 7)));
+    return !mesh.tun[to.name()].empty();
+  }
+  static std::vector<authority::Observe> WeightedOf(const TestNode& at, const Kid& key) {
+    std::vector<authority::Observe> out = at.Records(RecordKind::kWeighted);
+    std::erase_if(out, [&](const authority::Observe& o) { return o.subject != key; });
+    return out;
+  }
+  Kid RootKid() { return mesh.charter().signer(); }
+
+  Mesh2 mesh;
+  issuing::MemorySeqs seqs_;
+  Rng rng_{TestSeed(77)};
+  TestNode& a;
+  TestNode& b;
+  TestNode& d;
+  TestNode& c;
+};
+
+TEST_F(Standing, ASessionCountsForEveryoneThatItsChainRunsThrough) {
+  Meet();
+  EXPECT_TRUE(a.Records(RecordKind::kWeighted).empty());
+  mesh.Pump(320s);
+  for (const Kid& key : {RootKid(), b.kid(), c.kid(), d.kid()}) {
+    const auto weighed = WeightedOf(a, key);
+    ASSERT_EQ(weighed.size(), 1u) << ToHex(key);
+    EXPECT_GT(weighed[0].slope, 65'536u);  // it rises
+    EXPECT_FALSE(weighed[0].evidence.has_value());
+  }
+  // b as an authority, which c's chain needs it to be, and not as the NODE that it is too.
+  EXPECT_GT(WeightedOf(a, b.kid())[0].ladm, 60'390u);
+  EXPECT_GE(ExpectRedecided(a, Open), 3u);
+}
+
+TEST_F(Standing, WhatWasWeighedOutlivesTheProcess) {
+  Meet();
+  mesh.Pump(320s);
+  const auto before = a.ImageOfDisk().state;
+  ASSERT_TRUE(before.contains("trust/" + ToHex(c.kid())));
+  ASSERT_TRUE(before.contains("rung/" + ToHex(c.kid())));
+  a.Restart();
+  mesh.Pump(320s);
+  const auto weighed = WeightedOf(a, c.kid());
+  ASSERT_GE(weighed.size(), 2u);
+  EXPECT_GT(weighed.back().ladm, weighed.front().ladm);
+  ExpectRedecided(a, Open);  // each weighing goes on from the one before
+}
+
+TEST_F(Standing, AnIssuerThatGivesMoreThanItHoldsTakesItsMachinesDownWithIt) {
+  Meet();
+  ASSERT_TRUE(Reaches(c, a));
+  const Held<authority::Grant> proof = Overreach(b);
+  Import(a, *proof.envelope);
+  EXPECT_EQ(RungAt(a, b), Rung::kProbation);
+  EXPECT_EQ(RungAt(a, c), Rung::kProbation);
+  EXPECT_EQ(RungAt(a, d), Rung::kAdmit);
+  EXPECT_FALSE(Reaches(c, a)) << "the very next frame";
+  EXPECT_TRUE(Reaches(d, a));
+  const auto weighed = WeightedOf(a, b.kid());
+  ASSERT_EQ(weighed.size(), 1u);
+  EXPECT_EQ(weighed[0].evidence, Digest{proof.oid().bytes});
+  EXPECT_LT(weighed[0].slope, 65'536u);
+  const authority::Observe decided = a.Records(RecordKind::kDecided).back();
+  EXPECT_GT(decided.seq, weighed[0].seq);
+  EXPECT_EQ(decided.reason, static_cast<uint16_t>(authority::Reason::kTrust));
+  // The same again is no news.
+  Import(a, *proof.envelope);
+  EXPECT_EQ(WeightedOf(a, b.kid()).size(), 1u);
+  mesh.Pump(320s);
+  EXPECT_EQ(RungAt(a, c), Rung::kProbation);
+  ExpectRedecided(a, Open);
+}
+
+TEST_F(Standing, AProofIsFoundOutByEveryoneWhoGetsIt) {
+  Meet();
+  Import(a, *Overreach(b).envelope);
+  mesh.Pump(5s);
+  EXPECT_EQ(RungAt(d, b), Rung::kProbation);
+  EXPECT_EQ(RungAt(d, c), Rung::kProbation);
+  EXPECT_EQ(RungAt(d, a), Rung::kAdmit);
+  ExpectRedecided(d, Open);
+}
+
+TEST_F(Standing, AFallIsNotForgottenByARestart) {
+  Meet();
+  Import(a, *Overreach(b).envelope);
+  ASSERT_EQ(RungAt(a, c), Rung::kProbation);
+  a.Restart();
+  mesh.Pump(20s);
+  EXPECT_EQ(RungAt(a, c), Rung::kProbation);
+  EXPECT_EQ(RungAt(a, d), Rung::kAdmit);
+  ExpectRedecided(a, Open);
+}
+
+// Wrong signatures prove nothing against whom they name.
+TEST_F(Standing, AForgedProofIsNone) {
+  Meet();
+  authority::Grant body = Overreach(b).body;
+  const Held<authority::Grant> by_another = issuing::Seal(body, d.identity());
+  Import(a, *by_another.envelope);
+  EXPECT_EQ(RungAt(a, b), Rung::kAdmit);
+  EXPECT_EQ(RungAt(a, d), Rung::kAdmit);
+  EXPECT_TRUE(a.Records(RecordKind::kWeighted).empty());
+}
+
+}  // namespace
+}  // namespace aqmesh::node
