@@ -66,9 +66,11 @@ StandaloneReport VerifyStandalone(ByteView object,
     std::erase_if(items, [](const SignedPtr& s) { return s->ctx() == Ctx::kFragment; });
     in.items = items;
     in.any_leaf = true;
+    in.signatures_if_bad = kSignaturesMax;  // what is refused may be a proof against its signer
     const std::optional<Verified> v = Authenticate(in, report);
     out.status = v ? AsStatus({v->rung(), v->reason(), report.why})
                    : NotFound(report.why, "; pass the grants above it too");
+    if (report.signatures_held) out.overreach = report.overreach;
   } else if (subject->ctx() == Ctx::kFragment) {
     Walk walk(in, scope, report);
     Verdict v = walk.CheckFragment(subject, {});

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "core/authority/chain.h"
 #include "core/authority/objects_held.h"
 #include "core/base/time.h"
 
@@ -17,6 +18,7 @@ namespace aqmesh::authority {
 struct StandaloneReport {
   absl::Status status;
   std::vector<std::string> made, not_made;
+  std::optional<Overreach> overreach;  // proven: every signature held
 };
 StandaloneReport VerifyStandalone(ByteView object,
                                   const Held<Charter>& charter,

@@ -99,6 +99,7 @@ void BuildTree(Tree& tree) {
   AddObjects(tree);
   AddLineage(tree);
   AddPolicy(tree);
+  AddTrust(tree);
   AddHelp(tree);
 }
 

@@ -232,8 +232,15 @@ absl::Status CheckBundle(const Held<authority::Charter>& charter,
     for (const SignedPtr& other : others) {
       if (other->oid() != o->oid()) rest.push_back(other);
     }
-    AQ_RETURN_IF_ERROR(
-        Annotate(authority::VerifyStandalone(o->bytes(), charter, rest, now).status, what));
+    const authority::StandaloneReport report =
+        authority::VerifyStandalone(o->bytes(), charter, rest, now);
+    const absl::Status status = Annotate(report.status, what);
+    if (report.overreach)
+      return PermissionDenied(Text(status),
+                              "; that is a proof against its signer, ",
+                              ShortId(report.overreach->signer),
+                              ": `aqmesh trust report` shows it to this mesh");
+    AQ_RETURN_IF_ERROR(status);
   }
   return absl::OkStatus();
 }

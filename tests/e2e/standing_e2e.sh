@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Trust at work between real daemons: sessions count for who stands behind them; an issuer that gives more than it
+# holds takes its machines down with it, at the next frame, wherever the proof gets to; a restart forgets none of it.
+#   standing_e2e.sh BUILD_DIR
+set -euo pipefail
+HERE=$(dirname "$(readlink -f "$0")")
+. "$HERE/lib.sh"
+e2e_begin standing "${1:?usage: standing_e2e.sh BUILD_DIR}"
+[ -x "$TOOLS/overreach" ] || { echo "standing_e2e: no overreach in $TOOLS; build it first: ./dev build" >&2; exit 1; }
+kill_on_refusal
+machine atlas borealis cygnus draco
+
+rung_of() { aq "$1" peers --json | jq -r --arg who "$2" '.peers[] | select(.name == $who) | .rung'; }
+stands() { [ "$(rung_of "$1" "$2")" = "$3" ] || { aq "$1" peers; return 1; }; }
+sql() { aq "$1" lineage sql --json "$2" | jq -r '.[]?'; }
+answers() { [ "$(sql "$1" "$3")" = "$2" ] || { echo "not $2:"; sql "$1" "$3"; return 1; }; }
+some() { [ "$(sql "$1" "$2")" -gt 0 ]; }
+refuses() {  # refuses EXIT WORDS COMMAND...: that exit code, one line with these words
+  local want=$1 words=$2 got=0; shift 2
+  "$@" >"$T/out" 2>"$T/err" || got=$?
+  cat "$T/err"
+  [ "$got" = "$want" ] && [ "$(wc -l <"$T/err")" = 1 ] && grep -q -- "$words" "$T/err"
+}
+# Twenty packets a second, for good; and how many of them came through atlas' gate.
+streams() { later "$1" python3 -c '
+import socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+while True:
+    s.sendto(b"tick", (sys.argv[1], int(sys.argv[2])))
+    time.sleep(0.05)' "$(address "$2")" "$3" >/dev/null 2>&1; }
+came() { seen atlas "udp dst port $1"; }
+runs() { local before; before=$(came "$1"); sleep 1; [ "$(came "$1")" -gt "$before" ]; }
+# From now on nothing: the capture has a moment to write what came before.
+stopped() { local before; sleep 0.3; before=$(came "$1"); sleep 2; [ "$(came "$1")" = "$before" ]; }
+
+aq atlas init home --machine atlas --no-passphrase --endpoint "${IP[atlas]}:41641" >"$T/init.out" 2>&1
+claim "atlas is up" aq atlas up
+
+title "Three machines, one of them by another's word"
+claim "atlas lets borealis in" join borealis atlas
+claim "borealis lets cygnus in" join cygnus borealis
+claim "atlas lets draco in" join draco atlas
+for m in borealis cygnus draco; do claim "$m is at ADMIT" until_true 20 stands atlas "$m" ADMIT; done
+capture atlas
+streams cygnus atlas 7000
+streams draco atlas 7001
+claim "cygnus' packets come through" until_true 10 runs 7000
+claim "draco's packets come through" until_true 10 runs 7001
+
+title "borealis signs a grant of a subnet that is not its own"
+"$TOOLS/overreach" "$T/borealis" 10.9.0.0/16 >"$T/proof.aq"
+claim "the grant reads" aq atlas inspect "$T/proof.aq"
+aq atlas authority export grant -o "$T/fine.aq"
+claim "atlas does not take it, and says what it is good for" refuses 1 "trust report" aq atlas import "$T/proof.aq"
+claim "a grant that is in order is no proof" refuses 1 "proves nothing" aq atlas trust report "$T/fine.aq"
+claim "atlas is shown it" aq atlas trust report "$T/proof.aq"
+claim "not one more packet of cygnus comes through" stopped 7000
+claim "draco's go on" runs 7001
+claim "borealis is at PROBATION" stands atlas borealis PROBATION
+claim "and so is cygnus, which it let in" stands atlas cygnus PROBATION
+claim "draco is not" stands atlas draco ADMIT
+claim "draco found the same for itself" until_true 10 stands draco cygnus PROBATION
+claim "what was weighed names its proof" some atlas \
+  "SELECT count(*) AS n FROM records WHERE kind = 'weighted' AND subject_name = 'borealis' AND evidence IS NOT NULL"
+claim "the decision after it names the gate" some atlas \
+  "SELECT count(*) AS n FROM decisions WHERE subject_name = 'cygnus' AND outcome = 'PROBATION' AND held_by = 'trust'"
+claim "every decision is made again from its record" aq atlas lineage verify --decisions
+
+title "After a crash"
+claim "atlas is killed" kill_daemon atlas
+claim "and is up again" aq atlas up
+claim "cygnus is back" until_true 30 stands atlas cygnus PROBATION
+claim "borealis too" until_true 30 stands atlas borealis PROBATION
+claim "draco is back" until_true 30 stands atlas draco ADMIT
+claim "the log still holds" aq atlas lineage verify --decisions
+verdict
