@@ -78,6 +78,7 @@ inline constexpr std::string_view kRevokeTypeNames[] = {"FLOOR", "OID", "ISSUER_
 inline constexpr std::string_view kSlotNames[] = {
     "E statement", "R statement", "charter", "invitation"};
 inline constexpr std::string_view kRoleNames[] = {"initiator", "responder"};
+inline constexpr std::string_view kLiftsNames[] = {"collapse", "scar"};
 inline constexpr std::string_view kRecordKindNames[] = {
     "PROPOSED",    "DECIDED",    "WEIGHTED",    "ATTESTED",    "ARMED",  "APPLIED",
     "VERIFIED",    "COMMITTED",  "ROLLED_BACK", "DIVERGED",    "FLOW",   "REMOTE_ADMITTED",
@@ -89,12 +90,14 @@ inline constexpr NumberForm kAny{};
 inline constexpr NumberForm kTime{.as = NumberForm::As::kTime};
 inline constexpr NumberForm kSeconds{.as = NumberForm::As::kSeconds};
 inline constexpr NumberForm kDay{.hi = 86'400, .as = NumberForm::As::kSeconds};
+inline constexpr NumberForm kMonth{.hi = 30 * 86'400, .as = NumberForm::As::kSeconds};
 inline constexpr NumberForm kHlc{.as = NumberForm::As::kHlc};
 inline constexpr NumberForm kSeq{.hi = kTerminalSeq};
 inline constexpr NumberForm kFlag{.hi = 1};
 inline constexpr NumberForm kClass{.lo = 2, .hi = 16, .names = Names(kClassNames).subspan(2)};
 inline constexpr NumberForm kRung{.hi = 6, .names = Names(kRungNames).subspan(1)};
 inline constexpr NumberForm kDepth{.hi = 4};
+inline constexpr BitsForm kClasses{.all = 0xfffe};
 inline constexpr BitsForm kCaps{kCapsAll, kCapNames};
 inline constexpr LabForm kLab{};
 inline constexpr TagForm kTag{};
@@ -132,7 +135,7 @@ void Describe(V& v, typename V::template Ref<Voter> o) {
 template <class V>
 void Describe(V& v, typename V::template Ref<ClassRow> o) {
   v.Number(1, "id", kMust, o.id, forms::kClass);
-  v.Bits(2, "may_issue", kMay, o.may_issue, BitsForm{.all = 0xfffe});
+  v.Bits(2, "may_issue", kMay, o.may_issue, forms::kClasses);
   v.Bits(3, "caps", kMay, o.caps, forms::kCaps);
   v.Number(4, "max_ttl", kMust, o.max_ttl, forms::kSeconds);
   v.Number(5, "max_depth", kMay, o.max_depth, forms::kDepth);
@@ -143,7 +146,7 @@ void Describe(V& v, typename V::template Ref<ClassRow> o) {
 
 template <class V>
 void Describe(V& v, typename V::template Ref<Param> o) {
-  v.Number(1, "id", kMust, o.id, NumberForm{.hi = 23});
+  v.Number(1, "id", kMust, o.id, NumberForm{.hi = 24});
   v.Number(2, "value", kMay, o.value, forms::kAny);
 }
 
@@ -330,6 +333,51 @@ void Describe(V& v, typename V::template Ref<Observe> o) {
   v.List(21, "commits", InOrder(8), o.commits, FormOf(o.commits));
   v.Message(22, "flow", kMay, o.flow);
   v.Messages(23, "drops", Ascending(64), o.drops);
+}
+
+template <class V>
+void Describe(V& v, typename V::template Ref<PrefixMap> o) {
+  v.Form(1, "theirs", kMust, o.theirs, forms::kPfx);
+  v.Form(2, "ours", kMust, o.ours, forms::kPfx);
+}
+
+template <class V>
+void Describe(V& v, typename V::template Ref<TagMap> o) {
+  v.Form(1, "theirs", kMust, o.theirs, forms::kTag);
+  v.Form(2, "ours", kMust, o.ours, forms::kTag);
+}
+
+template <class V>
+void Describe(V& v, typename V::template Ref<Treaty> o) {
+  v.Form(1, "scope", kMust, o.scope, FormOf(o.scope));
+  v.Number(2, "seq", kMust, o.seq, forms::kSeq);
+  v.Number(3, "not_before", kMust, o.not_before, forms::kTime);
+  v.Number(4, "ttl", kMust, o.ttl, forms::kMonth);
+  v.Form(5, "foreign", kMust, o.foreign, FormOf(o.foreign));
+  v.Number(6, "foreign_version", kMust, o.foreign_version, forms::kAny);
+  v.Number(7, "charter_version", kMust, o.charter_version, forms::kAny);
+  v.Bits(8, "classes", kMust, o.classes, forms::kClasses);
+  v.Bits(9, "caps", kMay, o.caps, forms::kCaps);
+  v.Number(10, "ceiling", kMust, o.ceiling, forms::kRung);
+  v.Messages(11, "prefixes", Ascending(16), o.prefixes);
+  v.Messages(12, "tags", Ascending(32), o.tags);
+  v.Number(13, "max_age", kMust, o.max_age, forms::kSeconds);
+  v.List(14, "witnesses", Ascending(8), o.witnesses, FormOf(o.witnesses));
+  v.Bits(15, "kinds", kMay, o.kinds, BitsForm{kRecordKindsAll, kRecordKindNames});
+  v.Form(16, "must_stay", kMay, o.must_stay, FormOf(o.must_stay));
+}
+
+template <class V>
+void Describe(V& v, typename V::template Ref<Pardon> o) {
+  v.Form(1, "scope", kMust, o.scope, FormOf(o.scope));
+  v.Number(2, "seq", kMust, o.seq, forms::kSeq);
+  v.Number(3, "hlc", kMust, o.hlc, forms::kHlc);
+  v.Form(4, "subject", kMust, o.subject, FormOf(o.subject));
+  v.Number(5, "suite", kMust, o.suite, forms::kAny);
+  v.Form(6, "key", kMust, o.key, FormOf(o.key));
+  v.Number(7, "lifts", kMust, o.lifts, NumberForm{.hi = 2, .names = kLiftsNames});
+  v.Form(8, "proof", kMay, o.proof, FormOf(o.proof));
+  v.Number(9, "reason", kMay, o.reason, forms::kAny);
 }
 
 template <class V>

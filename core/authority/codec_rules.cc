@@ -196,9 +196,6 @@ void CheckRules(RuleBook& r, const Revoke& o) {
 
 void CheckRules(RuleBook& r, const Cosign& o) {
   r.Require(3, o.slot != 3 || Equal(o.id, o.scope), "slot 3 (charter): not the scope");
-  r.Require(3,
-            o.slot != 4 || Equal(o.id, RefOf(o.target)),
-            "slot 4 (invitation): not the first 16 bytes of target");
   r.Require(4, o.slot > 2 || o.number <= kTerminalSeq, "a seq is below 2^63");
   r.Require(4, o.slot != 3 || o.number <= UINT32_MAX, "a charter version is below 2^32");
   r.Require(4, o.slot != 4 || o.number <= UINT16_MAX, "a use is below 2^16");
@@ -213,6 +210,23 @@ void CheckRules(RuleBook& r, const Observe& o) {
   r.Require(22, !o.flow || carried || !o.commits.empty(), "neither frames nor commits");
   r.Require(22, !o.flow || carried == (o.flow->bytes != 0), "frames and bytes go together");
 }
+
+void CheckRules(RuleBook& r, const PrefixMap& o) {
+  r.Require(2,
+            o.theirs.address.is_v6() == o.ours.address.is_v6() && o.theirs.length == o.ours.length,
+            "not of the family and length of field 1 theirs");
+}
+
+void CheckRules(RuleBook& r, const Treaty& o) {
+  r.Require(5, o.foreign != o.scope, "the scope itself");
+  std::vector<Prefix> theirs, ours;
+  for (const PrefixMap& p : o.prefixes) theirs.push_back(p.theirs), ours.push_back(p.ours);
+  r.Require(11,
+            NoneInsideAnother(theirs) && NoneInsideAnother(ours),
+            "a prefix lies inside another of its side");
+}
+
+void CheckRules(RuleBook& r, const Pardon& o) { r.SigningSuite(5, o.suite); }
 
 void CheckRules(RuleBook& r, const Presentation& o) {
   r.Iff(6, o.answers.has_value(), o.role == 2, "with role 2 (responder)");

@@ -68,6 +68,9 @@ void CheckRules(RuleBook& r, const Rotate& o);
 void CheckRules(RuleBook& r, const Revoke& o);
 void CheckRules(RuleBook& r, const Cosign& o);
 void CheckRules(RuleBook& r, const Observe& o);
+void CheckRules(RuleBook& r, const PrefixMap& o);
+void CheckRules(RuleBook& r, const Treaty& o);
+void CheckRules(RuleBook& r, const Pardon& o);
 void CheckRules(RuleBook& r, const Presentation& o);
 void CheckRules(RuleBook& r, const Invite& o);
 void CheckRules(RuleBook& r, const Request& o);
@@ -77,6 +80,7 @@ inline void CheckRules(RuleBook&, const Param&) {}
 inline void CheckRules(RuleBook&, const Routing&) {}
 inline void CheckRules(RuleBook&, const FlowSummary&) {}
 inline void CheckRules(RuleBook&, const DropCount&) {}
+inline void CheckRules(RuleBook&, const TagMap&) {}
 inline void CheckRules(RuleBook&, const Member&) {}
 inline void CheckRules(RuleBook&, const Approve&) {}
 inline void CheckRules(RuleBook&, const Announce&) {}

@@ -437,6 +437,48 @@ struct Invite {
   bool operator==(const Invite&) const = default;
 };
 
+// What one scope lets come in of another. One a side.
+struct PrefixMap {
+  Prefix theirs, ours;
+  bool operator==(const PrefixMap&) const = default;
+};
+struct TagMap {
+  std::string theirs, ours;
+  bool operator==(const TagMap&) const = default;
+};
+struct Treaty {
+  static constexpr Ctx kCtx = Ctx::kTreaty;
+  ScopeId scope;
+  uint64_t seq = 0, not_before = 0;
+  uint32_t ttl = 0;
+  ScopeId foreign;
+  uint32_t foreign_version = 0;  // of their charter, at least
+  uint32_t charter_version = 0;
+  uint32_t classes = 0, caps = 0;
+  Rung ceiling{};
+  std::vector<PrefixMap> prefixes;
+  std::vector<TagMap> tags;
+  uint32_t max_age = 0;  // seconds, of their checkpoint
+  std::vector<Kid> witnesses;
+  uint32_t kinds = 0;  // of records that cross: bit kind - 1
+  std::optional<ScopeId> must_stay;
+  bool operator==(const Treaty&) const = default;
+};
+
+enum class Lifts : uint8_t { kCollapse = 1, kScar = 2 };
+struct Pardon {
+  static constexpr Ctx kCtx = Ctx::kPardon;
+  ScopeId scope;
+  uint64_t seq = 0, hlc = 0;
+  Kid subject;
+  Suite suite{};
+  Ed25519Key key;  // the new one
+  Lifts lifts{};
+  std::optional<Digest> proof;
+  uint8_t reason = 0;
+  bool operator==(const Pardon&) const = default;
+};
+
 using Nonce16 = FixedBytes<16, struct Nonce16Tag>;
 
 struct Request {

@@ -224,6 +224,8 @@ bool WithBody(const Signed& s, Use use) {
     case Ctx::kRevoke: use(ParseBody<Revoke>(s.body())); return true;
     case Ctx::kCosign: use(ParseBody<Cosign>(s.body())); return true;
     case Ctx::kObserve: use(ParseBody<Observe>(s.body())); return true;
+    case Ctx::kTreaty: use(ParseBody<Treaty>(s.body())); return true;
+    case Ctx::kPardon: use(ParseBody<Pardon>(s.body())); return true;
     case Ctx::kPresentation: use(ParseBody<Presentation>(s.body())); return true;
     case Ctx::kInvite: use(ParseBody<Invite>(s.body())); return true;
     case Ctx::kRequest: use(ParseBody<Request>(s.body())); return true;
@@ -231,8 +233,6 @@ bool WithBody(const Signed& s, Use use) {
     case Ctx::kAnnounce: use(ParseBody<Announce>(s.body())); return true;
     case Ctx::kRetention: use(ParseBody<Retention>(s.body())); return true;
     case Ctx::kAttest:
-    case Ctx::kTreaty:
-    case Ctx::kPardon:
     case Ctx::kPolicy: return false;
   }
   return false;

@@ -34,6 +34,8 @@ absl::Status CheckBody(const authority::Signed& object) {
     case Ctx::kRevoke: return CheckBodyAs<authority::Revoke>(object);
     case Ctx::kCosign: return CheckBodyAs<authority::Cosign>(object);
     case Ctx::kObserve: return CheckBodyAs<authority::Observe>(object);
+    case Ctx::kTreaty: return CheckBodyAs<authority::Treaty>(object);
+    case Ctx::kPardon: return CheckBodyAs<authority::Pardon>(object);
     case Ctx::kPresentation: return CheckBodyAs<authority::Presentation>(object);
     case Ctx::kInvite: return CheckBodyAs<authority::Invite>(object);
     case Ctx::kRequest: return CheckBodyAs<authority::Request>(object);
@@ -41,8 +43,6 @@ absl::Status CheckBody(const authority::Signed& object) {
     case Ctx::kAnnounce: return CheckBodyAs<authority::Announce>(object);
     case Ctx::kRetention: return CheckBodyAs<authority::Retention>(object);
     case Ctx::kAttest:
-    case Ctx::kTreaty:
-    case Ctx::kPardon:
     case Ctx::kPolicy: break;  // carried, not read, by this build
   }
   return absl::OkStatus();

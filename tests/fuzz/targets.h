@@ -40,6 +40,8 @@ inline void FuzzSigned(ByteView bytes) {
   Body<Revoke>(body);
   Body<Cosign>(body);
   Body<Observe>(body);
+  Body<Treaty>(body);
+  Body<Pardon>(body);
   Body<Presentation>(body);
   Body<Invite>(body);
   Body<Request>(body);

@@ -206,7 +206,6 @@ inline void Mend(Revoke& r) {
 inline void Mend(Cosign& c) {
   c.number = 1 + c.number % 1'000;
   if (c.slot == 3) c.id = Kid{c.scope.bytes};
-  if (c.slot == 4) c.id = Kid{RefOf(c.target).bytes};
 }
 inline void Mend(Observe& o) {
   Keep(o.prev, o.seq != 0);
@@ -218,6 +217,12 @@ inline void Mend(Observe& o) {
   if (o.kind != RecordKind::kDrops) o.drops.clear();
   if (o.kind == RecordKind::kDrops && o.drops.empty()) o.drops = {{1, 2}};
 }
+inline void Mend(Treaty& t) {
+  for (size_t i = 0; i < t.prefixes.size(); ++i)
+    t.prefixes[i] = {*Prefix::Parse(Join("10.", i, ".0.0/16")),
+                     *Prefix::Parse(Join("10.", 200 + i, ".0.0/16"))};
+}
+inline void Mend(Pardon& p) { p.suite = Suite::kEd25519; }
 inline void Mend(Presentation& p) { Keep(p.answers, p.role == 2); }
 inline void Mend(Invite& i) {
   i.suite = Suite::kEd25519;
