@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "core/authority/chain_walk.h"
+#include "core/authority/quorum.h"
 #include "core/base/status.h"
 
 namespace aqmesh::authority::internal {
@@ -56,7 +57,7 @@ std::optional<Held<Rotate>> Walk::RotateIn(const Kid& old,
 bool Walk::RotationCertified(const Held<Rotate>& r) const {
   const Charter& c = scope_.charter();
   return c.witnesses.empty() ||
-         scope_.restrictions->VotersBehind(Kid{}, r.oid(), c.witnesses, Kid{}) >= c.q_wit;
+         scope_.restrictions->Behind(Kid{}, r.oid(), c, Quorum::kWitnesses, Kid{}).enough();
 }
 
 std::optional<Ed25519Key> Walk::FollowTo(const Kid& signer,
@@ -145,15 +146,16 @@ MaybeObjection Walk::CheckCertificate(const Held<Grant>& g) const {
   const ClassRule* row = taxonomy_.Find(g.body.cls);
   if (row == nullptr || !row->certificate) return std::nullopt;
   const Charter& c = scope_.charter();
-  const uint64_t weight = scope_.restrictions->VotersBehind(g.signer(), g.oid(), c.voters, Kid{});
-  if (c.q_reg > 0 && weight >= c.q_reg) return std::nullopt;
+  const Count count = scope_.restrictions->Behind(g.signer(), g.oid(), c, Quorum::kRegular, Kid{});
+  if (count.enough()) return std::nullopt;
   return Objection{Reason::kClassOrCap,
                    Join("certificate: ",
                         ClassName(g.body.cls),
                         " needs the voters' quorum, ",
-                        c.q_reg,
+                        count.need,
+                        count.unit,
                         "; votes for ",
-                        weight,
+                        count.have,
                         " are held")};
 }
 

@@ -5,7 +5,7 @@
 #include <set>
 #include <vector>
 
-#include "core/authority/restrictions.h"
+#include "core/authority/quorum.h"
 #include "core/base/status.h"
 
 namespace aqmesh::authority {
@@ -16,74 +16,118 @@ ScopeId ScopeIdOf(const Held<Charter>& charter) {
 
 namespace {
 
-constexpr uint64_t Quorum(uint64_t weight) { return 2 * weight / 3 + 1; }
+constexpr size_t kVotesMax = 256, kGroupsMin = 4;
 
 absl::Status CheckThresholds(const Charter& c) {
   uint64_t weight = 0;
   for (const Voter& v : c.voters) weight += v.weight;
   for (const uint32_t q : {c.q_reg, c.q_sens}) {
-    if (q < Quorum(weight) || q > weight)
+    if (q < QuorumOf(weight) || q > weight)
       return InvalidArgument(
-          "charter: a quorum of ", q, " is not in ", Quorum(weight), "..", weight);
+          "charter: a quorum of ", q, " is not in ", QuorumOf(weight), "..", weight);
   }
   return absl::OkStatus();
 }
 
-// Who, of these voters, is behind the charter: signer and voters whose right cosign names it.
-class Ballot {
- public:
-  Ballot(const Held<Charter>& charter, std::span<const Held<Cosign>> votes, const Restrictions* r)
-      : r_(r) {
-    Try(*charter.envelope);
-    const Kid id = *Kid::From(ScopeIdOf(charter).view());
-    for (const Held<Cosign>& v : votes) {
-      const bool names = v.body.slot == 3 && v.body.id == id &&
-                         v.body.number == charter.body.version && v.body.target == charter.oid();
-      if (names && signed_.size() < 256) Try(*v.envelope);
+// Nested groups have quorums of their own; the charter's may not promise more than they do.
+absl::Status CheckUnreadQuorums(const Charter& c) {
+  for (const bool witnesses : {false, true}) {
+    uint64_t weight = 0;
+    for (const Voter& v : witnesses ? c.witnesses : c.voters) weight += v.weight;
+    if (weight == 0) continue;
+    const uint64_t least = QuorumOf(weight);
+    const bool right = witnesses ? c.q_wit == least : c.q_reg == least && c.q_sens == least;
+    if (!right) {
+      return InvalidArgument("charter: under nested groups the ",
+                             witnesses ? "witnesses' quorum" : "voters' quorums",
+                             " are not read; it has to say ",
+                             least);
     }
   }
-  // A voter counts by its newest key alone, and only if that key's signature is right.
-  bool Has(const Voter& v) const {
-    Kid kid = KidOf(v.suite, v.key);
-    Ed25519Key key = v.key;
-    if (r_ != nullptr && r_->Newest(kid) != kid) {
-      Kid at = kid;
-      for (const Held<Rotate>* step = r_->RotationOf(at); step != nullptr && at != r_->Newest(kid);
-           step = r_->RotationOf(at)) {
-        at = step->signer(), key = step->body.key;
-      }
-      kid = at;
-    }
-    return std::ranges::any_of(
-        signed_, [&](const Signed* s) { return s->kid() == kid && VerifySignature(*s, key); });
-  }
-  Kid Identity(const Voter& v) const {
-    const Kid kid = KidOf(v.suite, v.key);
-    return r_ == nullptr ? kid : r_->First(kid);
-  }
+  return absl::OkStatus();
+}
 
- private:
-  void Try(const Signed& s) { signed_.push_back(&s); }
-  const Restrictions* r_;
-  std::vector<const Signed*> signed_;
-};
-
-// `counts` says which voters may; a quorum that moves a voter does not count it.
-uint64_t WeightOf(const Ballot& ballot,
-                  const std::vector<Voter>& voters,
-                  const std::set<Kid>& not_counted) {
+// No group's failure alone may do harm, or the charter says that it claims no such thing.
+absl::Status CheckDomains(const std::vector<Voter>& rows, std::string_view who) {
+  std::map<std::string_view, uint64_t> groups;
   uint64_t weight = 0;
-  std::set<Kid> counted;
-  for (const Voter& v : voters) {
-    const Kid id = ballot.Identity(v);
-    if (!not_counted.contains(id) && counted.insert(id).second && ballot.Has(v)) weight += v.weight;
+  for (const Voter& v : rows) groups[v.group] += v.weight, weight += v.weight;
+  if (groups.empty()) return absl::OkStatus();
+  if (groups.size() < kGroupsMin) {
+    return InvalidArgument("charter: its ",
+                           who,
+                           " are of ",
+                           groups.size(),
+                           " groups; with fewer than ",
+                           kGroupsMin,
+                           " it has to say single_domain");
   }
-  return weight;
+  for (const auto& [name, held] : groups) {
+    if (held > FaultyOf(weight)) {
+      return InvalidArgument("charter: group ",
+                             name,
+                             " holds ",
+                             held,
+                             " of the ",
+                             who,
+                             "' weight, more than ",
+                             FaultyOf(weight));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckShape(const Charter& c) {
+  AQ_RETURN_IF_ERROR(CheckThresholds(c));
+  AQ_ASSIGN_OR_RETURN(const Counting counting, CountingOf(c));
+  if (counting == Counting::kNestedGroups) AQ_RETURN_IF_ERROR(CheckUnreadQuorums(c));
+  if ((c.flags & kSingleDomain) != 0) return absl::OkStatus();
+  AQ_RETURN_IF_ERROR(CheckDomains(c.voters, "voters"));
+  return CheckDomains(c.witnesses, "witnesses");
+}
+
+// Moved: gone, or another key commitment without a rotation of its own (A.6).
+std::set<Kid> Moved(const Charter& now, const Charter& was, const Restrictions* restrictions) {
+  std::map<Kid, const Voter*> after;
+  for (const Voter& v : now.voters) after[LineageOf(v, restrictions)] = &v;
+  std::set<Kid> moved;
+  for (const Voter& v : was.voters) {
+    const Kid lineage = LineageOf(v, restrictions);
+    const auto it = after.find(lineage);
+    if (it == after.end() || (it->second->key == v.key && it->second->next_key != v.next_key))
+      moved.insert(lineage);
+  }
+  return moved;
+}
+
+bool Sensitive(const Charter& now, const Charter& was) {
+  const auto counting = [](const Charter& c) {
+    return CountingOf(c).value_or(Counting::kWeighted);
+  };
+  return now.voters != was.voters || now.witnesses != was.witnesses || now.q_reg != was.q_reg ||
+         now.q_sens != was.q_sens || now.q_wit != was.q_wit || now.flags != was.flags ||
+         counting(now) != counting(was);
+}
+
+// The votes for this charter, counted among these electors.
+ConsensusRule Hear(Electorate electorate,
+                   const Held<Charter>& charter,
+                   std::span<const Held<Cosign>> votes) {
+  const ScopeId scope = ScopeIdOf(charter);
+  const Slot slot{scope, 3, *Kid::From(scope.view()), charter.body.version};
+  ConsensusRule rule(std::move(electorate), slot, charter.envelope);
+  size_t tried = 0;
+  for (const Held<Cosign>& v : votes) {
+    const bool names = SlotOf(v.body) == slot && v.body.target == charter.oid();
+    if (names && ++tried <= kVotesMax) rule.Add(v);
+  }
+  return rule;
 }
 
 absl::Status CheckSuccession(const Held<Charter>& charter,
                              const Held<Charter>& prev,
-                             const Ballot& ballot) {
+                             std::span<const Held<Cosign>> votes,
+                             const Restrictions* restrictions) {
   const Charter &now = charter.body, &was = prev.body;
   if (now.version != was.version + 1)
     return FailedPrecondition("charter: version ", now.version, " does not follow ", was.version);
@@ -91,22 +135,41 @@ absl::Status CheckSuccession(const Held<Charter>& charter,
     return InvalidArgument("charter: another scope than the one before it");
   if (!now.prev || *now.prev != prev.oid())
     return InvalidArgument("charter: prev is not the oid of the one before it");
-  // Moved: gone, or another key commitment without a rotation of its own (A.6).
-  std::map<Kid, const Voter*> after;
-  for (const Voter& v : now.voters) after[ballot.Identity(v)] = &v;
-  std::set<Kid> moved;
-  for (const Voter& v : was.voters) {
-    const auto it = after.find(ballot.Identity(v));
-    if (it == after.end() || (it->second->key == v.key && it->second->next_key != v.next_key))
-      moved.insert(ballot.Identity(v));
+  const Quorum quorum = Sensitive(now, was) ? Quorum::kSensitive : Quorum::kRegular;
+  const Count old =
+      Hear(Electorate(was, quorum, restrictions, Moved(now, was, restrictions)), charter, votes)
+          .Counted();
+  if (!old.enough()) {
+    return PermissionDenied(
+        "charter: the voters before it give ", old.have, " of ", old.need, old.unit);
   }
-  const bool sensitive = now.voters != was.voters || now.witnesses != was.witnesses ||
-                         now.q_reg != was.q_reg || now.q_sens != was.q_sens ||
-                         now.q_wit != was.q_wit || now.flags != was.flags;
-  const uint32_t need = sensitive ? was.q_sens : was.q_reg;
-  const uint64_t old_weight = WeightOf(ballot, was.voters, moved);
-  if (old_weight < need)
-    return PermissionDenied("charter: the voters before it give ", old_weight, " of ", need);
+  return absl::OkStatus();
+}
+
+bool IsOf(const Kid& signer, const Charter& charter, const Restrictions* restrictions) {
+  const Kid lineage = restrictions == nullptr ? signer : restrictions->First(signer);
+  return std::ranges::any_of(charter.voters,
+                             [&](const Voter& v) { return LineageOf(v, restrictions) == lineage; });
+}
+
+absl::Status CheckNewVoters(const ConsensusRule& rule,
+                            const Charter& now,
+                            const Held<Charter>* prev,
+                            const Restrictions* restrictions) {
+  std::set<Kid> signed_or_old;
+  if (prev != nullptr) {
+    for (const Voter& v : prev->body.voters) signed_or_old.insert(LineageOf(v, restrictions));
+  }
+  for (size_t i = 0; i < rule.electorate().size(); ++i) {
+    if (rule.Has(i)) signed_or_old.insert(rule.electorate().First(i));
+  }
+  for (const Voter& v : now.voters) {
+    if (!signed_or_old.contains(LineageOf(v, restrictions))) {
+      return Unauthenticated("charter: the new voter ",
+                             ToHex(KidOf(v.suite, v.key)),
+                             " did not sign it, or its signature is wrong");
+    }
+  }
   return absl::OkStatus();
 }
 
@@ -117,35 +180,24 @@ absl::Status VerifyCharter(const Held<Charter>& charter,
                            std::span<const Held<Cosign>> votes,
                            const Restrictions* restrictions) {
   const Charter& c = charter.body;
-  AQ_RETURN_IF_ERROR(CheckThresholds(c));
-  const Ballot ballot(charter, votes, restrictions);
-  const bool by_voter = std::ranges::any_of(
-      c.voters, [&](const Voter& v) { return KidOf(v.suite, v.key) == charter.signer(); });
-  const bool by_old =
-      prev != nullptr && std::ranges::any_of(prev->body.voters, [&](const Voter& v) {
-        return KidOf(v.suite, v.key) == charter.signer();
-      });
-  if (!by_voter && !by_old) return PermissionDenied("charter: its signer is no voter of it");
+  AQ_RETURN_IF_ERROR(CheckShape(c));
+  if (!IsOf(charter.signer(), c, restrictions) &&
+      (prev == nullptr || !IsOf(charter.signer(), prev->body, restrictions)))
+    return PermissionDenied("charter: its signer is no voter of it");
   if (prev == nullptr && (c.version != 1 || c.scope || c.prev)) {
     return FailedPrecondition(
         "charter: version ", c.version, " needs the one before it; fetch that first");
   }
-  if (prev != nullptr) AQ_RETURN_IF_ERROR(CheckSuccession(charter, *prev, ballot));
-  std::set<Kid> before;
-  if (prev != nullptr) {
-    for (const Voter& v : prev->body.voters) before.insert(ballot.Identity(v));
+  if (prev != nullptr) AQ_RETURN_IF_ERROR(CheckSuccession(charter, *prev, votes, restrictions));
+  const ConsensusRule rule = Hear(Electorate(c, Quorum::kRegular, restrictions), charter, votes);
+  AQ_RETURN_IF_ERROR(CheckNewVoters(rule, c, prev, restrictions));
+  if (const Count count = rule.Counted(); !count.enough()) {
+    return Unauthenticated("charter: right signatures of its voters give ",
+                           count.have,
+                           " of ",
+                           count.need,
+                           count.unit);
   }
-  for (const Voter& v : c.voters) {
-    if (!before.contains(ballot.Identity(v)) && !ballot.Has(v)) {
-      return Unauthenticated("charter: the new voter ",
-                             ToHex(KidOf(v.suite, v.key)),
-                             " did not sign it, or its signature is wrong");
-    }
-  }
-  const uint64_t weight = WeightOf(ballot, c.voters, {});
-  if (weight < c.q_reg)
-    return Unauthenticated(
-        "charter: right signatures of its voters give ", weight, " of ", c.q_reg);
   return absl::OkStatus();
 }
 

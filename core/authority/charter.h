@@ -1,6 +1,7 @@
-// Whether a charter is in force: the one before it, its thresholds and who voted for it.
-// Spec:   spec/objects.md §2 charter; spec/authority.md: at least two thirds and one of the weight, before and
-//         after; a sensitive change (voters, quorums, witnesses, flags) takes the sensitive quorum.
+// Whether a charter is in force: its shape, the one before it, and who voted for it.
+// Spec:   spec/quorum.md §5 shape, §6 the next charter; spec/objects.md §2 charter. At least two thirds and one, before and
+//         after; a sensitive change (voters, quorums, witnesses, flags, how votes count) takes the
+//         sensitive quorum.
 // Bounds: 256 votes are looked at. Thread: pure. Errors: absl::Status that names the field and the figures.
 #ifndef AQMESH_CORE_AUTHORITY_CHARTER_H_
 #define AQMESH_CORE_AUTHORITY_CHARTER_H_

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/authority/quorum.h"
 #include "core/base/status.h"
 #include "core/crypto/hash.h"
 
@@ -309,22 +310,19 @@ std::vector<Kid> Restrictions::Lineage(const Kid& kid) const {
 
 Kid Restrictions::Newest(const Kid& kid) const { return Lineage(kid).back(); }
 
-uint64_t Restrictions::VotersBehind(const Kid& signer,
-                                    const Oid& target,
-                                    std::span<const Voter> voters,
-                                    const Kid& except) const {
+Count Restrictions::Behind(const Kid& signer,
+                           const Oid& target,
+                           const Charter& charter,
+                           Quorum quorum,
+                           const Kid& except) const {
   std::set<Kid> behind = {First(signer)};
   if (const auto it = votes_.find(target); it != votes_.end()) {
     for (const Kid& kid : it->second) behind.insert(First(kid));
   }
-  uint64_t weight = 0;
-  std::set<Kid> counted;  // distinct lineages: a rotated voter is one voter
-  for (const Voter& v : voters) {
-    const Kid kid = First(KidOf(v.suite, v.key));
-    if (kid == First(except) || !behind.contains(kid) || !counted.insert(kid).second) continue;
-    weight += v.weight;
-  }
-  return weight;
+  const Electorate electorate(charter, quorum, this, {First(except)});
+  std::vector<bool> who(electorate.size());
+  for (size_t i = 0; i < who.size(); ++i) who[i] = behind.contains(electorate.First(i));
+  return electorate.CountOf(who);
 }
 
 bool Restrictions::Collapsed(const Kid& kid, const Charter& charter) const {
@@ -358,8 +356,7 @@ bool Restrictions::ByQuorum(const Effect& e, const Charter& charter, const Kid& 
   // A quorum on KEY never counts its target: no voter helps to end itself or another in its own
   // name.
   const Kid except = e.type == RevokeType::kKey ? target : Kid{};
-  const uint64_t weight = VotersBehind(e.revoker, e.statement, charter.voters, except);
-  return charter.q_sens > 0 && weight >= charter.q_sens;
+  return Behind(e.revoker, e.statement, charter, Quorum::kSensitive, except).enough();
 }
 
 // The revoker is one of those who signed links from..top, so the chain runs through it.

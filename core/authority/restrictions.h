@@ -71,6 +71,9 @@ struct Link {
   Oid oid;
 };
 
+struct Count;  // core/authority/quorum.h
+enum class Quorum : uint8_t;
+
 class Restrictions {
  public:
   static constexpr size_t kSignersMax = 4'096, kStatementsMax = 65'536, kPerSignerMax = 4'096,
@@ -112,11 +115,13 @@ class Restrictions {
   Kid Newest(const Kid& kid) const;
   const Held<Rotate>* RotationOf(const Kid& old) const;  // nullptr if none
 
-  // Weight of the distinct voters among signer and cosigners of a statement; `except` never counts.
-  uint64_t VotersBehind(const Kid& signer,
-                        const Oid& target,
-                        std::span<const Voter> voters,
-                        const Kid& except) const;
+  // Who of a charter's voters or witnesses is behind a statement: its signer and those whose votes
+  // are held. `except` never counts. A vote that came before its voter rotated still does.
+  Count Behind(const Kid& signer,
+               const Oid& target,
+               const Charter& charter,
+               Quorum quorum,
+               const Kid& except) const;
 
   // Anti-entropy. A terminal statement stands in a row of its own beside the signer's dense row, so
   // that it never hides what is missing below it.

@@ -5,6 +5,7 @@
 
 #include "core/authority/chain.h"
 #include "core/authority/charter.h"
+#include "core/authority/quorum.h"
 #include "core/base/status.h"
 
 namespace aqmesh::authority {
@@ -23,7 +24,10 @@ absl::StatusOr<Held<Retention>> VerifyRetention(const Signed& object,
                             " is signed by ",
                             ToHex(held.signer()),
                             ", who is no voter of the charter; the root key signs such rules");
-  if (voter->weight < charter.body.q_reg)
+  const Electorate electorate(charter.body, Quorum::kRegular, nullptr);
+  std::vector<bool> alone(electorate.size());
+  alone[static_cast<size_t>(voter - voters.begin())] = true;
+  if (!electorate.CountOf(alone).enough())
     return PermissionDenied(
         name, " is signed by one voter; this charter asks for ", charter.body.q_reg);
   if (!VerifySignature(*held.envelope, voter->key))
