@@ -91,6 +91,7 @@ absl::StatusOr<SlotBook> SlotBook::Decode(ByteView bytes) {
   Fields in(bytes);
   if (in.Number<uint8_t>() != kFormat) return in.Refuse("not format 1");
   const size_t ids = in.Number<uint16_t>();
+  if (in.ran_out()) return in.Refuse("cut short");
   if (ids > kIdsMax) return in.Refuse("too many ids");
   SlotBook book;
   for (size_t i = 0; i < ids; ++i) {

@@ -9,6 +9,7 @@
 #include "core/authority/codec.h"
 #include "core/authority/codec_describe.h"
 #include "core/base/rng.h"
+#include "core/base/status.h"
 #include "tests/core/authority/vectors.h"
 
 namespace aqmesh::authority {
