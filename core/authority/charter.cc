@@ -88,14 +88,16 @@ absl::Status CheckShape(const Charter& c) {
 
 // Moved: gone, or another key commitment without a rotation of its own (A.6).
 std::set<Kid> Moved(const Charter& now, const Charter& was, const Restrictions* restrictions) {
-  std::map<Kid, const Voter*> after;
-  for (const Voter& v : now.voters) after[LineageOf(v, restrictions)] = &v;
+  std::multimap<Kid, const Voter*> after;
+  for (const Voter& v : now.voters) after.emplace(LineageOf(v, restrictions), &v);
   std::set<Kid> moved;
   for (const Voter& v : was.voters) {
     const Kid lineage = LineageOf(v, restrictions);
-    const auto it = after.find(lineage);
-    if (it == after.end() || (it->second->key == v.key && it->second->next_key != v.next_key))
-      moved.insert(lineage);
+    const auto [begin, end] = after.equal_range(lineage);
+    const bool another = std::any_of(begin, end, [&v](const auto& row) {
+      return row.second->key == v.key && row.second->next_key != v.next_key;
+    });
+    if (begin == end || another) moved.insert(lineage);
   }
   return moved;
 }
@@ -146,10 +148,16 @@ absl::Status CheckSuccession(const Held<Charter>& charter,
   return absl::OkStatus();
 }
 
-bool IsOf(const Kid& signer, const Charter& charter, const Restrictions* restrictions) {
-  const Kid lineage = restrictions == nullptr ? signer : restrictions->First(signer);
-  return std::ranges::any_of(charter.voters,
-                             [&](const Voter& v) { return LineageOf(v, restrictions) == lineage; });
+// The key under which a charter was proposed: a voter's, as its row has it or its newest.
+std::optional<Ed25519Key> ProposerOf(const Kid& signer,
+                                     const Charter& charter,
+                                     const Restrictions* restrictions) {
+  for (const Voter& v : charter.voters) {
+    if (KidOf(v.suite, v.key) == signer) return v.key;
+  }
+  const Electorate voters(charter, Quorum::kRegular, restrictions);
+  const std::optional<size_t> newest = voters.Find(signer);
+  return newest ? std::optional(voters.KeyOf(*newest)) : std::nullopt;
 }
 
 absl::Status CheckNewVoters(const ConsensusRule& rule,
@@ -181,9 +189,10 @@ absl::Status VerifyCharter(const Held<Charter>& charter,
                            const Restrictions* restrictions) {
   const Charter& c = charter.body;
   AQ_RETURN_IF_ERROR(CheckShape(c));
-  if (!IsOf(charter.signer(), c, restrictions) &&
-      (prev == nullptr || !IsOf(charter.signer(), prev->body, restrictions)))
-    return PermissionDenied("charter: its signer is no voter of it");
+  std::optional<Ed25519Key> proposer = ProposerOf(charter.signer(), c, restrictions);
+  if (!proposer && prev != nullptr)
+    proposer = ProposerOf(charter.signer(), prev->body, restrictions);
+  if (!proposer) return PermissionDenied("charter: its signer is no voter of it");
   if (prev == nullptr && (c.version != 1 || c.scope || c.prev)) {
     return FailedPrecondition(
         "charter: version ", c.version, " needs the one before it; fetch that first");
@@ -198,6 +207,9 @@ absl::Status VerifyCharter(const Held<Charter>& charter,
                            count.need,
                            count.unit);
   }
+  // Votes may be enough without the proposer's; who passes its charter on must find it whole.
+  if (!VerifySignature(*charter.envelope, *proposer))
+    return Unauthenticated("charter: the signature of its signer is wrong");
   return absl::OkStatus();
 }
 

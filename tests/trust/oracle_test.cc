@@ -1,11 +1,10 @@
 // The fold against tests/oracle/slope.py, which was written from the text of the spec alone: every
 // number of every state and reading, over sequences that are drawn here. python3 has to be there
 // (./dev deps): without it these tests fail.
-#include <absl/strings/str_join.h>
-#include <sys/wait.h>
+#include "tests/support/oracle.h"
 
-#include <filesystem>
-#include <fstream>
+#include <absl/strings/str_join.h>
+
 #include <random>
 #include <sstream>
 
@@ -16,32 +15,7 @@
 namespace aqmesh::trust {
 namespace {
 
-namespace fs = std::filesystem;
-
-class Oracle {
- public:
-  Oracle() {
-    std::string path = (fs::temp_directory_path() / "aqmesh-slope-XXXXXX").string();
-    dir_ = mkdtemp(path.data());
-  }
-  ~Oracle() { fs::remove_all(dir_); }
-
-  // What it says to these lines, line by line.
-  std::vector<std::string> Ask(const std::string& lines, const std::string& arguments = "") {
-    std::ofstream(dir_ / "in") << lines;
-    const std::string command = "python3 " AQ_SOURCE_DIR "/tests/oracle/slope.py " + arguments +
-                                " < " + (dir_ / "in").string() + " > " + (dir_ / "out").string();
-    const int status = std::system(command.c_str());
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << command;
-    std::ifstream out(dir_ / "out");
-    std::vector<std::string> answers;
-    for (std::string line; std::getline(out, line);) answers.push_back(line);
-    return answers;
-  }
-
- private:
-  fs::path dir_;
-};
+const char kScript[] = "slope.py";
 
 std::string Line(const Standing& s) {
   return absl::StrJoin({uint64_t{s.a},
@@ -99,7 +73,7 @@ class Transcript {
   const Standing& standing() const { return standing_; }
 
   void Compare() const {
-    const std::vector<std::string> answers = Oracle().Ask(asked_);
+    const std::vector<std::string> answers = Oracle(kScript).Ask(asked_);
     ASSERT_EQ(answers.size(), answered_.size());
     for (size_t i = 0; i < answers.size(); ++i)
       ASSERT_EQ(answered_[i], answers[i]) << "answer " << i << ", to: " << questions_[i];
@@ -184,7 +158,7 @@ void CompareMany(uint64_t seed) {
 }
 
 TEST(OracleTest, SaysTheSameTables) {  // spec: trust#3
-  const std::vector<std::string> answers = Oracle().Ask("", "tables");
+  const std::vector<std::string> answers = Oracle(kScript).Ask("", "tables");
   ASSERT_EQ(answers.size(), std::size(kHalfLives));
   for (size_t i = 0; i < answers.size(); ++i) {
     std::string ours = Join(static_cast<uint32_t>(kHalfLives[i]));

@@ -307,6 +307,8 @@ TEST(CharterSuccessionTest, TakesTheQuorumOfTheVotersBefore) {  // spec: quorum#
   const Held<Charter> named = Make(next, 2);
   EXPECT_EQ(Verdict(named, &first, {1, 3, 4}), "in force");
   EXPECT_THAT(Verdict(named, &first, {1, 3}), HasSubstr("the voters before it give 3 of 4"));
+  EXPECT_THAT(Verdict(Forged(named), &first, {1, 3, 4, 5}),
+              HasSubstr("the signature of its signer is wrong"));
   next.q_reg = 5;
   const Held<Charter> stricter = Make(next, 2);
   EXPECT_THAT(Verdict(stricter, &first, {1, 3, 4}), HasSubstr("the voters before it give 4 of 5"));
