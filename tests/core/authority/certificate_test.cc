@@ -242,6 +242,22 @@ TEST(CertificateTest, TheChainCountsByTheChartersRule) {  // spec: quorum#3
   }
 }
 
+TEST(CertificateTest, TheChainCountsALineageOnce) {  // spec: quorum#2
+  std::vector<Seat> seats = {{1, 1, "a"}, {2, 1, "b", 4}, {3, 1, "c"}, {4, 1, "d"}};
+  World w(CouncilCharter(seats));
+  const Charter& c = w.charters[0].body;
+  const Held<Grant> region = Make(RegionBody(w.scope, 5), 1);
+  const auto behind = [&](const Kid& except) {
+    return w.restrictions.Behind(region.signer(), region.oid(), c, Quorum::kRegular, except).have;
+  };
+  ASSERT_TRUE(w.restrictions.Add(VoteFor(*region.envelope, 2), KeyOf(2)).ok());
+  ASSERT_TRUE(w.restrictions.Add(VoteFor(*region.envelope, 4), KeyOf(4)).ok());
+  EXPECT_EQ(behind({}), 3u);
+  ASSERT_TRUE(Rotated(w.restrictions, w.scope, 2, 4).ok());
+  EXPECT_EQ(behind({}), 2u);
+  EXPECT_EQ(behind(KidOfSeed(4)), 1u);  // whichever key of it is named
+}
+
 // ---- charters
 
 std::string Verdict(const Held<Charter>& charter,
@@ -313,6 +329,35 @@ TEST(CharterSuccessionTest, TakesTheQuorumOfTheVotersBefore) {  // spec: quorum#
   const Held<Charter> stricter = Make(next, 2);
   EXPECT_THAT(Verdict(stricter, &first, {1, 3, 4}), HasSubstr("the voters before it give 4 of 5"));
   EXPECT_EQ(Verdict(stricter, &first, {1, 3, 4, 5}), "in force");
+}
+
+TEST(CharterSuccessionTest, ASensitiveChangeTakesTheSensitiveQuorum) {  // spec: quorum#6
+  Charter c = CouncilCharter(kFive, Counting::kWeighted, kWitnesses);
+  c.q_reg = 4, c.q_sens = 5;
+  const Held<Charter> first = Make(c, 1);
+  struct Case {
+    const char* name;
+    void (*change)(Charter& c);
+    bool sensitive;
+  };
+  constexpr Case kCases[] = {
+      {"name", [](Charter& n) { n.name = "house"; }, false},
+      {"grace", [](Charter& n) { n.grace = 9; }, false},
+      {"another param", [](Charter& n) { n.params = {{7, 100}}; }, false},
+      {"flags", [](Charter& n) { n.flags |= kExclusive; }, true},
+      {"q_wit", [](Charter& n) { n.q_wit = 4; }, true},
+      {"q_sens", [](Charter& n) { n.q_sens = 4; }, true},
+      {"witnesses", [](Charter& n) { n.witnesses[0].group = "z"; }, true},
+      {"weights", [](Charter& n) { n.voters[0].weight = 2, n.q_reg = n.q_sens = 5; }, true},
+  };
+  for (const Case& change : kCases) {
+    SCOPED_TRACE(change.name);
+    Charter next = After(first);
+    change.change(next);
+    const Held<Charter> second = Make(next, 1);
+    EXPECT_EQ(Verdict(second, &first, {2, 3, 4, 5}), "in force");
+    EXPECT_EQ(Verdict(second, &first, {2, 3, 4}) == "in force", !change.sensitive);
+  }
 }
 
 TEST(CharterSuccessionTest, ANewVoterSignsAndADroppedOneIsNotCounted) {  // spec: quorum#6
