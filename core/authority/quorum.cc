@@ -84,7 +84,7 @@ Electorate::Electorate(const Charter& charter,
   const bool witnesses = quorum == Quorum::kWitnesses;
   need_ = witnesses ? charter.q_wit : quorum == Quorum::kSensitive ? charter.q_sens : charter.q_reg;
   if (const auto counting = CountingOf(charter); counting.ok()) counting_ = *counting;
-  std::set<Kid> lineages;
+  std::set<Kid> lineages, keys;
   for (const Voter& v : witnesses ? charter.witnesses : charter.voters) {
     Row row{.first = LineageOf(v, restrictions),
             .now = KidOf(v.suite, v.key),
@@ -97,7 +97,8 @@ Electorate::Electorate(const Charter& charter,
       if (step == nullptr) break;
       row.now = step->signer(), row.key = step->body.key;
     }
-    row.doubled = !lineages.insert(row.first).second;
+    const bool first_row = lineages.insert(row.first).second;
+    row.doubled = !keys.insert(row.now).second || !first_row;
     row.counts = !row.doubled && !not_counted.contains(row.first);
     rows_.push_back(std::move(row));
   }

@@ -33,7 +33,8 @@ class SlotBook {
   };
   // May this key sign that `target` answers `slot`? If so it is written down: whatever becomes of
   // the signature, no other target gets one. `time` is that of a new vote, in seconds. The book
-  // does not know what the question means: who asks has checked first that the number is real.
+  // does not know what the question means: who asks has checked first that the number is real. It
+  // goes along when its key rotates.
   Answer Take(const Slot& slot, const Oid& target, uint64_t time);
 
   Bytes Encode() const;

@@ -6,6 +6,7 @@
 #include "core/authority/armour.h"
 #include "core/authority/codec.h"
 #include "core/authority/render.h"
+#include "core/authority/slot_book.h"
 #include "core/base/check.h"
 
 namespace aqmesh::fuzz {
@@ -58,6 +59,11 @@ inline void FuzzArmour(ByteView bytes) {
     AQ_CHECK(again.ok());
     AQ_CHECK(again->bytes() == s.bytes());
   }
+}
+
+inline void FuzzSlotBook(ByteView bytes) {
+  const auto book = authority::SlotBook::Decode(bytes);
+  if (book.ok()) AQ_CHECK(Equal(book->Encode(), bytes));
 }
 
 }  // namespace aqmesh::fuzz

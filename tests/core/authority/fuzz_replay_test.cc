@@ -26,5 +26,17 @@ TEST(FuzzReplayTest, Armour) {
   Replay(seeds, FuzzArmour);
 }
 
+TEST(FuzzReplayTest, SlotBook) {
+  authority::SlotBook book;
+  for (uint8_t i = 0; i < 40; ++i) {
+    authority::Slot slot;
+    slot.kind = static_cast<uint8_t>(1 + i % 4);
+    slot.id.bytes.fill(static_cast<uint8_t>(i % 3));
+    slot.number = i + 1u;
+    book.Take(slot, authority::vectors::All()[0].oid(), i);
+  }
+  Replay({book.Encode()}, FuzzSlotBook, 3'000);
+}
+
 }  // namespace
 }  // namespace aqmesh::fuzz

@@ -243,6 +243,19 @@ TEST(QuorumTest, TwoRowsOfOneLineageAreOneVoter) {  // spec: quorum#2
   }
 }
 
+TEST(QuorumTest, TwoVotersThatMovedToOneKeyAreOneVoter) {  // spec: quorum#2
+  std::vector<Seat> seats = SeatsOf("a1 b1 c1 d1");
+  seats[1].next = seats[2].next = 22;
+  Floor floor(seats);
+  ASSERT_TRUE(Rotated(floor.restrictions, floor.scope(), 2, 22).ok());
+  // The same object cannot rotate both: another one does.
+  ASSERT_TRUE(Rotated(floor.restrictions, floor.scope(), 3, 22).ok());
+  ASSERT_EQ(floor.restrictions.Newest(KidOfSeed(2)), floor.restrictions.Newest(KidOfSeed(3)));
+  ConsensusRule rule = floor.Rule();
+  EXPECT_EQ(rule.Add(floor.For(22)), Added::kCounted);
+  EXPECT_EQ(rule.Counted().have, 2u);
+}
+
 TEST(QuorumTest, WhoIsNotCountedStaysInTheSum) {
   const std::vector<Seat> seats = SeatsOf("a1 a1 a1 b1 c1 d1");
   for (const Counting counting : {Counting::kWeighted, Counting::kNestedGroups}) {
