@@ -18,8 +18,8 @@ namespace {
 
 // What these order is answered once a crash can no longer undo it.
 bool IsOrder(Verb verb) {
-  return verb == Verb::kInvite || verb == Verb::kAnswer || verb == Verb::kRevoke ||
-         verb == Verb::kRedact || verb == Verb::kImport;
+  return verb == Verb::kInvite || verb == Verb::kAnswer || verb == Verb::kApprove ||
+         verb == Verb::kRevoke || verb == Verb::kRedact || verb == Verb::kImport;
 }
 
 constexpr auto kLiveWithin =
@@ -113,6 +113,8 @@ absl::StatusOr<std::string> Verbs::AnswerNow(Verb verb,
     case Verb::kCan: return Explain(args, "aqmesh.can/1", exit);
     case Verb::kInvite: return Invite(args);
     case Verb::kAnswer: return AnswerJoin(args);
+    case Verb::kEscalations: return Escalations();
+    case Verb::kApprove: return Approve(args);
     case Verb::kRevoke: return Revoke(args);
     case Verb::kRedact: return Redact(args);
     case Verb::kImport: return Import(request);
@@ -210,6 +212,10 @@ std::string Verbs::Status() {
     if (!v.trouble.empty())
       w.Value(std::string_view(Join("witness ", v.name, " does not cosign: ", v.trouble)));
   }
+  if (const size_t open = loop_.control().escalations().all().size(); open > 0)
+    w.Value(std::string_view(Join(open,
+                                  open == 1 ? " item waits" : " items wait",
+                                  " for an answer: aqmesh escalations list")));
   for (const node::PeerView& p : peers) {
     if (p.rung == authority::Rung::kAdmit || p.rung == authority::Rung::kNone) continue;
     w.Value(std::string_view(Join(p.name,

@@ -68,6 +68,9 @@ class Verbs {
   std::string ExplainFlow(const Flow& flow, std::string_view schema, int& exit);
   absl::StatusOr<std::string> Invite(const Args& args);
   absl::StatusOr<std::string> AnswerJoin(const Args& args);
+  std::string NameOf(const Kid& kid);
+  std::string Escalations();
+  absl::StatusOr<std::string> Approve(const Args& args);
   absl::StatusOr<std::string> Revoke(const Args& args);
   absl::StatusOr<bool> RevokeOrRelease(const issuing::RevokeTerms& terms,
                                        bool ours,

@@ -33,6 +33,7 @@ std::string_view FollowName(node::Event::Kind kind) {
     case Kind::kRedacted: return "redacted";
     case Kind::kUnwitnessed:
     case Kind::kWitnessed: return "witness";
+    case Kind::kEscalated: return "escalated";
   }
   return "";
 }

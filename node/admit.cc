@@ -58,10 +58,18 @@ Decision Control::Decide(Turn& t,
   flag(context.freshness.committed_before, lineage::kInputCommittedBefore);
   flag(context.freshness.session, lineage::kInputSession);
   flag(context.freshness.restrictions_differ, lineage::kInputRestrictionsDiffer);
-  return gate_.Decide(
-      trust::Weigh(std::move(verified), mesh_.charter().body, links, trust_.epoch()),
-      context,
-      memory);
+  if (const Held<authority::Approve>* said = ApprovalOf(subject)) {
+    context.approval = ApprovalIn(*said, verified.chain(), links, GroundForApprovals(t.now));
+    if (context.approval) basis.objects.push_back(said->envelope);
+  }
+  Decision decision =
+      gate_.Decide(trust::Weigh(std::move(verified), mesh_.charter().body, links, trust_.epoch()),
+                   context,
+                   memory);
+  const bool slept = gate_.params().first_use != 0 && last_use != 0 && now > last_use &&
+                     now - last_use > gate_.params().first_use;
+  EscalateDecision(t, decision, context.approval.has_value(), slept);
+  return decision;
 }
 
 // All that was looked at: what came, and what this node's memory added to it.

@@ -58,6 +58,7 @@ Control::Control(Config config, const Image& image, Rng rng, Now start)
       mesh_(config_.identity),
       recorder_(ChainFrom(config_.log, image), image.edge),
       trust_(recorder_),
+      escalations_(recorder_),
       letters_(rng_.Child("letters")),
       notary_({.identity = config_.identity,
                .seqs = config_.seqs,
@@ -111,6 +112,7 @@ Control::~Control() = default;
 void Control::LoadState(Turn& t, std::string_view name, ByteView value) {
   if (name == "synced" && value.size() == 8) synced_wall_ = LoadLe<uint64_t>(value.data());
   trust_.Load(name, value);
+  escalations_.Load(name, value);
   notary_.Load(name, value);
   cosigner_.Load(name, value);
   const size_t slash = name.find('/');
@@ -130,6 +132,15 @@ void Control::LoadState(Turn& t, std::string_view name, ByteView value) {
     if (auto kept = lineage::ContentKey::Decode(value)) content_keys_[*kid] = *std::move(kept);
   } else if (family == "committed" && kid) {
     committed_before_[*kid] = true;
+  } else if (family == "approve" && kid) {
+    auto object = authority::Signed::Parse(value);
+    auto body = object.ok() ? authority::ParseBody<authority::Approve>(object->body())
+                            : absl::StatusOr<authority::Approve>(object.status());
+    if (body.ok()) {
+      const auto held = std::make_shared<const authority::Signed>(*std::move(object));
+      mesh_.Hold(held);
+      approvals_.insert_or_assign(*kid, Held<authority::Approve>{held, *std::move(body)});
+    }
   } else if (family == "deposit" && kid) {
     deposits_[*kid] = Bytes(value.begin(), value.end());
   } else if (family == "deposited" && kid) {
@@ -531,6 +542,7 @@ void Control::Tick(Turn& t) {
   if (!joining()) mesh_.Refresh(t.now.wall);
   RefreshPlain(t);
   JudgeStandings(t);
+  escalations_.Expire(t.now.wall.seconds());
   for (auto& [id, peer] : peers_) {
     if (peer.speaks() && !peer.level) Greet(t, peer);  // its rows, or ours, were lost on the way
     if (peer.retry_at == kNever && Silent(peer, t.now)) TrySoon(t, peer);

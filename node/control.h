@@ -24,8 +24,10 @@
 #include "lineage/content.h"
 #include "lineage/inputs.h"
 #include "node/actuator.h"
+#include "node/approval.h"
 #include "node/clock_watch.h"
 #include "node/datapath.h"
+#include "node/escalations.h"
 #include "node/heads/cosigner.h"
 #include "node/heads/notary.h"
 #include "node/mesh.h"
@@ -133,6 +135,11 @@ class Control {
   // a state name that keeps it from being forgotten half done; and that it is done.
   void NoteDeed(Now now, authority::Observe record, lineage::StatePut mark, Outbox& out);
   void DropMark(Now now, std::string name, Outbox& out);
+  // Answers an escalation with this machine's enroller grant; kept, and spread. PermissionDenied:
+  // its grant is not above the subject's.
+  absl::StatusOr<Held<authority::Approve>> Approve(Now now,
+                                                   const issuing::ApproveTerms& terms,
+                                                   Outbox& out);
   // Publishes the terminal self-revocation that `subject` deposited here.
   absl::Status ReleaseDeposit(Now now, const Kid& subject, Outbox& out);
 
@@ -144,6 +151,10 @@ class Control {
   Datapath& datapath() { return datapath_; }
   const Recorder& recorder() const { return recorder_; }
   const Notary& notary() const { return notary_; }
+  const Escalations& escalations() const { return escalations_; }
+  // What was last said about a subject, in date or not; nullptr: nothing.
+  const Held<authority::Approve>* ApprovalOf(const Kid& subject) const;
+  const std::map<Kid, Held<authority::Approve>>& approvals() const { return approvals_; }
   std::optional<IpAddress> address6() const;
   std::vector<Prefix> own_addresses() const;
   // Both directions between us and the peer, in words.
@@ -285,6 +296,14 @@ class Control {
   TrustBook::Ground TrustGround() const;
   void SettleTrust(Turn& t);
   void JudgeStandings(Turn& t);
+
+  // what waits for a person, and what was said (approve.cc)
+  ApprovalGround GroundForApprovals(Now now) const;
+  authority::Chain ChainHeld(const Kid& kid) const;
+  bool OpenItem(Turn& t, const Kid& subject, authority::Cause cause, const Escalation& about);
+  void Escalate(Turn& t, const Kid& subject, authority::Cause cause, const Escalation& about);
+  void EscalateDecision(Turn& t, const authority::Decision& d, bool approved, bool slept);
+  absl::Status TakeApproval(Turn& t, const SignedPtr& object, const Peer* from);
 
   // admission (admit.cc)
   authority::Decision Decide(Turn& t,
@@ -440,6 +459,7 @@ class Control {
   Mesh mesh_;
   Recorder recorder_;
   TrustBook trust_;
+  Escalations escalations_;
   Letters letters_;
   Notary notary_;
   Cosigner cosigner_;
@@ -468,9 +488,10 @@ class Control {
   std::map<X25519Key, wireguard::Tai64n> floors_;  // persisted timestamp floors
   std::map<X25519Key, Kid> proved_;                // statics that a verified presentation proved
   std::map<Kid, bool> committed_before_;
-  std::map<Kid, Bytes> deposits_;                // terminal self-revocations kept for others
-  std::map<Oid, std::vector<Kid>> invite_uses_;  // for whom; of limited ones alone
-  std::map<X25519Key, Endpoint> kept_hints_;     // on disk: where a peer was last
+  std::map<Kid, Held<authority::Approve>> approvals_;  // the newest of each subject
+  std::map<Kid, Bytes> deposits_;                      // terminal self-revocations kept for others
+  std::map<Oid, std::vector<Kid>> invite_uses_;        // for whom; of limited ones alone
+  std::map<X25519Key, Endpoint> kept_hints_;           // on disk: where a peer was last
   std::map<Kid, std::pair<SignedPtr, authority::Announce>> announces_;
   std::map<Ref16, Kid> announce_refs_;
   std::map<Ref16, PeerId> pulled_;                             // asked for, of whom

@@ -612,6 +612,11 @@ absl::Status Control::Import(Now now, ByteView bytes, Outbox& out) {
       RedecideAll(t);
       RefreshPlain(t);
       break;
+    case authority::Ctx::kApprove: {
+      const absl::Status taken = TakeApproval(t, object, nullptr);
+      if (!taken.ok()) return taken;
+      break;
+    }
     case authority::Ctx::kRetention:
       if (!mesh_.has_charter())
         return FailedPrecondition("a retention rule: no charter is held here yet");
@@ -621,8 +626,8 @@ absl::Status Control::Import(Now now, ByteView bytes, Outbox& out) {
     default:
       return InvalidArgument("a ",
                              authority::CtxName(object->ctx()),
-                             " cannot be imported; charters, grants, fragments, revocations and "
-                             "retention rules can");
+                             " cannot be imported; charters, grants, fragments, revocations, "
+                             "approvals and retention rules can");
   }
   EndTurn(t);
   return absl::OkStatus();

@@ -109,6 +109,7 @@ void Control::NoteFork(Turn& t, const Cosigner::Fork& fork) {
   o.intent_gen = fork.heads[1].checkpoint.size;
   o.reason = static_cast<uint16_t>(authority::Reason::kEquivocation);
   recorder_.Record(std::move(o), t.now.wall);
+  OpenItem(t, fork.owner, authority::Cause::kCrypto, {.reason = authority::Reason::kEquivocation});
   Say(t,
       Event::Kind::kForked,
       fork.owner,

@@ -232,6 +232,9 @@ void Control::TakeObject(Turn& t, Peer& peer, const SignedPtr& object) {
   }
   switch (object->ctx()) {
     case Ctx::kAnnounce: TakeAnnounce(t, object); break;
+    case Ctx::kApprove:
+      if (!TakeApproval(t, object, &peer).ok()) Dropped(Drop::kControlBody);
+      break;
     case Ctx::kCharter:
     case Ctx::kGrant:
     case Ctx::kFragment:
@@ -353,6 +356,7 @@ void Control::TakeLate(Turn& t) {
     o.reason = static_cast<uint16_t>(authority::Reason::kEquivocation);
     recorder_.Record(std::move(o), t.now.wall);
     NoteEquivocation(t, e);
+    OpenItem(t, e.signer, authority::Cause::kCrypto, {.reason = authority::Reason::kEquivocation});
   }
   if (!proofs.empty()) RedecideAll(t);
 }

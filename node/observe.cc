@@ -46,13 +46,7 @@ void Control::CreditSession(Turn& t, Peer& peer) {
 // stands where its own grants put it.
 void Control::FollowIssuer(Turn& t, const Kid& kid) {
   if (trust_.Of(kid)) return;
-  authority::Chain chain;
-  for (const SignedPtr& s : mesh_.ChainOf(kid)) {
-    auto body = authority::ParseBody<authority::Grant>(s->body());
-    if (body.ok()) chain.grants.push_back({s, *std::move(body)});
-  }
-  chain.voter = chain.grants.empty() ? kid : chain.grants.back().signer();
-  std::vector<trust::Step> steps = trust::StepsOf(chain);
+  std::vector<trust::Step> steps = trust::StepsOf(ChainHeld(kid));
   if (steps.empty()) steps.push_back({kid, authority::Class::kRoot});
   steps.push_back({});  // whoever it signs for
   trust_.Follow(steps, mesh_.charter().body, t.now);
@@ -138,12 +132,7 @@ void Control::SettleTrust(Turn& t) {
   if (!mesh_.has_charter()) return;
   const std::vector<Kid> fallen = trust_.Settle(t.now, TrustGround());
   for (const Kid& issuer : trust_.TakeOverdue()) {
-    authority::Observe o;
-    o.kind = authority::RecordKind::kEscalated;
-    o.scope = mesh_.scope();
-    o.subject = issuer;
-    o.reason = static_cast<uint16_t>(authority::Reason::kTrust);
-    recorder_.Record(std::move(o), t.now.wall);
+    Escalate(t, issuer, authority::Cause::kTrust, {.reason = authority::Reason::kTrust});
   }
   if (fallen.empty()) return;
   for (PeerId id : PeersWhere([&](const Peer& p) {

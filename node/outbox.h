@@ -34,6 +34,7 @@ struct Event {
     kRedacted,     // what only the subject's key opened is closed for good
     kUnwitnessed,  // a public witness does not cosign; name = its, text = why
     kWitnessed,    // it cosigns again
+    kEscalated,    // something waits for a person; text = the item
   };
   Kind kind{};
   Kid subject;

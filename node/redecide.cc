@@ -7,6 +7,7 @@
 #include "admission/gate.h"
 #include "core/authority/charter.h"
 #include "core/base/status.h"
+#include "node/approval.h"
 #include "node/trust_book.h"
 #include "transport/frame/envelope.h"
 #include "trust/weigh.h"
@@ -313,7 +314,7 @@ absl::StatusOr<authority::Decision> Redecider::Decide(const DecisionCase& c) {
   const authority::Charter& charter = c.charters.back().body;
   const auto flag = [&c](uint16_t bit) { return (c.inputs.flags & bit) != 0; };
   const bool session = flag(lineage::kInputSession);
-  const admission::GateContext context{
+  admission::GateContext context{
       .now = {Instant(std::chrono::nanoseconds(c.inputs.mono_nanos)),
               WallTime{static_cast<int64_t>(c.inputs.wall_millis) * 1'000'000}},
       .local = c.policy,
@@ -338,6 +339,18 @@ absl::StatusOr<authority::Decision> Redecider::Decide(const DecisionCase& c) {
   };
   const std::vector<trust::Link> links =
       trust::LinksOf(trust::StepsOf(verified.chain()), charter, c.inputs.epoch, known);
+  for (const SignedPtr& item : c.items) {
+    if (item->ctx() != authority::Ctx::kApprove) continue;
+    auto body = authority::ParseBody<authority::Approve>(item->body());
+    if (!body.ok()) return DataLoss("an approval does not parse: ", Text(body.status()));
+    context.approval = ApprovalIn({item, *std::move(body)},
+                                  verified.chain(),
+                                  links,
+                                  {.scope = authority::ScopeIdOf(c.charters.front()),
+                                   .charter = charter,
+                                   .now = context.now.wall,
+                                   .epoch = c.inputs.epoch});
+  }
   return gate.Decide(
       trust::Weigh(std::move(verified), charter, links, c.inputs.epoch), context, memory);
 }

@@ -100,6 +100,7 @@ void BuildTree(Tree& tree) {
   AddLineage(tree);
   AddPolicy(tree);
   AddTrust(tree);
+  AddEscalations(tree);
   AddHelp(tree);
 }
 

@@ -72,6 +72,7 @@ void AddSql(Tree& tree, CLI::App* lineage);        // sql
 void AddRowFiles(Tree& tree, CLI::App* lineage);   // export
 void AddShip(Tree& tree, CLI::App* lineage);       // ship
 void AddPolicy(Tree& tree);                        // policy what-if
+void AddEscalations(Tree& tree);                   // escalations list show approve deny
 void AddTrust(Tree& tree);                         // trust report
 void AddHelp(Tree& tree);                          // version completion help
 

@@ -166,7 +166,9 @@ void State::Apply(const Observe& r, const Digest& leaf) {
     case RecordKind::kRolledBack:
     case RecordKind::kDiverged: OnEdge(r, s); break;
     case RecordKind::kRevokeSeen: s.restricted = r.seq; break;
-    case RecordKind::kApproved: s.approved = r.evidence; break;
+    case RecordKind::kApproved:
+      if (!r.action_id) s.approved = r.evidence;  // else an escalation was answered
+      break;
     case RecordKind::kFlow:
       ++s.carried.records;
       s.carried.frames += r.flow ? r.flow->frames : 0;

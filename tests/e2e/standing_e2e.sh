@@ -21,6 +21,7 @@ refuses() {  # refuses EXIT WORDS COMMAND...: that exit code, one line with thes
   cat "$T/err"
   [ "$got" = "$want" ] && [ "$(wc -l <"$T/err")" = 1 ] && grep -q -- "$words" "$T/err"
 }
+says() { "${@:2}" >"$T/said" 2>&1 && { grep -q -- "$1" "$T/said" || { cat "$T/said"; return 1; }; }; }
 # Twenty packets a second, for good; and how many of them came through atlas' gate.
 streams() { later "$1" python3 -c '
 import socket, sys, time
@@ -66,11 +67,29 @@ claim "the decision after it names the gate" some atlas \
   "SELECT count(*) AS n FROM decisions WHERE subject_name = 'cygnus' AND outcome = 'PROBATION' AND held_by = 'trust'"
 claim "every decision is made again from its record" aq atlas lineage verify --decisions
 
+title "A person who knows better"
+waits() { aq "$1" escalations list --json | jq -e --arg who "$2" '.items[] | select(.name == $who and .cause == "trust")'; }
+claim "what fell waits at atlas" waits atlas cygnus
+claim "it is shown with its answer" says 'escalations approve cygnus' aq atlas escalations show cygnus
+claim "an item that is not there" refuses 1 "nothing waits" aq atlas escalations approve nobody
+claim "a rung that is none" refuses 2 "ADMIT, CONSTRAIN" aq atlas escalations approve cygnus --ceiling HIGH
+claim "who is not above it cannot say it" refuses 1 "not above the subject" aq draco escalations approve cygnus
+claim "cygnus is approved for an hour" aq atlas escalations approve cygnus --ceiling ADMIT --for 1h
+claim "it is back at ADMIT" stands atlas cygnus ADMIT
+claim "its packets come through again" until_true 5 runs 7000
+claim "draco heard of it" until_true 10 stands draco cygnus ADMIT
+claim "nothing waits for cygnus any more" not waits atlas cygnus
+claim "borealis is denied" aq atlas escalations deny borealis --for 1h
+claim "and has no session" until_true 5 not stands atlas borealis PROBATION
+claim "the answers are in the log" some atlas \
+  "SELECT count(*) AS n FROM records WHERE kind = 'approved' AND outcome = 'ADMIT' AND subject_name = 'cygnus'"
+claim "every decision is made again with them" aq atlas lineage verify --decisions
+
 title "After a crash"
 claim "atlas is killed" kill_daemon atlas
 claim "and is up again" aq atlas up
-claim "cygnus is back" until_true 30 stands atlas cygnus PROBATION
-claim "borealis too" until_true 30 stands atlas borealis PROBATION
+claim "cygnus is back, by what was said" until_true 30 stands atlas cygnus ADMIT
+claim "borealis stays out" not stands atlas borealis PROBATION
 claim "draco is back" until_true 30 stands atlas draco ADMIT
 claim "the log still holds" aq atlas lineage verify --decisions
 verdict

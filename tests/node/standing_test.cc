@@ -81,6 +81,19 @@ struct Standing : testing::Test {
       EXPECT_TRUE(s.ok()) << Text(s);
     }));
   }
+  Held<authority::Approve> ApproveBy(const issuing::Issuer& issuer,
+                                     const TestNode& subject,
+                                     Rung ceiling,
+                                     uint64_t until) {
+    return Must(issuing::MakeApprove(
+        issuer,
+        {.subject = subject.kid(),
+         .item = authority::EscalationItem(mesh.scope(), subject.kid(), authority::Cause::kTrust),
+         .ceiling = ceiling,
+         .until = until},
+        a.now.wall.seconds(),
+        issuing::Hlc(a.now.wall.millis(), ++said_)));
+  }
   static Rung RungAt(const TestNode& at, const TestNode& of) {
     for (const PeerView& p : at.control->Peers()) {
       if (p.kid == of.kid()) return p.rung;
@@ -103,6 +116,7 @@ struct Standing : testing::Test {
   Mesh2 mesh;
   issuing::MemorySeqs seqs_;
   Rng rng_{TestSeed(77)};
+  uint16_t said_ = 0;
   TestNode& a;
   TestNode& b;
   TestNode& d;
@@ -181,6 +195,77 @@ TEST_F(Standing, AFallIsNotForgottenByARestart) {
   mesh.Pump(20s);
   EXPECT_EQ(RungAt(a, c), Rung::kProbation);
   EXPECT_EQ(RungAt(a, d), Rung::kAdmit);
+  ExpectRedecided(a, Open);
+}
+
+// A person who stands above it may know better, until a time, and says so once for the whole mesh.
+TEST_F(Standing, WhatFellWaitsForAPersonWhoseWordLiftsItEverywhere) {
+  Meet();
+  Import(a, *Overreach(b).envelope);
+  ASSERT_EQ(RungAt(a, c), Rung::kProbation);
+  const authority::Nonce16 item =
+      authority::EscalationItem(mesh.scope(), c.kid(), authority::Cause::kTrust);
+  ASSERT_TRUE(a.control->escalations().all().contains(item));
+  EXPECT_EQ(a.control->escalations().all().at(item).rung, Rung::kProbation);
+  const auto records = a.Records(RecordKind::kEscalated);
+  EXPECT_EQ(
+      std::ranges::count(
+          records, std::optional(authority::ActionId{item.bytes}), &authority::Observe::action_id),
+      1);
+  mesh.Pump(5s);
+  ASSERT_EQ(RungAt(d, c), Rung::kProbation);
+
+  const uint64_t until = a.now.wall.seconds() + 600;
+  const auto approved = ApproveBy(mesh.issuer(), c, Rung::kAdmit, until);
+  Import(a, *approved.envelope);
+  EXPECT_EQ(RungAt(a, c), Rung::kAdmit);
+  EXPECT_TRUE(Reaches(c, a));
+  EXPECT_EQ(RungAt(a, b), Rung::kProbation) << "nobody spoke for it";
+  EXPECT_FALSE(a.control->escalations().all().contains(item));
+  EXPECT_EQ(a.Records(RecordKind::kApproved).back().evidence, Digest{approved.oid().bytes});
+  mesh.Pump(5s);
+  EXPECT_EQ(RungAt(d, c), Rung::kAdmit) << "it got about";
+  a.Restart();
+  mesh.Pump(20s);
+  EXPECT_EQ(RungAt(a, c), Rung::kAdmit);
+  mesh.Pump(600s);
+  EXPECT_EQ(RungAt(a, c), Rung::kProbation) << "its time is over";
+  ExpectRedecided(a, Open);
+  ExpectRedecided(d, Open);
+}
+
+TEST_F(Standing, ADeniedSubjectIsRefusedAtOnce) {
+  Meet();
+  const auto denied = ApproveBy(mesh.issuer(), c, Rung::kRefuse, a.now.wall.seconds() + 600);
+  Import(a, *denied.envelope);
+  EXPECT_FALSE(Reaches(c, a));
+  EXPECT_LT(RungAt(a, c), Rung::kProbation);
+  ExpectRedecided(a, Open);
+}
+
+// Whoever is not above it, or is not trusted itself, lends nothing.
+TEST_F(Standing, ApprovalsOfTheWrongMouthChangeNothing) {
+  Meet();
+  Import(a, *Overreach(b).envelope);
+  const uint64_t until = a.now.wall.seconds() + 600;
+  const Held<authority::Grant> of_d = EnrollerOf(d), of_b = EnrollerOf(b);
+  const issuing::Signer as_d(d.identity(), seqs_), as_b(b.identity(), seqs_);
+  const auto by_d = ApproveBy({as_d, mesh.charter(), &of_d}, c, Rung::kAdmit, until);
+  const auto by_b = ApproveBy({as_b, mesh.charter(), &of_b}, c, Rung::kAdmit, until);
+  const auto import = [&](const authority::Signed& object) {
+    absl::Status s;
+    mesh.Carry(a, a.Do([&](Outbox& out) { s = a.control->Import(a.now, object.bytes(), out); }));
+    return s;
+  };
+  EXPECT_TRUE(absl::IsPermissionDenied(import(*by_d.envelope)));
+  EXPECT_TRUE(import(*by_b.envelope).ok());  // above it, and not believed
+  EXPECT_EQ(RungAt(a, c), Rung::kProbation);
+  const auto by_root = ApproveBy(mesh.issuer(), c, Rung::kConstrain, until);
+  authority::Approve later = by_root.body;
+  later.until = until + 1;
+  EXPECT_FALSE(import(*issuing::Seal(later, d.identity()).envelope).ok());
+  EXPECT_TRUE(import(*by_root.envelope).ok());
+  EXPECT_EQ(RungAt(a, c), Rung::kConstrain);
   ExpectRedecided(a, Open);
 }
 
