@@ -264,7 +264,10 @@ void Control::Commit(Turn& t, PeerId id) {
   const bool first = !peer->committed;
   peer->committed = outcome.committed();
   peer->action = outcome.id();
-  if (!peer->committed) return;
+  if (!peer->committed) {
+    NoteMismatch(t, *peer);
+    return;
+  }
   if (peer->expires == 0) {
     // What it rests on changed while it waited for the disk, or for a confirmation that came late.
     Redecide(t, *peer);

@@ -292,6 +292,7 @@ class Control {
   void ExamineGrant(Turn& t, const SignedPtr& object, const Peer* from);
   void NoteEquivocation(Turn& t, const authority::Equivocation& e);
   void NoteTurn(Turn& t, const SignedPtr& restriction);
+  void NoteMismatch(Turn& t, const Peer& peer);
   void NoteMalformed(Turn& t, const Peer& peer, ByteView bytes);
   TrustBook::Ground TrustGround() const;
   void SettleTrust(Turn& t);

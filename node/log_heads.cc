@@ -76,6 +76,10 @@ void Control::SettleHeads(Turn& t) {
     Say(t, kind, mesh_.kid(), news.name, news.trouble);
   }
   for (const Cosigner::Fork& fork : cosigner_.TakeForks()) NoteFork(t, fork);
+  for (const auto& [member, head] : cosigner_.TakeFresh()) {
+    trust_.Note(
+        {.subject = member, .event = trust::Event::kCheckpointFresh, .evidence = head}, t.now);
+  }
   if (auto beyond = notary_.TakeBeyond()) {
     Say(t,
         Event::Kind::kLogBehind,

@@ -111,6 +111,12 @@ void Control::NoteTurn(Turn& t, const SignedPtr& restriction) {
               t.now);
 }
 
+// What its grant asked for was done, and the tables show something else.
+void Control::NoteMismatch(Turn& t, const Peer& peer) {
+  if (!peer.kid) return;
+  trust_.Note({.subject = *peer.kid, .event = trust::Event::kReadBackMismatch}, t.now);
+}
+
 // What came through a peer's own tunnel is of its making, or it forwarded what it had to check.
 void Control::NoteMalformed(Turn& t, const Peer& peer, ByteView bytes) {
   if (!peer.committed || !peer.kid) return;

@@ -84,6 +84,7 @@ class Witness {
     // To be durable before Release: under origin(), replacing what was there.
     const std::string& origin() const { return last_.head.checkpoint.origin; }
     Bytes record() const { return last_.Encode(); }
+    const SignedCheckpoint& head() const { return last_.head; }
 
    private:
     friend class Witness;

@@ -191,6 +191,7 @@ void Cosigner::Judge(Now now,
   }
   auto& grant = std::get<tlog::Witness::Grant>(judged);
   recorder_.PutState(Join(kWitnessFamily, ToHex(log)), OwnedRecord(from.kid, grant.record()));
+  fresh_.emplace_back(from.kid, Digest{tlog::NoteOid(grant.head().note.text).bytes});
   recorder_.WhenDurable([this, to = from.kid, request, g = std::move(grant)]() mutable {
     Answer(to, request, witness_.Release(std::move(g)));
   });

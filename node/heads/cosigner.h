@@ -56,6 +56,8 @@ class Cosigner {
     Bytes keybind;  // of the log key, by its owner
     std::array<tlog::SignedCheckpoint, 2> heads;
   };
+  // Whose head was found to go on from the one before, with the hash of its text.
+  std::vector<std::pair<Kid, Digest>> TakeFresh() { return std::exchange(fresh_, {}); }
   std::vector<Fork> TakeForks() { return std::exchange(forks_, {}); }
 
  private:
@@ -85,6 +87,7 @@ class Cosigner {
   bool rolled_back_ = false;
   std::set<Kid> heard_;  // logs of which another member told since then
   std::vector<Fork> forks_;
+  std::vector<std::pair<Kid, Digest>> fresh_;
 };
 
 }  // namespace aqmesh::node
