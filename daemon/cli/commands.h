@@ -74,6 +74,7 @@ void AddShip(Tree& tree, CLI::App* lineage);       // ship
 void AddPolicy(Tree& tree);                        // policy what-if
 void AddEscalations(Tree& tree);                   // escalations list show approve deny
 void AddTrust(Tree& tree);                         // trust report
+void AddTrustLook(Tree& tree, CLI::App* trust);    // list show plot
 void AddHelp(Tree& tree);                          // version completion help
 
 // A span as "30d"; Usage errors name the flag.

@@ -60,6 +60,8 @@ void AddTrust(Tree& tree) {
   app->add_option("FILE", report->file, "The grant, armoured or raw; - for standard input")
       ->required();
   tree.Json(app);
+
+  AddTrustLook(tree, trust);
 }
 
 }  // namespace aqmesh::cli

@@ -79,6 +79,11 @@ TEST(CliUsageTest, EveryMistakeOfTheTypistIsOneLineAndExitTwo) {
       {"lineage", "ship", "--to", "postgres://c/d", "--from", "-1"},
       {"lineage", "ship", "--to", "x", "--ddl"},
       {"lineage", "follow", "x"},
+      {"trust", "list", "x"},
+      {"trust", "show"},
+      {"trust", "plot"},
+      {"trust", "plot", "a", "--width", "9"},
+      {"trust", "plot", "a", "--height", "x"},
       {"completion", "fish"},
       {"help", "nothing"},
       {"version", "x"}};
@@ -141,6 +146,10 @@ TEST(CliUsageTest, HelpGoesToStdoutAndEveryCommandHasAnExample) {
                                                           {"lineage", "prove"},
                                                           {"lineage", "check"},
                                                           {"lineage", "follow"},
+                                                          {"trust", "report"},
+                                                          {"trust", "list"},
+                                                          {"trust", "show"},
+                                                          {"trust", "plot"},
                                                           {"version"},
                                                           {"completion"},
                                                           {"help"}};
