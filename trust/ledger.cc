@@ -71,7 +71,7 @@ Standing Ledger::As(const Row& row, Role role) {
 }
 
 bool Ledger::MakeRoom(Settled& out) {
-  const auto says = [this](const Kid& key, const Row& row) {
+  const auto says = [](const Kid& key, const Row& row) {
     const Standing& s = row.standing;
     const bool marked = s.kap != 0 || s.s_f != 0 || s.s_s != 0 || row.seen_against != 0 ||
                         !row.once.empty() || !row.due.empty() || !row.paid.empty();
