@@ -11,6 +11,13 @@ namespace {
 // A revocation is timely if it comes while what it answers may still be going on.
 constexpr uint64_t kTimelyMillis = 3'600'000;
 
+// An object of a kind that this version does not know is refused, but no fault of who sent it.
+bool IsOfLaterKind(ByteView envelope) {
+  constexpr uint8_t kCtxTag = 0x08, kVarintMore = 0x80;
+  return envelope.size() > 1 && envelope[0] == kCtxTag && envelope[1] < kVarintMore &&
+         envelope[1] > static_cast<uint8_t>(authority::Ctx::kRetention);
+}
+
 }  // namespace
 
 // A memory that does not read is a memory lost: who was known starts from its prior. The log says
@@ -119,7 +126,7 @@ void Control::NoteMismatch(Turn& t, const Peer& peer) {
 
 // What came through a peer's own tunnel is of its making, or it forwarded what it had to check.
 void Control::NoteMalformed(Turn& t, const Peer& peer, ByteView bytes) {
-  if (!peer.committed || !peer.kid) return;
+  if (!peer.committed || !peer.kid || IsOfLaterKind(bytes)) return;
   trust_.Note({.subject = *peer.kid,
                .event = trust::Event::kObjectMalformed,
                .evidence = Digest{crypto::H256({bytes})}},

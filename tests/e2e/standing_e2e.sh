@@ -67,6 +67,14 @@ claim "the decision after it names the gate" some atlas \
   "SELECT count(*) AS n FROM decisions WHERE subject_name = 'cygnus' AND outcome = 'PROBATION' AND held_by = 'trust'"
 claim "every decision is made again from its record" aq atlas lineage verify --decisions
 
+title "How far each is trusted"
+claim "the list says that borealis fell" says 'borealis .*broken' aq atlas trust list
+claim "its page names the proof" says '10.9.0.0/16' aq atlas trust show borealis
+claim "its plot falls" says ' ' aq atlas trust plot borealis --since 1h
+claim "the same as a picture" aq atlas trust plot borealis --since 1h --svg "$T/plot.svg"
+claim "which is one" python3 -c 'import sys, xml.dom.minidom as m; m.parse(sys.argv[1])' "$T/plot.svg"
+claim "a key that nobody knows" refuses 1 "nobody" aq atlas trust show nobody
+
 title "A person who knows better"
 waits() { aq "$1" escalations list --json | jq -e --arg who "$2" '.items[] | select(.name == $who and .cause == "trust")'; }
 claim "what fell waits at atlas" waits atlas cygnus
