@@ -69,11 +69,10 @@ Signature RedeemProof(const crypto::Ed25519Seed& one_time,
 }
 
 bool CheckRedeemProof(const Request& request, const Invite& invite, const Oid& invite_oid) {
-  if (!request.proof.has_value() || request.invite != invite_oid || invite.suite != Suite::kEd25519)
-    return false;
+  if (!request.proof.has_value() || request.invite != invite_oid) return false;
   const Bytes body = RedeemBody(request.h, invite_oid, KidOf(request.suite, request.key));
   const Bytes pae = Pae(kRedeem, invite.suite, KidOf(invite.suite, invite.key), body);
-  return crypto::Ed25519Verify(invite.key, pae, *request.proof);
+  return authority::VerifyBy(invite.suite, invite.key, pae, *request.proof);
 }
 
 absl::StatusOr<Held<Request>> MakeRequest(const crypto::Ed25519Seed& identity,

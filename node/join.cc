@@ -215,6 +215,7 @@ Drop Control::OnRequest(Turn& t,
   authority::AuthReport report;
   auto verified = authority::AuthenticateRequest({.request = *request,
                                                   .invite = *invite,
+                                                  .charter = mesh_.charter().body,
                                                   .scope = mesh_.scope(),
                                                   .inviter = mesh_.KeyOf(invite->signer()),
                                                   .now = t.now.wall},

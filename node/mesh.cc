@@ -186,7 +186,7 @@ void Mesh::Hold(SignedPtr object) {
                                     [&](const Held<Grant>& g) { return g.oid() == object->oid(); });
       if (!held && plain_grants_.size() < kPlainMax) plain_grants_.push_back({object, *grant});
     }
-    if (grant->key == key_ && grant->suite == Suite::kEd25519) {
+    if (authority::KidOf(grant->suite, grant->key) == kid_) {
       const bool held = std::any_of(own_grants_.begin(),
                                     own_grants_.end(),
                                     [&](const Held<Grant>& g) { return g.oid() == object->oid(); });

@@ -275,6 +275,7 @@ absl::StatusOr<authority::Verified> Redecider::Verify(const DecisionCase& c) {
     }
     verified = authority::AuthenticateRequest({.request = *c.request,
                                                .invite = *c.invite,
+                                               .charter = c.charters.back().body,
                                                .scope = scope,
                                                .inviter = inviter,
                                                .now = now},

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/authority/address.h"
+#include "core/authority/suites.h"
 #include "core/base/status.h"
 
 namespace aqmesh::authority {
@@ -50,7 +51,7 @@ MaybeObjection CheckIssuer(const GrantEdge& e, const Ground&) {
 
 MaybeObjection CheckSuite(const GrantEdge& e, const Ground& g) {
   const auto suite = static_cast<uint16_t>(e.child->suite);
-  if (e.child->suite == Suite::kX25519Static)
+  if (const SignatureSuite* s = FindSuite(e.child->suite); s != nullptr && s->signature_bytes == 0)
     return std::nullopt;  // cannot sign, so needs no entry
   if (std::ranges::find(g.charter->suites, suite) != g.charter->suites.end()) return std::nullopt;
   return Wider(Join("suite: ", suite, " is not in the charter's list"));

@@ -17,6 +17,21 @@ struct Authenticating {
   }
 };
 
+namespace {
+
+bool Lists(const Charter& charter, Suite suite) {
+  return std::ranges::find(charter.suites, static_cast<uint16_t>(suite)) != charter.suites.end();
+}
+std::string NotListed(Suite suite, std::string_view what) {
+  return Join("suite: ",
+              static_cast<uint16_t>(suite),
+              " signed the ",
+              what,
+              " and is not in the charter's list");
+}
+
+}  // namespace
+
 namespace internal {
 
 // ---- signatures
@@ -40,7 +55,17 @@ void Walk::AddTasks(const Line& line) {
   }
 }
 
+Verdict Walk::CheckSuites() const {
+  for (const Task& t : tasks_) {
+    const Suite suite = t.object->suite();
+    if (!Lists(scope_.charter(), suite))
+      return Refuse({Reason::kAttenuation, NotListed(suite, t.what)});
+  }
+  return {};
+}
+
 Verdict Walk::VerifyTasks(size_t budget) {
+  if (Verdict v = CheckSuites(); v.rung == Rung::kRefuse) return v;
   for (const Task& t : tasks_) {
     if (in_.cache == nullptr || !in_.cache->Holds(*t.object, t.key)) {
       // What was found right stays in the cache, so that a retry gets further.
@@ -142,6 +167,7 @@ Verdict CheapChecks(
   if (verdict.rung > Rung::kDefer) Fold(verdict, CheckCited(in, walk, line, report));
   if (in.presentation != nullptr && verdict.reason != Reason::kSignature)
     Fold(verdict, walk.CheckPresenter(line));
+  if (verdict.rung > Rung::kRefuse) Fold(verdict, walk.CheckSuites());
   if (line.missing) {
     report.missing.insert(report.missing.begin(), RefOf(*line.missing));
     const Reason reason = line.charter_missing ? Reason::kCharterUnknown : Reason::kObjectsMissing;
@@ -217,6 +243,10 @@ std::optional<Verified> AuthenticateRequest(const RequestInput& input, AuthRepor
     return result(Rung::kDefer, Reason::kNotYetValid, "the invitation is not valid yet");
   if (Lapsed(invite.not_before, invite.ttl, now))
     return result(Rung::kRefuse, Reason::kExpired, "the invitation has lapsed");
+  for (const Suite s : {input.invite.envelope->suite(), invite.suite, r.suite}) {
+    if (!Lists(input.charter, s))
+      return result(Rung::kRefuse, Reason::kAttenuation, NotListed(s, "request or its invitation"));
+  }
   report.signature_checks = 1;
   if (!VerifySignature(*input.invite.envelope, *input.inviter))
     return result(Rung::kRefuse, Reason::kSignature, "the invitation's signature is wrong");
@@ -234,7 +264,7 @@ std::optional<Verified> AuthenticateRequest(const RequestInput& input, AuthRepor
   Append(body, chain.subject);
   const Bytes pae = Pae("aqmesh/1/redeem", invite.suite, KidOf(invite.suite, invite.key), body);
   ++report.signature_checks;
-  if (!crypto::Ed25519Verify(invite.key, pae, *r.proof))
+  if (!VerifyBy(invite.suite, invite.key, pae, *r.proof))
     return result(Rung::kRefuse, Reason::kSignature, "the proof of redemption is wrong");
   report.presenter_verified = true;
   chain.expires = invite.not_before + invite.ttl;

@@ -220,8 +220,14 @@ Verdict Walk::CheckLeaf(const Grant& leaf) const {
 Verdict Walk::CheckPresenter(const Line& line) {
   const Held<Presentation>& p = *in_.presentation;
   const Grant& leaf = line.grants[0].body;
-  if (leaf.suite != Suite::kEd25519)
+  if (SignatureSize(leaf.suite) == 0)
     return Refuse({Reason::kClassOrCap, "presentation: a PLAIN grant's device presents nothing"});
+  if (!SignsPresentations(p.envelope->suite())) {
+    return Refuse({Reason::kClassOrCap,
+                   Join("presentation: signatures of suite ",
+                        static_cast<uint16_t>(p.envelope->suite()),
+                        " do not fit one")});
+  }
   const Kid subject = KidOf(leaf.suite, leaf.key);
   std::vector<Held<Rotate>> via;
   const auto key = FollowTo(p.signer(), subject, leaf.key, leaf.next_key, false, via);

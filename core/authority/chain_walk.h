@@ -67,6 +67,8 @@ class Walk {
   // Adds the fragment's rules to the report and its signatures to the tasks, or says why not.
   Verdict CheckFragment(const SignedPtr& cited, const Line& main);
   void AddTasks(const Line& line);
+  // Every signature among the tasks is of a suite that the charter in force lists.
+  Verdict CheckSuites() const;
   // Stops at the first failure or when the budget is spent.
   Verdict VerifyTasks(size_t budget);
 

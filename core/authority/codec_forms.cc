@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/authority/suites.h"
+
 namespace aqmesh::authority {
 
 namespace {
@@ -208,7 +210,7 @@ Broken SuitesForm::Get(ByteView b, Value& v) {
   for (size_t at = 0; at < b.size(); at += 2) {
     const uint16_t s = LoadBe<uint16_t>(b.data() + at);
     if (!v.empty() && s <= v.back()) return "suites do not ascend";
-    if (s != 1 && s != 2 && s != 16 && s != 65281) return "unknown suite";
+    if (FindSuite(static_cast<Suite>(s)) == nullptr) return "unknown suite";
     v.push_back(s);
   }
   return nullptr;

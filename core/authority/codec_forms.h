@@ -82,7 +82,7 @@ struct PortsForm {
 struct HoursForm : PortsForm {
   static Broken Get(ByteView b, Value& v);
 };
-// 1-8 times BE16, ascending, each a suite of §1.
+// 1-8 times BE16, ascending, each in the registry (suites.h).
 struct SuitesForm {
   using Value = std::vector<uint16_t>;
   static constexpr Shape kShape = Shape::kNumbers;

@@ -42,7 +42,9 @@ void RuleBook::Iff(uint32_t field, bool present, bool condition, std::string_vie
 }
 
 void RuleBook::SigningSuite(uint32_t field, Suite suite) {
-  Require(field, SignatureSize(suite) != 0, "not a suite that signs: 1 (Ed25519) is");
+  Require(field,
+          SignatureSize(suite) != 0,
+          "not a suite that signs: 1 (Ed25519) and 2 (ristretto255) are");
 }
 
 namespace {
@@ -142,6 +144,9 @@ void CheckRules(RuleBook& r, const Grant& o) {
   const bool plain = o.suite == Suite::kX25519Static;
   const bool issues = (o.caps & kCapsIssue) != 0;
   if (!plain) r.SigningSuite(2, o.suite);
+  r.Require(2,
+            plain || issues || (o.caps & kCapJoin) == 0 || SignsPresentations(o.suite),
+            "its signatures do not fit a presentation: with join, only beside an issue bit");
   r.Require(
       3, r.envelope() == nullptr || !SignedBy(r, o.suite, o.key), "the key is the signer's own");
   r.Require(4, (o.cls == Class::kPlain) == plain, "class 16 (PLAIN) if and only if suite 16");
@@ -232,7 +237,12 @@ void CheckRules(RuleBook& r, const Presentation& o) {
   r.Iff(6, o.answers.has_value(), o.role == 2, "with role 2 (responder)");
 }
 
-void CheckRules(RuleBook& r, const Invite& o) { r.SigningSuite(7, o.suite); }
+void CheckRules(RuleBook& r, const Invite& o) {
+  r.SigningSuite(7, o.suite);
+  r.Require(7,
+            SignatureSize(o.suite) == Signature::kSize,
+            "its signatures do not fit the proof of a request");
+}
 
 void CheckRules(RuleBook& r, const Request& o) {
   r.Iff(2, o.rx_handle != 0, o.h.has_value(), "with field 1 h (live)");

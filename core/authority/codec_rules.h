@@ -38,7 +38,7 @@ class RuleBook {
   void Require(uint32_t field, bool holds, std::string_view rule);
   // "iff": a field is there if and only if a condition holds.
   void Iff(uint32_t field, bool present, bool condition, std::string_view when);
-  // A key that signs: suite 1 or 65281.
+  // A key that signs.
   void SigningSuite(uint32_t field, Suite suite);
   // The envelope that the body came in; nullptr when a body is parsed by itself.
   const Signed* envelope() const { return envelope_; }

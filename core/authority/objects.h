@@ -43,11 +43,12 @@ enum class Ctx : uint8_t {
   kRetention = 19,
 };
 
+// What each means: core/authority/suites.h.
 enum class Suite : uint16_t {
   kEd25519 = 1,
   kRistretto = 2,
   kX25519Static = 16,
-  kLargeTest = 65281
+  kLargeTest = 65281  // in tests alone
 };
 
 // Ordered: the ladder is compared with < and joined with min.

@@ -19,10 +19,11 @@ void SignatureCache::Put(const Signed& object, const Ed25519Key& key) {
 }
 
 bool SignatureCache::Verify(const Signed& object, const Ed25519Key& key) {
-  if (const auto* prepared = keys_.Find(key)) return VerifySignature(object, **prepared);
-  auto fresh = std::make_shared<const crypto::Ed25519Verifier>(key);
+  const std::pair<Suite, Ed25519Key> whose = {object.suite(), key};
+  if (const auto* prepared = keys_.Find(whose)) return VerifySignature(object, **prepared);
+  auto fresh = std::make_shared<const KeyVerifier>(object.suite(), key);
   if (!VerifySignature(object, *fresh)) return false;
-  keys_.Put(key, std::move(fresh));
+  keys_.Put(whose, std::move(fresh));
   return true;
 }
 

@@ -56,12 +56,12 @@ class SignatureCache {
   static constexpr size_t kSignaturesMax = 16'384, kKeysMax = 1'024;  // half a KiB a key
   bool Holds(const Signed& object, const Ed25519Key& key) const;
   void Put(const Signed& object, const Ed25519Key& key);
-  // VerifySignature, a quarter of its cost for a key that is prepared.
+  // VerifySignature, a quarter of its cost for a key of suite 1 that is prepared.
   [[nodiscard]] bool Verify(const Signed& object, const Ed25519Key& key);
 
  private:
   FifoMap<Digest, bool> right_{kSignaturesMax};
-  FifoMap<Ed25519Key, std::shared_ptr<const crypto::Ed25519Verifier>> keys_{kKeysMax};
+  FifoMap<std::pair<Suite, Ed25519Key>, std::shared_ptr<const KeyVerifier>> keys_{kKeysMax};
 };
 
 class ObjectStore {

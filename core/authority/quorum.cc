@@ -91,22 +91,25 @@ Electorate::Electorate(const Charter& charter,
             .key = v.key,
             .weight = v.weight,
             .group = v.group};
+    Suite suite = v.suite;
     const Kid newest = restrictions == nullptr ? row.now : restrictions->Newest(row.now);
     while (row.now != newest) {
       const Held<Rotate>* step = restrictions->RotationOf(row.now);
       if (step == nullptr) break;
-      row.now = step->signer(), row.key = step->body.key;
+      row.now = step->signer(), row.key = step->body.key, suite = step->body.suite;
     }
+    row.listed =
+        std::ranges::find(charter.suites, static_cast<uint16_t>(suite)) != charter.suites.end();
     const bool first_row = lineages.insert(row.first).second;
     row.doubled = !keys.insert(row.now).second || !first_row;
-    row.counts = !row.doubled && !not_counted.contains(row.first);
+    row.counts = row.listed && !row.doubled && !not_counted.contains(row.first);
     rows_.push_back(std::move(row));
   }
 }
 
 std::optional<size_t> Electorate::Find(const Kid& signer) const {
   for (size_t i = 0; i < rows_.size(); ++i) {
-    if (rows_[i].now == signer && !rows_[i].doubled) return i;
+    if (rows_[i].now == signer && rows_[i].listed && !rows_[i].doubled) return i;
   }
   return std::nullopt;
 }

@@ -60,7 +60,8 @@ class Electorate {
              const std::set<Kid>& not_counted = {});
 
   size_t size() const { return rows_.size(); }
-  // By current key. Never a row whose lineage or current key stands in an earlier one.
+  // By current key. Never a row whose lineage or current key stands in an earlier one, nor one that
+  // rotated to a suite that the charter does not list.
   std::optional<size_t> Find(const Kid& signer) const;
   const Kid& First(size_t i) const { return rows_[i].first; }
   const Ed25519Key& KeyOf(size_t i) const { return rows_[i].key; }
@@ -73,6 +74,7 @@ class Electorate {
     Ed25519Key key;  // of `now`
     uint64_t weight = 0;
     std::string group;
+    bool listed = false;   // the suite of `now`, by the charter
     bool doubled = false;  // an earlier row is of the same lineage, or has the same current key
     bool counts = false;
   };

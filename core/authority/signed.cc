@@ -16,13 +16,11 @@ namespace {
 using wire::Reader;
 using wire::WireType;
 
-constexpr size_t kEd25519SigBytes = 64;
-constexpr uint8_t kLargeTestFill = 0x5a;
-
 struct Kind {
   Ctx ctx;
   std::string_view name;
-  size_t bytes_max;  // of the Signed, in suite 1
+  size_t bytes_max;            // of the Signed, in suite 1
+  bool only_by_value = false;  // ... and in any other: it has to fit a bundle
 };
 constexpr Kind kKinds[] = {
     {Ctx::kCharter, "charter", 16'384},
@@ -36,9 +34,9 @@ constexpr Kind kKinds[] = {
     {Ctx::kObserve, "observe", 4'096},
     {Ctx::kTreaty, "treaty", 8'192},
     {Ctx::kPardon, "pardon", 320},
-    {Ctx::kPresentation, "presentation", 432},
-    {Ctx::kInvite, "invite", 592},
-    {Ctx::kRequest, "request", 432},
+    {Ctx::kPresentation, "presentation", 432, true},
+    {Ctx::kInvite, "invite", 592, true},
+    {Ctx::kRequest, "request", 432, true},
     {Ctx::kApprove, "approve", 256},
     {Ctx::kAnnounce, "announce", 512},
     {Ctx::kPolicy, "policy", 16'384},
@@ -172,16 +170,6 @@ ScopeId ScopeOf(ByteView genesis_body) {
   return ScopeId{crypto::H128({AsBytes("aqmesh/1/scope"), genesis_body})};
 }
 
-size_t SignatureSize(Suite suite) {
-  switch (suite) {
-    case Suite::kEd25519: return kEd25519SigBytes;
-    case Suite::kLargeTest: return kEd25519SigBytes + kLargeTestPadding;
-    case Suite::kRistretto:
-    case Suite::kX25519Static: break;
-  }
-  return 0;
-}
-
 size_t SignedSize(size_t body_size, Suite suite) {
   const size_t sig = SignatureSize(suite);
   return 2 + 1 + wire::VarintSize(static_cast<uint64_t>(suite)) + 2 + Kid::kSize + 1 +
@@ -191,8 +179,13 @@ size_t SignedSize(size_t body_size, Suite suite) {
 size_t SignedBytesMax(Ctx ctx, Suite suite) {
   const Kind* kind = KindOf(static_cast<uint64_t>(ctx));
   AQ_CHECK(kind != nullptr);
+  if (kind->only_by_value) return kind->bytes_max;
   const size_t on_top = SignedSize(1, suite) - SignedSize(1, Suite::kEd25519);
   return std::min(kObjectBytesMax, kind->bytes_max + on_top);
+}
+
+bool SignsPresentations(Suite suite) {
+  return SignatureSize(suite) != 0 && SignedSize(1, suite) <= SignedSize(1, Suite::kEd25519);
 }
 
 Bytes Pae(std::string_view ctx_label, Suite suite, const Kid& kid, ByteView body) {
@@ -248,26 +241,33 @@ absl::StatusOr<Signed> Signed::Parse(ByteView bytes) {
 
 namespace {
 
-// The signature, if it may be by `key` and holds nothing else.
-std::optional<Signature> SignatureBy(const Signed& s, const Ed25519Key& key) {
-  if (KidOf(s.suite(), key) != s.kid()) return std::nullopt;
-  const ByteView fill = s.sig().subspan(kEd25519SigBytes);  // of suite 65281 alone
-  if (std::any_of(fill.begin(), fill.end(), [](uint8_t b) { return b != kLargeTestFill; }))
-    return std::nullopt;
-  return Signature::From(s.sig().first(kEd25519SigBytes));
-}
 Bytes SignedOver(const Signed& s) { return PaeOf(s.ctx(), s.suite(), s.kid(), s.body()); }
+
+// Asks `sign` for the signature of suite and key over PAE.
+template <class F>
+Signed SignAs(Ctx ctx, ByteView body, Suite suite, const Ed25519Key& key, F sign) {
+  const Kid kid = KidOf(suite, key);
+  const Bytes envelope = EncodeEnvelope(ctx, suite, kid, body, sign(PaeOf(ctx, suite, kid, body)));
+  absl::StatusOr<Signed> out = Signed::Parse(envelope);
+  AQ_CHECK(out.ok());
+  return *std::move(out);
+}
 
 }  // namespace
 
 bool VerifySignature(const Signed& s, const Ed25519Key& key) {
-  const auto signature = SignatureBy(s, key);
-  return signature && crypto::Ed25519Verify(key, SignedOver(s), *signature);
+  return KidOf(s.suite(), key) == s.kid() && VerifyBy(s.suite(), key, SignedOver(s), s.sig());
 }
 
-bool VerifySignature(const Signed& s, const crypto::Ed25519Verifier& key) {
-  const auto signature = SignatureBy(s, key.key());
-  return signature && key.Verify(SignedOver(s), *signature);
+bool VerifySignature(const Signed& s, const KeyVerifier& key) {
+  return s.suite() == key.suite() && KidOf(s.suite(), key.key()) == s.kid() &&
+         key.Verify(SignedOver(s), s.sig());
+}
+
+Signed Sign(Ctx ctx, ByteView body, const SuiteKey& key) {
+  return SignAs(ctx, body, key.suite, PublicOf(key.suite, key.seed), [&key](const Bytes& pae) {
+    return SignBy(key.suite, key.seed, pae);
+  });
 }
 
 Signed Sign(Ctx ctx, ByteView body, const crypto::Ed25519Seed& seed) {
@@ -275,11 +275,9 @@ Signed Sign(Ctx ctx, ByteView body, const crypto::Ed25519Seed& seed) {
 }
 
 Signed Sign(Ctx ctx, ByteView body, const crypto::Ed25519Pair& pair) {
-  const Kid kid = KidOf(Suite::kEd25519, pair.public_key());
-  const Signature sig = pair.Sign(PaeOf(ctx, Suite::kEd25519, kid, body));
-  absl::StatusOr<Signed> out = Signed::Parse(EncodeEnvelope(ctx, Suite::kEd25519, kid, body, sig));
-  AQ_CHECK(out.ok());
-  return *std::move(out);
+  return SignAs(ctx, body, Suite::kEd25519, pair.public_key(), [&pair](const Bytes& pae) {
+    return pair.Sign(pae);
+  });
 }
 
 }  // namespace aqmesh::authority

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "core/authority/objects.h"
+#include "core/authority/suites.h"
 #include "core/crypto/keys.h"
 
 namespace aqmesh::authority {
@@ -57,22 +58,29 @@ Bytes Pae(std::string_view ctx_label,
 
 inline constexpr size_t kBodyBytesMax = 16'384;
 inline constexpr size_t kSigBytesMax = 4'096;
-inline constexpr size_t kLeafGrantBytesMax = 640;   // a grant without an issue bit travels by value
-inline constexpr size_t kLargeTestPadding = 2'356;  // suite 65281: suite 1 plus so many bytes 5a
+inline constexpr size_t kLeafGrantBytesMax = 640;  // a grant without an issue bit travels by value
 
-// Largest Signed of this kind under a suite, in bytes; a larger suite's signature comes on top.
+// Largest Signed of this kind under a suite, in bytes. A larger suite's signature comes on top, but
+// not of what always travels by value: presentation, request, invite.
 size_t SignedBytesMax(Ctx ctx, Suite suite);
 // Bytes of the Signed around a body under a suite. `body_size` is 1..kBodyBytesMax.
 size_t SignedSize(size_t body_size, Suite suite);
-// Bytes of a signature; 0 for a suite that cannot sign an envelope (2 is reserved, 16 a static).
-size_t SignatureSize(Suite suite);
+// Whether a key of this suite can present itself: its signatures fit where suite 1's do.
+bool SignsPresentations(Suite suite);
 
-// True iff `key` is the signer named by kid and its signature over PAE is right. `key` is a suite 1
-// key.
+// True iff `key` is the signer named by kid, in the envelope's suite, and its signature over PAE is
+// right by that suite.
 [[nodiscard]] bool VerifySignature(const Signed& s, const Ed25519Key& key);
-[[nodiscard]] bool VerifySignature(const Signed& s, const crypto::Ed25519Verifier& key);
+[[nodiscard]] bool VerifySignature(const Signed& s, const KeyVerifier& key);
 
-// Signs body under ctx with a suite 1 key; the result parses back to the same bytes.
+// A seed and the suite that it is used in, borrowed for a call.
+struct SuiteKey {
+  Suite suite{};
+  const SuiteSeed& seed;
+};
+// Signs body under ctx; the result parses back to the same bytes. A seed or a pair by itself is of
+// suite 1.
+Signed Sign(Ctx ctx, ByteView body, const SuiteKey& key);
 Signed Sign(Ctx ctx, ByteView body, const crypto::Ed25519Seed& seed);
 Signed Sign(Ctx ctx, ByteView body, const crypto::Ed25519Pair& pair);
 
@@ -82,7 +90,7 @@ template <class T>
 absl::StatusOr<T> ParseBody(ByteView body);
 template <class T>
 Bytes EncodeBody(const T& object);  // AQ_CHECKs that the object obeys its own rules
-template <class T, class Key>       // Key: Ed25519Seed or Ed25519Pair
+template <class T, class Key>       // Key: SuiteKey, Ed25519Seed or Ed25519Pair
 Signed SignObject(const T& object, const Key& key) {
   return Sign(T::kCtx, EncodeBody(object), key);
 }

@@ -5,11 +5,15 @@
 
 #include "core/base/status.h"
 #include "tests/core/authority/council_for_test.h"
+#include "tests/core/authority/roles_for_test.h"
 
 namespace aqmesh::authority {
 namespace {
 
 using namespace testing;  // NOLINT(google-build-using-namespace): the vocabulary of these stories
+
+class CertificateTest : public RolesTest {};
+class CharterSuccessionTest : public RolesTest {};
 using ::testing::HasSubstr;
 
 const std::vector<Seat> kFour = {{1, 1, "a"}, {2, 1, "b"}, {3, 1, "c"}, {4, 1, "d"}};
@@ -77,13 +81,13 @@ Pardon PardonOf(const ScopeId& scope, uint8_t subject) {
   p.seq = 4;
   p.hlc = (kT * 1000) << 16;
   p.subject = KidOfSeed(subject);
-  p.suite = Suite::kEd25519;
+  p.suite = SuiteOf(77);
   p.key = KeyOf(77);
   p.lifts = Lifts::kCollapse;
   return p;
 }
 
-TEST(CertificateTest, AnAuthoritysGrantNeedsTheRegularQuorum) {  // spec: quorum#4
+TEST_P(CertificateTest, AnAuthoritysGrantNeedsTheRegularQuorum) {  // spec: quorum#4
   for (const Counting counting : {Counting::kWeighted, Counting::kNestedGroups}) {
     const Court court(CouncilCharter(kFour, counting));
     const Held<Grant> region = Make(RegionBody(court.scope, 5), 1);
@@ -98,7 +102,7 @@ TEST(CertificateTest, AnAuthoritysGrantNeedsTheRegularQuorum) {  // spec: quorum
   }
 }
 
-TEST(CertificateTest, WhatNeedsNoVotesHasNone) {  // spec: quorum#4
+TEST_P(CertificateTest, WhatNeedsNoVotesHasNone) {  // spec: quorum#4
   const Court court(CouncilCharter(kFour));
   Grant node = RegionBody(court.scope, 5);
   node.cls = Class::kNode;
@@ -116,7 +120,7 @@ TEST(CertificateTest, WhatNeedsNoVotesHasNone) {  // spec: quorum#4
   EXPECT_THAT(court.Says(Make(f, 1), {2, 3}), HasSubstr("a fragment needs no votes"));
 }
 
-TEST(CertificateTest, WhatItCitesHasToFit) {
+TEST_P(CertificateTest, WhatItCitesHasToFit) {
   const Court court(CouncilCharter(kFour)), elsewhere(CouncilCharter(kFive));
   const Held<Grant> region = Make(RegionBody(court.scope, 5), 1);
   const Certificate good = court.With(region, {2, 3});
@@ -141,7 +145,7 @@ TEST(CertificateTest, WhatItCitesHasToFit) {
   EXPECT_EQ(court.Says(bad), "certified");
 }
 
-TEST(CertificateTest, TreatyAndPardonNeedTheRegularQuorum) {  // spec: quorum#4
+TEST_P(CertificateTest, TreatyAndPardonNeedTheRegularQuorum) {  // spec: quorum#4
   const Court court(CouncilCharter(kFour));
   const Held<Treaty> treaty = Make(TreatyOf(court.scope), 1);
   EXPECT_EQ(court.Says(treaty, {2, 3}), "certified");
@@ -153,7 +157,7 @@ TEST(CertificateTest, TreatyAndPardonNeedTheRegularQuorum) {  // spec: quorum#4
   EXPECT_THAT(court.Says(Make(PardonOf(court.scope, 1), 1), {2, 3}), HasSubstr("give 2 of 3"));
 }
 
-TEST(CertificateTest, ARevocationByTheVotersNeedsTheSensitiveQuorum) {  // spec: quorum#4
+TEST_P(CertificateTest, ARevocationByTheVotersNeedsTheSensitiveQuorum) {  // spec: quorum#4
   Charter c = CouncilCharter(kFive);
   c.q_reg = 4, c.q_sens = 5;
   const Court court(c);
@@ -170,13 +174,13 @@ TEST(CertificateTest, ARevocationByTheVotersNeedsTheSensitiveQuorum) {  // spec:
   EXPECT_EQ(court.Says(Make(court.Say(RevokeType::kOid, 60), 1), {2, 3, 4, 5}), "certified");
 }
 
-TEST(CertificateTest, AnAuthoritysRotationNeedsTheWitnesses) {  // spec: quorum#4
+TEST_P(CertificateTest, AnAuthoritysRotationNeedsTheWitnesses) {  // spec: quorum#4
   const Court court(CouncilCharter(kFour, Counting::kWeighted, kWitnesses));
   Rotate r;
   r.scope = court.scope;
   r.seq = 1;
   r.old = KidOfSeed(60);
-  r.suite = Suite::kEd25519;
+  r.suite = SuiteOf(61);
   r.key = KeyOf(61);
   r.hlc = 1;
   r.step = 1;
@@ -192,7 +196,7 @@ TEST(CertificateTest, AnAuthoritysRotationNeedsTheWitnesses) {  // spec: quorum#
   EXPECT_THAT(none.Says(Make(r, 61), {1, 2, 3}), HasSubstr("names no witnesses"));
 }
 
-TEST(CertificateTest, AVoterThatRotatedVotesUnderItsNewestKey) {  // spec: quorum#2
+TEST_P(CertificateTest, AVoterThatRotatedVotesUnderItsNewestKey) {  // spec: quorum#2
   std::vector<Seat> seats = kFour;
   seats[1].next = 22;
   Court court(CouncilCharter(seats));
@@ -206,7 +210,7 @@ TEST(CertificateTest, AVoterThatRotatedVotesUnderItsNewestKey) {  // spec: quoru
   EXPECT_THAT(court.Says(Make(PardonOf(court.scope, 2), 1), {22, 3}), HasSubstr("give 2 of 3"));
 }
 
-TEST(CertificateTest, WhatARuleCollectedIsTheCertificate) {
+TEST_P(CertificateTest, WhatARuleCollectedIsTheCertificate) {
   const Court court(CouncilCharter(kFour));
   const Held<Grant> region = Make(RegionBody(court.scope, 5), 1);
   const Slot slot = *SlotOf(*region.envelope);
@@ -222,7 +226,7 @@ TEST(CertificateTest, WhatARuleCollectedIsTheCertificate) {
   EXPECT_EQ(court.Says(CertificateOf(*rule)), "certified");
 }
 
-TEST(CertificateTest, TheChainCountsByTheChartersRule) {  // spec: quorum#3
+TEST_P(CertificateTest, TheChainCountsByTheChartersRule) {  // spec: quorum#3
   // Six of nine by weight, but of one group of four only.
   const std::vector<Seat> seats = {{1, 6, "a"}, {2, 1, "b"}, {3, 1, "c"}, {4, 1, "d"}};
   for (const Counting counting : {Counting::kWeighted, Counting::kNestedGroups}) {
@@ -242,7 +246,7 @@ TEST(CertificateTest, TheChainCountsByTheChartersRule) {  // spec: quorum#3
   }
 }
 
-TEST(CertificateTest, TheChainCountsALineageOnce) {  // spec: quorum#2
+TEST_P(CertificateTest, TheChainCountsALineageOnce) {  // spec: quorum#2
   std::vector<Seat> seats = {{1, 1, "a"}, {2, 1, "b", 4}, {3, 1, "c"}, {4, 1, "d"}};
   World w(CouncilCharter(seats));
   const Charter& c = w.charters[0].body;
@@ -314,7 +318,7 @@ TEST(CharterShapeTest, WithoutSingleDomainNoGroupMayDoHarmAlone) {  // spec: quo
               HasSubstr("group a holds 3 of the witnesses' weight, more than 1"));
 }
 
-TEST(CharterSuccessionTest, TakesTheQuorumOfTheVotersBefore) {  // spec: quorum#6
+TEST_P(CharterSuccessionTest, TakesTheQuorumOfTheVotersBefore) {  // spec: quorum#6
   Charter c = CouncilCharter(kFive);
   c.q_reg = 4, c.q_sens = 5;
   const Held<Charter> first = Make(c, 1);
@@ -331,7 +335,7 @@ TEST(CharterSuccessionTest, TakesTheQuorumOfTheVotersBefore) {  // spec: quorum#
   EXPECT_EQ(Verdict(stricter, &first, {1, 3, 4, 5}), "in force");
 }
 
-TEST(CharterSuccessionTest, ASensitiveChangeTakesTheSensitiveQuorum) {  // spec: quorum#6
+TEST_P(CharterSuccessionTest, ASensitiveChangeTakesTheSensitiveQuorum) {  // spec: quorum#6
   Charter c = CouncilCharter(kFive, Counting::kWeighted, kWitnesses);
   c.q_reg = 4, c.q_sens = 5;
   const Held<Charter> first = Make(c, 1);
@@ -360,7 +364,7 @@ TEST(CharterSuccessionTest, ASensitiveChangeTakesTheSensitiveQuorum) {  // spec:
   }
 }
 
-TEST(CharterSuccessionTest, ANewVoterSignsAndADroppedOneIsNotCounted) {  // spec: quorum#6
+TEST_P(CharterSuccessionTest, ANewVoterSignsAndADroppedOneIsNotCounted) {  // spec: quorum#6
   const Held<Charter> first = Make(CouncilCharter(kFour), 1);
   Charter next = After(first);
   next.voters = Seated({{1, 1, "a"}, {2, 1, "b"}, {3, 1, "c"}, {6, 1, "d"}});
@@ -370,7 +374,7 @@ TEST(CharterSuccessionTest, ANewVoterSignsAndADroppedOneIsNotCounted) {  // spec
   EXPECT_THAT(Verdict(swapped, &first, {2, 4, 6}), HasSubstr("the voters before it give 2 of 3"));
 }
 
-TEST(CharterSuccessionTest, NestedGroupsJudgeBothSides) {  // spec: quorum#6
+TEST_P(CharterSuccessionTest, NestedGroupsJudgeBothSides) {  // spec: quorum#6
   const std::vector<Seat> seats = {
       {1, 1, "a"}, {2, 1, "a"}, {3, 1, "a"}, {4, 1, "b"}, {5, 1, "c"}, {6, 1, "d"}};
   const Held<Charter> first = Make(CouncilCharter(seats, Counting::kNestedGroups), 1);
@@ -389,7 +393,7 @@ TEST(CharterSuccessionTest, NestedGroupsJudgeBothSides) {  // spec: quorum#6
   EXPECT_EQ(Verdict(Make(next, 4), &first, {5, 6, 1, 2}), "in force");
 }
 
-TEST(CharterSuccessionTest, ARotatedVoterSignsUnderItsNewestKeyAlone) {  // spec: quorum#6
+TEST_P(CharterSuccessionTest, ARotatedVoterSignsUnderItsNewestKeyAlone) {  // spec: quorum#6
   std::vector<Seat> seats = kFour;
   seats[1].next = 22;
   const Held<Charter> first = Make(CouncilCharter(seats), 1);
@@ -419,7 +423,8 @@ TEST(CharterSuccessionTest, ARotatedVoterSignsUnderItsNewestKeyAlone) {  // spec
   EXPECT_EQ(Verdict(Make(next, 1), &first, {4, 32}, &restrictions), "in force");
 }
 
-TEST(CharterSuccessionTest, TwoProposalsForOneVersionDoNotBothCountAVoter) {  // spec: quorum#7, #8
+TEST_P(CharterSuccessionTest,
+       TwoProposalsForOneVersionDoNotBothCountAVoter) {  // spec: quorum#7, #8
   const Held<Charter> first = Make(CouncilCharter(kFour), 1);
   std::array<Held<Charter>, 2> proposals;
   for (size_t i = 0; i < 2; ++i) {
@@ -437,6 +442,10 @@ TEST(CharterSuccessionTest, TwoProposalsForOneVersionDoNotBothCountAVoter) {  //
   EXPECT_NE(Verdict(proposals[0], &first, {3}), "in force");
   EXPECT_NE(Verdict(proposals[1], &first, {4}), "in force");
 }
+
+// Some of these are of leaves by a voter, which no large signature may be under.
+INSTANTIATE_TEST_SUITE_P(Of, CertificateTest, ::testing::ValuesIn(SmallRoles()), NameOfRoles);
+INSTANTIATE_TEST_SUITE_P(Of, CharterSuccessionTest, ::testing::ValuesIn(AllRoles()), NameOfRoles);
 
 }  // namespace
 }  // namespace aqmesh::authority

@@ -3,7 +3,7 @@
 
 #include "core/authority/charter.h"
 #include "core/authority/standalone.h"
-#include "tests/core/authority/world_for_test.h"
+#include "tests/core/authority/roles_for_test.h"
 
 namespace aqmesh::authority {
 namespace {
@@ -11,6 +11,11 @@ namespace {
 using namespace testing;  // NOLINT(google-build-using-namespace): the vocabulary of these stories
 
 constexpr uint8_t kRoot = 1, kAtlas = 2, kBorealis = 3;
+
+// Whoever signs by what, the verdicts are the same.
+class ChainTest : public RolesTest {};
+class CharterTest : public RolesTest {};
+class StandaloneTest : public RolesTest {};
 
 // The vectors' mesh: root, E = ENROLLER of atlas, N = NODE of borealis by atlas, F = the default
 // fragment.
@@ -53,7 +58,7 @@ struct Home : World {
   Held<Fragment> f;
 };
 
-TEST(ChainTest, TheVectorsComeOutByteForByte) {  // spec/objects.md §8
+TEST(ChainVectorsTest, TheVectorsComeOutByteForByte) {  // spec/objects.md §8
   Home w;
   EXPECT_EQ(ToHex(w.charters[0].oid()),
             "5e571f570eb7be173e123b875f881ccb45dfb3d1c3197bc06d3347542fee884f");
@@ -63,7 +68,7 @@ TEST(ChainTest, TheVectorsComeOutByteForByte) {  // spec/objects.md §8
   EXPECT_EQ(ToHex(w.f.oid()), "f621041dde3ead8ce618fd656b8947399d8598e2ef5328d6e2f4eb6d34408491");
 }
 
-TEST(ChainTest, AdmitsTheVectorsChainWithFourSignatures) {
+TEST_P(ChainTest, AdmitsTheVectorsChainWithFourSignatures) {
   Home w;
   const Held<Presentation> p = w.Present({w.n.oid(), w.e.oid(), w.f.oid()});
   w.presentation = &p;
@@ -80,7 +85,7 @@ TEST(ChainTest, AdmitsTheVectorsChainWithFourSignatures) {
   EXPECT_EQ(w.report.statements.size(), 3u);
 }
 
-TEST(ChainTest, AWarmCacheLeavesThePresentersSignatureAlone) {
+TEST_P(ChainTest, AWarmCacheLeavesThePresentersSignatureAlone) {
   Home w;
   SignatureCache cache;
   w.cache = &cache;
@@ -95,7 +100,7 @@ TEST(ChainTest, AWarmCacheLeavesThePresentersSignatureAlone) {
   EXPECT_EQ(w.Says({w.n.envelope, w.e.envelope}), "REFUSE: revoked");
 }
 
-TEST(ChainTest, TimeDecidesAtEachEdge) {  // spec/objects.md §1: in date
+TEST_P(ChainTest, TimeDecidesAtEachEdge) {  // spec/objects.md §1: in date
   Home w;
   struct Case {
     const char* name;
@@ -116,7 +121,7 @@ TEST(ChainTest, TimeDecidesAtEachEdge) {  // spec/objects.md §1: in date
   }
 }
 
-TEST(ChainTest, AStrangerCostsNoSignature) {
+TEST_P(ChainTest, AStrangerCostsNoSignature) {
   Home w;
   World other([] {
     Charter c = HomeCharter();
@@ -135,7 +140,7 @@ TEST(ChainTest, AStrangerCostsNoSignature) {
   EXPECT_EQ(w.Says({}), "stranger");
 }
 
-TEST(ChainTest, AskForTheParentOnlyUnderAKnownIssuer) {
+TEST_P(ChainTest, AskForTheParentOnlyUnderAKnownIssuer) {
   Home w;
   EXPECT_EQ(w.Says({w.n.envelope}), "stranger");
   w.store.Keep(w.Auth({w.n.envelope, w.e.envelope})->chain());
@@ -148,7 +153,7 @@ TEST(ChainTest, AskForTheParentOnlyUnderAKnownIssuer) {
   EXPECT_EQ(w.report.signature_checks, 1u);  // the leaf is verified before anything is asked for
 }
 
-TEST(ChainTest, AMissingFragmentIsAskedFor) {
+TEST_P(ChainTest, AMissingFragmentIsAskedFor) {
   Home w;
   const Held<Presentation> p = w.Present({w.n.oid(), w.e.oid(), w.f.oid()});
   w.presentation = &p;
@@ -157,7 +162,7 @@ TEST(ChainTest, AMissingFragmentIsAskedFor) {
   EXPECT_TRUE(w.report.presenter_verified);
 }
 
-TEST(ChainTest, LeafMustJoinAndNotIssue) {
+TEST_P(ChainTest, LeafMustJoinAndNotIssue) {
   Home w;
   Grant quiet = w.NodeBody(kBorealis, 5, w.e.oid());
   quiet.caps = kCapAccept;
@@ -166,7 +171,7 @@ TEST(ChainTest, LeafMustJoinAndNotIssue) {
   EXPECT_EQ(w.report.signature_checks, 0u);
 }
 
-TEST(ChainTest, EachSignatureCountsAndTheFirstWrongOneStops) {
+TEST_P(ChainTest, EachSignatureCountsAndTheFirstWrongOneStops) {
   Home w;
   struct Case {
     const char* name;
@@ -184,20 +189,20 @@ TEST(ChainTest, EachSignatureCountsAndTheFirstWrongOneStops) {
   }
 }
 
-TEST(ChainTest, AnotherPresenterIsRefused) {
+TEST_P(ChainTest, AnotherPresenterIsRefused) {
   Home w;
   const Held<Presentation> p = w.Present({w.n.oid(), w.e.oid()}, 6);
   w.presentation = &p;
   EXPECT_EQ(w.Says({w.n.envelope, w.e.envelope}), "REFUSE: signature wrong");
 }
 
-TEST(ChainTest, RotatedSubjectPresentsWithItsNewKeyOnly) {
+TEST_P(ChainTest, RotatedSubjectPresentsWithItsNewKeyOnly) {
   Home w;
   Rotate r;
   r.scope = w.scope;
   r.seq = 1;
   r.old = KidOfSeed(kBorealis);
-  r.suite = Suite::kEd25519;
+  r.suite = SuiteOf(8);
   r.key = KeyOf(8);
   r.hlc = 1;
   r.step = 1;
@@ -212,7 +217,7 @@ TEST(ChainTest, RotatedSubjectPresentsWithItsNewKeyOnly) {
   EXPECT_EQ(w.Says({w.n.envelope, w.e.envelope}), "REFUSE: revoked");
 }
 
-TEST(ChainTest, BadVerdictsCostWhatTheCallerAllows) {
+TEST_P(ChainTest, BadVerdictsCostWhatTheCallerAllows) {
   Home w;
   ASSERT_TRUE(w.Apply(w.Say(1, RevokeType::kFloor, KidOfSeed(kBorealis), 2), kAtlas).ok());
   const Held<Presentation> p = w.Present({w.n.oid(), w.e.oid()});
@@ -225,7 +230,7 @@ TEST(ChainTest, BadVerdictsCostWhatTheCallerAllows) {
   EXPECT_TRUE(w.report.presenter_verified);  // so it may hear why
 }
 
-TEST(ChainTest, RevocationsBindOnlyThroughTheirRevoker) {  // threat rows 10, 34
+TEST_P(ChainTest, RevocationsBindOnlyThroughTheirRevoker) {  // threat rows 10, 34
   const Kid atlas = KidOfSeed(kAtlas), borealis = KidOfSeed(kBorealis);
   struct Case {
     const char* name;
@@ -303,7 +308,7 @@ struct Team : World {
   std::vector<SignedPtr> E() { return {e_node.envelope, a.envelope}; }
 };
 
-TEST(ChainTest, FourGrantsDeepIsAdmittedAndFiveAreNot) {
+TEST_P(ChainTest, FourGrantsDeepIsAdmittedAndFiveAreNot) {
   Team w;
   EXPECT_EQ(w.Says(w.D()), "ADMIT") << w.report.why;
   const auto d = w.Enroller(Team::kC, Team::kD, 2, 0, w.c.oid());
@@ -312,7 +317,7 @@ TEST(ChainTest, FourGrantsDeepIsAdmittedAndFiveAreNot) {
             "stranger");
 }
 
-TEST(ChainTest, AStolenIssuersFloorKillsItsOwnChildrenAndARegrantElsewhereLives) {
+TEST_P(ChainTest, AStolenIssuersFloorKillsItsOwnChildrenAndARegrantElsewhereLives) {
   Team w;
   ASSERT_TRUE(
       w.Apply(w.Say(1, RevokeType::kFloor, KidOfSeed(Team::kD), UINT32_MAX), Team::kC).ok());
@@ -325,7 +330,7 @@ TEST(ChainTest, AStolenIssuersFloorKillsItsOwnChildrenAndARegrantElsewhereLives)
   EXPECT_EQ(w.Says(through_e), "REFUSE: revoked");
 }
 
-TEST(ChainTest, WhoEndsItsOwnKeyLeavesWhatWasHeldBeforeAlive) {  // A.7
+TEST_P(ChainTest, WhoEndsItsOwnKeyLeavesWhatWasHeldBeforeAlive) {  // A.7
   Team w;
   const auto a_node = w.Node(kRoot, Team::kA, 2, w.charters[0].oid());
   ASSERT_EQ(w.Says({a_node.envelope}), "ADMIT");
@@ -342,7 +347,7 @@ TEST(ChainTest, WhoEndsItsOwnKeyLeavesWhatWasHeldBeforeAlive) {  // A.7
   EXPECT_EQ(w.Says({later.envelope, w.a.envelope}), "REFUSE: revoked");
 }
 
-TEST(ChainTest, AfterACutOnlyWhatWasHeldBelowItLives) {
+TEST_P(ChainTest, AfterACutOnlyWhatWasHeldBelowItLives) {
   Team w;
   ASSERT_EQ(w.Says(w.B()), "ADMIT");
   ASSERT_TRUE(w.Apply(w.Say(1, RevokeType::kIssuerFrom, KidOfSeed(Team::kA), 4), kRoot).ok());
@@ -352,7 +357,7 @@ TEST(ChainTest, AfterACutOnlyWhatWasHeldBelowItLives) {
   EXPECT_EQ(w.Says({under.envelope, w.a.envelope}), "REFUSE: revoked");
 }
 
-TEST(ChainTest, TwoGrantsUnderOneNumberCollapseTheirIssuer) {
+TEST_P(ChainTest, TwoGrantsUnderOneNumberCollapseTheirIssuer) {
   Team w;
   ASSERT_EQ(w.Says(w.B()), "ADMIT");
   const auto twin = w.Node(Team::kA, 21, 3, w.a.oid());  // B's number again
@@ -362,7 +367,7 @@ TEST(ChainTest, TwoGrantsUnderOneNumberCollapseTheirIssuer) {
   ASSERT_EQ(w.restrictions.proofs().size(), 1u);
 }
 
-TEST(ChainTest, AVoterThatEquivocatedIsClearedByItsRotation) {  // threat row 41
+TEST_P(ChainTest, AVoterThatEquivocatedIsClearedByItsRotation) {  // threat row 41
   Home w;
   ASSERT_EQ(w.Says({w.n.envelope, w.e.envelope}), "ADMIT");
   const auto x = w.Node(kRoot, 20, 7, w.charters[0].oid()),
@@ -374,7 +379,7 @@ TEST(ChainTest, AVoterThatEquivocatedIsClearedByItsRotation) {  // threat row 41
   r.scope = w.scope;
   r.seq = r.step = 1;
   r.old = KidOfSeed(kRoot);
-  r.suite = Suite::kEd25519;
+  r.suite = SuiteOf(9);
   r.key = KeyOf(9);
   r.hlc = 1;
   ASSERT_TRUE(w.restrictions.Add(Make(r, 9), NextOf(9)).ok());
@@ -383,7 +388,7 @@ TEST(ChainTest, AVoterThatEquivocatedIsClearedByItsRotation) {  // threat row 41
   EXPECT_EQ(w.Says({w.Node(9, 22, 1, w.charters[0].oid()).envelope}), "ADMIT") << w.report.why;
 }
 
-TEST(ChainTest, FragmentsStandOnTheirSignersGrantAndOnTheirParent) {
+TEST_P(ChainTest, FragmentsStandOnTheirSignersGrantAndOnTheirParent) {
   Charter charter = HomeCharter();
   charter.tags = {"*"};
   World w(charter);
@@ -442,7 +447,7 @@ TEST(ChainTest, FragmentsStandOnTheirSignersGrantAndOnTheirParent) {
   EXPECT_EQ(w.report.rules.left_out.size(), 1u);
 }
 
-TEST(CharterTest, GenesisIsItsOwnVotersAndSuccessorsNeedTheOldQuorum) {
+TEST_P(CharterTest, GenesisIsItsOwnVotersAndSuccessorsNeedTheOldQuorum) {
   World w;
   EXPECT_TRUE(VerifyCharter(w.charters[0], nullptr, {}, nullptr).ok());
   EXPECT_FALSE(VerifyCharter(Make(HomeCharter(), 5), nullptr, {}, nullptr).ok());
@@ -471,12 +476,12 @@ TEST(CharterTest, GenesisIsItsOwnVotersAndSuccessorsNeedTheOldQuorum) {
   EXPECT_FALSE(VerifyCharter(Make(skip, 1), &w.charters[0], {}, nullptr).ok());
 }
 
-TEST(CharterTest, DoubledSignaturesCountOnce) {
+TEST_P(CharterTest, DoubledSignaturesCountOnce) {
   Charter c = HomeCharter();
-  c.voters = {{Suite::kEd25519, KeyOf(1), 1, "a", {}},
-              {Suite::kEd25519, KeyOf(2), 1, "b", {}},
-              {Suite::kEd25519, KeyOf(3), 1, "c", {}}};
-  std::ranges::sort(c.voters, {}, &Voter::key);
+  c.voters = {{SuiteOf(1), KeyOf(1), 1, "a", {}},
+              {SuiteOf(2), KeyOf(2), 1, "b", {}},
+              {SuiteOf(3), KeyOf(3), 1, "c", {}}};
+  SortVoters(c.voters);
   c.q_reg = c.q_sens = 3;
   World w(c);
   const auto vote = [&](uint8_t by) {
@@ -494,7 +499,7 @@ TEST(CharterTest, DoubledSignaturesCountOnce) {
   EXPECT_TRUE(VerifyCharter(w.charters[0], nullptr, all, nullptr).ok());
 }
 
-TEST(StandaloneTest, SaysWhatItCheckedAndWhatItCouldNot) {
+TEST_P(StandaloneTest, SaysWhatItCheckedAndWhatItCouldNot) {
   Home w;
   const std::vector<SignedPtr> objects = {w.e.envelope};
   const StandaloneReport ok =
@@ -511,6 +516,10 @@ TEST(StandaloneTest, SaysWhatItCheckedAndWhatItCouldNot) {
           w.n.envelope->bytes(), w.charters[0], objects, WallTime::FromSeconds(kT + 31 * kDay))
           .status.ok());
 }
+
+INSTANTIATE_TEST_SUITE_P(Of, ChainTest, ::testing::ValuesIn(AllRoles()), NameOfRoles);
+INSTANTIATE_TEST_SUITE_P(Of, CharterTest, ::testing::ValuesIn(AllRoles()), NameOfRoles);
+INSTANTIATE_TEST_SUITE_P(Of, StandaloneTest, ::testing::ValuesIn(AllRoles()), NameOfRoles);
 
 }  // namespace
 }  // namespace aqmesh::authority

@@ -272,7 +272,12 @@ TEST(CodecTest, GrantRules) {
       g,
       [](Grant& o) { o.suite = Suite::kX25519Static; },
       "if and only if suite 16");
-  ExpectRule("suite 2 is reserved", g, [](Grant& o) { o.suite = Suite::kRistretto; }, "suite");
+  ExpectRule(
+      "a leaf that cannot present itself",
+      g,
+      [](Grant& o) { o.suite = Suite::kLargeTest; },
+      "do not fit a presentation");
+  ExpectRule("no such suite", g, [](Grant& o) { o.suite = Suite{3}; }, "suite");
   ExpectRule("an empty routing", g, [](Grant& o) { o.routing.emplace(); }, "no encoding");
   ExpectRule(
       "host bits",

@@ -3,7 +3,7 @@
 #ifndef AQMESH_TESTS_CORE_AUTHORITY_COUNCIL_FOR_TEST_H_
 #define AQMESH_TESTS_CORE_AUTHORITY_COUNCIL_FOR_TEST_H_
 
-#include <array>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,22 +23,20 @@ struct Seat {
 };
 
 inline const Ed25519Key& CachedKeyOf(uint8_t seed) {
-  static const std::unique_ptr<std::array<Ed25519Key, 256>> keys = [] {
-    auto all = std::make_unique<std::array<Ed25519Key, 256>>();
-    for (size_t n = 0; n < all->size(); ++n) (*all)[n] = KeyOf(static_cast<uint8_t>(n));
-    return all;
-  }();
-  return (*keys)[seed];
+  static auto& keys = *new std::map<std::pair<Suite, uint8_t>, Ed25519Key>();
+  const std::pair<Suite, uint8_t> whose = {SuiteOf(seed), seed};
+  const auto found = keys.find(whose);
+  return found != keys.end() ? found->second : keys.emplace(whose, KeyOf(seed)).first->second;
 }
 
 inline std::vector<Voter> Seated(const std::vector<Seat>& seats) {
   std::vector<Voter> rows;
   for (const Seat& s : seats) {
-    Voter v{Suite::kEd25519, CachedKeyOf(s.seed), s.weight, s.group, {}};
-    if (s.next != 0) v.next_key = NextKeyOf(Suite::kEd25519, CachedKeyOf(s.next));
+    Voter v{SuiteOf(s.seed), CachedKeyOf(s.seed), s.weight, s.group, {}};
+    if (s.next != 0) v.next_key = NextKeyOf(SuiteOf(s.next), CachedKeyOf(s.next));
     rows.push_back(std::move(v));
   }
-  std::ranges::sort(rows, {}, &Voter::key);
+  SortVoters(rows);
   return rows;
 }
 
@@ -104,8 +102,8 @@ inline absl::Status Rotated(Restrictions& restrictions,
   Rotate r;
   r.scope = scope;
   r.seq = 1;
-  r.old = KidOf(Suite::kEd25519, CachedKeyOf(old));
-  r.suite = Suite::kEd25519;
+  r.old = KidOf(SuiteOf(old), CachedKeyOf(old));
+  r.suite = SuiteOf(fresh);
   r.key = CachedKeyOf(fresh);
   if (next != 0) r.next_key = NextOf(next);
   r.hlc = (kT * 1000) << 16;
@@ -117,7 +115,7 @@ inline absl::Status Rotated(Restrictions& restrictions,
 inline Grant RegionBody(const ScopeId& scope, uint64_t seq, uint8_t subject = 90) {
   Grant g;
   g.scope = scope;
-  g.suite = Suite::kEd25519;
+  g.suite = SuiteOf(subject);
   g.key = CachedKeyOf(subject);
   g.cls = Class::kRegion;
   g.depth_left = 2;

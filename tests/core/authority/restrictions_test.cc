@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "core/crypto/hash.h"
-#include "tests/core/authority/world_for_test.h"
+#include "tests/core/authority/roles_for_test.h"
 
 namespace aqmesh::authority {
 namespace {
@@ -13,6 +13,8 @@ namespace {
 using namespace testing;  // NOLINT(google-build-using-namespace): the vocabulary of these stories
 
 constexpr uint8_t kAtlas = 2, kBorealis = 3;
+
+class RestrictionsTest : public RolesTest {};
 
 // A stream of floors by one signer, linked.
 std::vector<Held<Revoke>> Stream(const World& w,
@@ -28,7 +30,7 @@ std::vector<Held<Revoke>> Stream(const World& w,
   return out;
 }
 
-TEST(RestrictionsTest, TheVectorsRootComesOut) {  // spec/objects.md §8
+TEST(RestrictionsVectorsTest, TheVectorsRootComesOut) {  // spec/objects.md §8
   World w;
   const Held<Revoke> r = Make(w.Say(1, RevokeType::kFloor, KidOfSeed(kBorealis), 2), kAtlas);
   EXPECT_EQ(ToHex(r.oid()), "c65261b6ebccf2c277bf4cba275a049bbda01b68784484615fa53dffcb287386");
@@ -40,7 +42,7 @@ TEST(RestrictionsTest, TheVectorsRootComesOut) {  // spec/objects.md §8
   EXPECT_EQ(Restrictions::Row::Parse(ByteView(row.Encode()).first(55)), std::nullopt);
 }
 
-TEST(RestrictionsTest, RefusesWhatTheSignerDidNotSay) {
+TEST_P(RestrictionsTest, RefusesWhatTheSignerDidNotSay) {
   World w;
   const Revoke body = w.Say(1, RevokeType::kFloor, KidOfSeed(kBorealis), 2);
   EXPECT_FALSE(w.restrictions.Add(Make(body, kAtlas), KeyOf(9), w.expansions).ok());  // another key
@@ -55,7 +57,7 @@ TEST(RestrictionsTest, RefusesWhatTheSignerDidNotSay) {
   EXPECT_EQ(w.restrictions.size(), 0u);
 }
 
-TEST(RestrictionsTest, AnyOrderAndAnyRepetitionGiveOneState) {  // a join-semilattice
+TEST_P(RestrictionsTest, AnyOrderAndAnyRepetitionGiveOneState) {  // a join-semilattice
   World home;
   std::vector<Held<Revoke>> all;
   for (const uint8_t by : std::initializer_list<uint8_t>{2, 3, 4}) {
@@ -92,7 +94,7 @@ TEST(RestrictionsTest, AnyOrderAndAnyRepetitionGiveOneState) {  // a join-semila
   }
 }
 
-TEST(RestrictionsTest, AGapActsAtOnceButIsNoHead) {
+TEST_P(RestrictionsTest, AGapActsAtOnceButIsNoHead) {
   World w;
   const std::vector<Held<Revoke>> s = Stream(w, kAtlas, 3);
   ASSERT_TRUE(w.restrictions.Add(s[2], KeyOf(kAtlas), w.expansions).ok());
@@ -107,7 +109,7 @@ TEST(RestrictionsTest, AGapActsAtOnceButIsNoHead) {
   EXPECT_TRUE(w.restrictions.MissingFor({}).empty());
 }
 
-TEST(RestrictionsTest, WhoLacksAStatementDoesNotCoverTheRow) {  // threat row 36
+TEST_P(RestrictionsTest, WhoLacksAStatementDoesNotCoverTheRow) {  // threat row 36
   World a, b;
   for (const Held<Revoke>& r : Stream(a, kAtlas, 3))
     ASSERT_TRUE(a.restrictions.Add(r, KeyOf(kAtlas), a.expansions).ok());
@@ -127,7 +129,7 @@ TEST(RestrictionsTest, WhoLacksAStatementDoesNotCoverTheRow) {  // threat row 36
   EXPECT_TRUE(a.restrictions.Beyond(b.restrictions.Rows()).empty());
 }
 
-TEST(RestrictionsTest, ATerminalStatementHidesNothingBelowIt) {
+TEST_P(RestrictionsTest, ATerminalStatementHidesNothingBelowIt) {
   World a, b;
   const auto s = Stream(a, kAtlas, 2);
   const Held<Revoke> end = Make(a.Say(kTerminalSeq, RevokeType::kKey, KidOfSeed(kAtlas)), kAtlas);
@@ -140,7 +142,7 @@ TEST(RestrictionsTest, ATerminalStatementHidesNothingBelowIt) {
   EXPECT_FALSE(a.restrictions.Add(other, KeyOf(kAtlas), a.expansions).ok());
 }
 
-TEST(RestrictionsTest, TwoStatementsUnderOneNumberAreAProofAndBothRestrict) {  // threat row 16
+TEST_P(RestrictionsTest, TwoStatementsUnderOneNumberAreAProofAndBothRestrict) {  // threat row 16
   World w;
   const Held<Revoke> one = Make(w.Say(1, RevokeType::kFloor, KidOfSeed(kBorealis), 2), kAtlas);
   const Held<Revoke> two = Make(w.Say(1, RevokeType::kFloor, KidOfSeed(9), 2), kAtlas);
@@ -157,13 +159,13 @@ TEST(RestrictionsTest, TwoStatementsUnderOneNumberAreAProofAndBothRestrict) {  /
   EXPECT_FALSE(w.restrictions.Collapsed(KidOfSeed(kBorealis), w.charters[0].body));
 }
 
-TEST(RestrictionsTest, AQuorumOfThreeNeedsItsVotesAndNeverCountsItsTarget) {
+TEST_P(RestrictionsTest, AQuorumOfThreeNeedsItsVotesAndNeverCountsItsTarget) {
   Charter c = HomeCharter();
-  c.voters = {{Suite::kEd25519, KeyOf(1), 1, "a", {}},
-              {Suite::kEd25519, KeyOf(20), 1, "b", {}},
-              {Suite::kEd25519, KeyOf(21), 1, "c", {}},
-              {Suite::kEd25519, KeyOf(22), 1, "d", {}}};
-  std::ranges::sort(c.voters, {}, &Voter::key);
+  c.voters = {{SuiteOf(1), KeyOf(1), 1, "a", {}},
+              {SuiteOf(20), KeyOf(20), 1, "b", {}},
+              {SuiteOf(21), KeyOf(21), 1, "c", {}},
+              {SuiteOf(22), KeyOf(22), 1, "d", {}}};
+  SortVoters(c.voters);
   c.q_reg = c.q_sens = 3;
   World w(c);
   const Held<Revoke> key = Make(w.Say(1, RevokeType::kKey, KidOfSeed(kBorealis)), 1);
@@ -190,14 +192,14 @@ TEST(RestrictionsTest, AQuorumOfThreeNeedsItsVotesAndNeverCountsItsTarget) {
   EXPECT_TRUE(dead());
 }
 
-TEST(RestrictionsTest, RotationsFormALineageOfCommittedKeys) {
+TEST_P(RestrictionsTest, RotationsFormALineageOfCommittedKeys) {
   World w;
   const auto rotate = [&](uint8_t from, uint8_t to, uint8_t step) {
     Rotate r;
     r.scope = w.scope;
     r.seq = 1;
     r.old = KidOfSeed(from);
-    r.suite = Suite::kEd25519;
+    r.suite = SuiteOf(to);
     r.key = KeyOf(to);
     r.hlc = 1;
     r.step = step;
@@ -213,7 +215,7 @@ TEST(RestrictionsTest, RotationsFormALineageOfCommittedKeys) {
   EXPECT_EQ(w.restrictions.Rows().size(), 2u);
 }
 
-TEST(RestrictionsTest, BoundsHold) {
+TEST(RestrictionsBoundsTest, BoundsHold) {
   World w;
   const Held<Revoke> far =
       Make(w.Say(Restrictions::kAheadMax + 1, RevokeType::kFloor, KidOfSeed(9), 1, Oid{}), kAtlas);
@@ -263,6 +265,8 @@ TEST(SignatureCacheTest, IsKeyedByTheExactBytesAndTheKey) {
   bytes.back() ^= 1;  // same oid, another signature
   EXPECT_FALSE(cache.Holds(*Signed::Parse(bytes), KeyOf(1)));
 }
+
+INSTANTIATE_TEST_SUITE_P(Of, RestrictionsTest, ::testing::ValuesIn(AllRoles()), NameOfRoles);
 
 }  // namespace
 }  // namespace aqmesh::authority

@@ -1,10 +1,13 @@
 // A small mesh to tell stories with: seeds are 32 equal bytes, as in the vectors of spec/objects.md
-// §8.
+// §8. All are of suite 1, unless a Cast says otherwise.
 #ifndef AQMESH_TESTS_CORE_AUTHORITY_WORLD_FOR_TEST_H_
 #define AQMESH_TESTS_CORE_AUTHORITY_WORLD_FOR_TEST_H_
 
+#include <algorithm>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/authority/address.h"
@@ -16,14 +19,44 @@ namespace aqmesh::authority::testing {
 inline constexpr uint64_t kT = 1'700'000'000, kDay = 86'400;
 inline constexpr uint32_t kNodeCaps = 0x27, kEnrollerCaps = 0x24a7;
 
-inline crypto::Ed25519Seed SeedOf(uint8_t n) { return crypto::Ed25519Seed(Bytes(32, n)); }
-inline Ed25519Key KeyOf(uint8_t n) { return crypto::Ed25519Public(SeedOf(n)); }
-inline Kid KidOfSeed(uint8_t n) { return KidOf(Suite::kEd25519, KeyOf(n)); }
-inline Digest NextOf(uint8_t n) { return NextKeyOf(Suite::kEd25519, KeyOf(n)); }
+// Who signs by which suite, by seed.
+struct Roles {
+  const char* name;
+  std::function<Suite(uint8_t seed)> of;
+  std::vector<uint16_t> listed;  // by the home charter
+};
+inline const Roles*& RolesInForce() {
+  static const Roles suite1 = {"Ed25519", [](uint8_t) { return Suite::kEd25519; }, {1}};
+  static const Roles* in_force = &suite1;
+  return in_force;
+}
+// While it lives, these roles are played.
+class Cast {
+ public:
+  explicit Cast(const Roles& roles) : before_(std::exchange(RolesInForce(), &roles)) {}
+  ~Cast() { RolesInForce() = before_; }
+  Cast(const Cast&) = delete;
+  Cast& operator=(const Cast&) = delete;
+
+ private:
+  const Roles* before_;
+};
+
+inline Suite SuiteOf(uint8_t n) { return RolesInForce()->of(n); }
+inline SuiteSeed SeedOf(uint8_t n) { return SuiteSeed(Bytes(32, n)); }
+inline Ed25519Key KeyOf(uint8_t n) { return PublicOf(SuiteOf(n), SeedOf(n)); }
+inline Kid KidOfSeed(uint8_t n) { return KidOf(SuiteOf(n), KeyOf(n)); }
+inline Digest NextOf(uint8_t n) { return NextKeyOf(SuiteOf(n), KeyOf(n)); }
+
+// As their rows stand in a charter.
+inline void SortVoters(std::vector<Voter>& rows) {
+  std::ranges::sort(rows, {}, [](const Voter& v) { return std::pair(v.suite, v.key); });
+}
 
 template <class T>
 Held<T> Make(const T& body, uint8_t seed) {
-  return {std::make_shared<const Signed>(SignObject(body, SeedOf(seed))), body};
+  const SuiteSeed secret = SeedOf(seed);
+  return {std::make_shared<const Signed>(SignObject(body, SuiteKey{SuiteOf(seed), secret})), body};
 }
 
 inline Charter HomeCharter() {
@@ -35,9 +68,9 @@ inline Charter HomeCharter() {
   c.profile = Profile::kSmallMesh;
   c.flags = kSingleDomain;
   c.created = kT;
-  c.voters = {{Suite::kEd25519, KeyOf(1), 1, "home", NextOf(9)}};
+  c.voters = {{SuiteOf(1), KeyOf(1), 1, "home", NextOf(9)}};
   c.q_reg = c.q_sens = 1;
-  c.suites = {1};
+  c.suites = RolesInForce()->listed;
   return c;
 }
 
@@ -50,7 +83,7 @@ class World {
   Grant Base(uint8_t subject, Class cls, const Oid& parent) const {
     Grant g;
     g.scope = scope;
-    g.suite = Suite::kEd25519;
+    g.suite = SuiteOf(subject);
     g.key = KeyOf(subject);
     g.cls = cls;
     g.generation = 1;
