@@ -5,6 +5,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <regex>
 #include <sstream>
 
 namespace {
@@ -184,6 +186,65 @@ TEST(TidyTest, BannedWordsNameWhatToUseInstead) {
                              << ban.use_instead;
       }
     }
+  });
+}
+
+// Comments and line breaks gone, blanks single.
+std::string OneLineOf(const std::string& text) {
+  std::istringstream lines(text);
+  std::string code;
+  for (std::string line; std::getline(lines, line);) code += WithoutComment(line) + " ";
+  std::string out;
+  for (char c : code) {
+    const bool blank = std::isspace(static_cast<unsigned char>(c)) != 0;
+    if (!blank || !out.ends_with(' ')) out.push_back(blank ? ' ' : c);
+  }
+  return out;
+}
+
+// How often this code asks which suite a suite is.
+int ComparedSuites(const std::string& code) {
+  const std::string compared[] = {
+      "[=!]= ?(aqmesh::)?(authority::)?Suite(::k|\\{)",
+      "Suite::k[A-Za-z0-9]+ ?[=!]=",
+      "case (aqmesh::)?(authority::)?Suite::k",
+      "[sS]uite_?(\\(\\))? ?[=!]= ?[0-9]",
+      "static_cast<[a-z0-9_]+>\\([^()]*[sS]uite_?(\\(\\))?\\) ?[=!]= ?[0-9]",
+      "switch \\([^{]*[sS]uite[^{]*\\{"};
+  int count = 0;
+  for (const std::string& pattern : compared) {
+    const std::regex regex(pattern);
+    count += static_cast<int>(std::distance(std::sregex_iterator(code.begin(), code.end(), regex),
+                                            std::sregex_iterator()));
+  }
+  return count;
+}
+
+// What a suite is, core/authority/suites.h says: a function there, or a column of its table. Here
+// is who may still ask, how often, and what it has to know.
+TEST(TidyTest, OnlyTheRegistryAsksWhichSuiteItIs) {  // spec: suites#1
+  struct Asks {
+    int times;
+    const char* why;
+  };
+  const std::map<std::string, Asks> may = {
+      {"core/authority/codec_rules.cc", {2, "PLAIN and a WireGuard keybind are of suite 16"}},
+      {"issuing/issue.cc", {2, "a grant's default; requests that it answers are of suite 1"}},
+      {"lineage/fork_check.cc", {1, "a log key signs C2SP's notes, and they know Ed25519"}},
+      {"lineage/sql/directory.cc", {2, "as above: keys for notes"}},
+      {"node/heads/cosigner.cc", {1, "as above"}},
+      {"daemon/cli/log_owner.cc", {1, "as above"}},
+  };
+  EXPECT_EQ(ComparedSuites("switch (s.suite()) { case Suite::kEd25519: }"), 2);
+  EXPECT_EQ(ComparedSuites(OneLineOf("a = b.suite !=\n   authority::Suite::kRistretto;")), 1);
+  EXPECT_EQ(ComparedSuites("if (suite == 2) if (Suite::kEd25519 == s)"), 2);
+  EXPECT_EQ(ComparedSuites("v.suite = Suite::kEd25519; a.suite == b.suite"), 0);
+  ForEachSource([&may](const std::string& path, const std::string& text) {
+    if (path.starts_with("core/authority/suites")) return;
+    const auto found = may.find(path);
+    EXPECT_EQ(ComparedSuites(OneLineOf(text)), found == may.end() ? 0 : found->second.times)
+        << path << " asks which suite it is; give the registry a column that answers"
+        << (found == may.end() ? "" : std::string(", beside: ") + found->second.why);
   });
 }
 
