@@ -3,7 +3,7 @@
 // Thread: pure. Errors: false for whatever the spec refuses, without saying which.
 // Timing: no branch or address depends on a seed or on what is made of it; what is verified is
 //         public.
-// Cost:   a key or a signature 30 us, a verification 90: libsodium's group, no lanes.
+// Cost:   a key 16 us, a signature 33, a verification 88: libsodium's group, no lanes.
 #ifndef AQMESH_CORE_CRYPTO_SCHNORR_H_
 #define AQMESH_CORE_CRYPTO_SCHNORR_H_
 
