@@ -37,6 +37,7 @@ std::string_view EventWord(node::Event::Kind kind) {
     case Kind::kRedacted: return "redacted";
     case Kind::kUnwitnessed: return "unwitnessed";
     case Kind::kWitnessed: return "witnessed";
+    case Kind::kEscalated: return "escalated";
   }
   return "?";
 }
