@@ -77,8 +77,8 @@ void Control::SettleHeads(Turn& t) {
   }
   for (const Cosigner::Fork& fork : cosigner_.TakeForks()) NoteFork(t, fork);
   for (const auto& [member, head] : cosigner_.TakeFresh()) {
-    trust_.Note(
-        {.subject = member, .event = trust::Event::kCheckpointFresh, .evidence = head}, t.now);
+    trust_.Note({.subject = member, .event = trust::Event::kCheckpointFresh, .evidence = head},
+                t.now);
   }
   if (auto beyond = notary_.TakeBeyond()) {
     Say(t,

@@ -104,9 +104,10 @@ struct AuthReport {
 std::optional<Verified> Authenticate(const AuthInput& input, AuthReport& report);
 
 // A live or written request to join, under an invitation whose signer is known here: the one form
-// that is let in without a grant, to ESCALATE (spec/authority.md A.9). Checks scope, times, suites, both
-// signatures and the redeem proof; uses and who may redeem are the caller's. nullopt: a stranger
-// (inviter unknown); no signature was checked. The chain names the subject and has no grants.
+// that is let in without a grant, to ESCALATE (spec/authority.md A.9). Checks scope, times, suites,
+// both signatures and the redeem proof; uses and who may redeem are the caller's. nullopt: a
+// stranger (inviter unknown); no signature was checked. The chain names the subject and has no
+// grants.
 struct RequestInput {
   const Held<Request>& request;
   const Held<Invite>& invite;

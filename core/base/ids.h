@@ -7,13 +7,14 @@
 
 namespace aqmesh {
 
-using Kid = FixedBytes<16, struct KidTag>;             // which signing or static key
-using ScopeId = FixedBytes<16, struct ScopeTag>;       // which mesh: hash of its genesis charter
-using Oid = FixedBytes<32, struct OidTag>;             // which signed object
-using Ref16 = FixedBytes<16, struct Ref16Tag>;         // first half of an oid, as wires cite it
-using Digest = FixedBytes<32, struct DigestTag>;       // any other 32-byte hash
-using X25519Key = FixedBytes<32, struct X25519Tag>;    // a WireGuard public key
-using Ed25519Key = FixedBytes<32, struct Ed25519Tag>;  // a public key that signs, of any suite: all have 32 bytes
+using Kid = FixedBytes<16, struct KidTag>;           // which signing or static key
+using ScopeId = FixedBytes<16, struct ScopeTag>;     // which mesh: hash of its genesis charter
+using Oid = FixedBytes<32, struct OidTag>;           // which signed object
+using Ref16 = FixedBytes<16, struct Ref16Tag>;       // first half of an oid, as wires cite it
+using Digest = FixedBytes<32, struct DigestTag>;     // any other 32-byte hash
+using X25519Key = FixedBytes<32, struct X25519Tag>;  // a WireGuard public key
+using Ed25519Key =
+    FixedBytes<32, struct Ed25519Tag>;  // a public key that signs, of any suite: all have 32 bytes
 using Signature = FixedBytes<64, struct SignatureTag>;
 
 inline Ref16 RefOf(const Oid& oid) { return *Ref16::From(ByteView(oid.bytes).first(16)); }

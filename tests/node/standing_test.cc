@@ -134,7 +134,8 @@ TEST_F(Standing, ASessionCountsForEveryoneThatItsChainRunsThrough) {
     EXPECT_FALSE(weighed[0].evidence.has_value());
   }
   // Sessions alone would not come to a quarter of 1.0: its log's heads were found to go on, too.
-  const auto inputs = Must(a.disk.GetObject(lineage::Shelf::kInputs, *WeightedOf(a, b.kid())[0].inputs));
+  const auto inputs =
+      Must(a.disk.GetObject(lineage::Shelf::kInputs, *WeightedOf(a, b.kid())[0].inputs));
   ASSERT_TRUE(inputs.has_value());
   EXPECT_GT(Must(lineage::ParseInputs(*inputs)).weighed->r, trust::kOne / 4);
   // b as an authority, which c's chain needs it to be, and not as the NODE that it is too.
