@@ -101,6 +101,16 @@ void Control::EscalateDecision(Turn& t, const authority::Decision& d, bool appro
            {.rung = d.rung(), .reason = d.reason(), .ladm = trust.ladm});
 }
 
+// The one that lapsed first makes room; those that did not are not for another's sake.
+bool Control::DropLapsedApproval(Turn& t) {
+  const auto first =
+      std::ranges::min_element(approvals_, {}, [](const auto& a) { return a.second.body.until; });
+  if (first == approvals_.end() || first->second.body.until > t.now.wall.seconds()) return false;
+  recorder_.DeleteState("approve/" + ToHex(first->first));
+  approvals_.erase(first);
+  return true;
+}
+
 // From a file, from another member, or signed here. What it is worth is found out at each decision;
 // here it is only kept, if somebody above its subject said it.
 absl::Status Control::TakeApproval(Turn& t, const SignedPtr& object, const Peer* from) {
@@ -117,8 +127,8 @@ absl::Status Control::TakeApproval(Turn& t, const SignedPtr& object, const Peer*
     return PermissionDenied(o->detail);
   const Held<authority::Approve>* held = ApprovalOf(subject);
   if (held != nullptr && held->body.hlc >= approve.body.hlc) return absl::OkStatus();  // no news
-  if (held == nullptr && approvals_.size() >= kApprovalsMax)
-    return ResourceExhausted("more approvals than are kept");
+  if (held == nullptr && approvals_.size() >= kApprovalsMax && !DropLapsedApproval(t))
+    return ResourceExhausted("more approvals in force than are kept");
   mesh_.Hold(object);
   recorder_.PutState("approve/" + ToHex(subject), object->bytes());
   recorder_.PutObject(lineage::Shelf::kSigned, object->oid(), object->bytes());

@@ -304,6 +304,7 @@ class Control {
   bool OpenItem(Turn& t, const Kid& subject, authority::Cause cause, const Escalation& about);
   void Escalate(Turn& t, const Kid& subject, authority::Cause cause, const Escalation& about);
   void EscalateDecision(Turn& t, const authority::Decision& d, bool approved, bool slept);
+  bool DropLapsedApproval(Turn& t);
   absl::Status TakeApproval(Turn& t, const SignedPtr& object, const Peer* from);
 
   // admission (admit.cc)

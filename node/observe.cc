@@ -159,10 +159,14 @@ void Control::SettleTrust(Turn& t) {
 
 // Levels move with the epochs, and a dwell ends: who would stand elsewhere now is judged again.
 void Control::JudgeStandings(Turn& t) {
+  if (!mesh_.has_charter()) return;  // a joiner has none to judge by
   trust_.Advance(t.now);
   const authority::Charter& charter = mesh_.charter().body;
   for (PeerId id : PeersWhere([&](const Peer& p) {
          if (!p.committed || p.steps.empty()) return false;
+         // A person's word stands in for this gate, and ends with the decision that rests on it.
+         const Held<authority::Approve>* said = ApprovalOf(*p.kid);
+         if (said != nullptr && t.now.wall.seconds() < said->body.until) return false;
          const uint64_t last_use = trust_.MemoryOf(*p.kid).last_use;
          admission::TrustMemory memory = p.memory;
          const auto links = trust_.LinksOf(p.steps, charter);

@@ -78,7 +78,6 @@ absl::StatusOr<int> Show(Session& s, const std::string& what) {
     return 0;
   }
   const std::string cause = TextIn(e, "cause"), who = WhoText(e);
-  Table table({"", ""});
   s.Out(Join(
       "item     ", TextIn(e, "item"), "\nwho      ", who, ", key ", TextIn(e, "subject"), "\n"));
   s.Out(Join("cause    ", cause, "\n"));

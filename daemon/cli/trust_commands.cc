@@ -1,5 +1,4 @@
 // trust report: shows this mesh a grant that gives more than its signer holds.
-#include "core/authority/charter.h"
 #include "core/authority/standalone.h"
 #include "core/wire/json.h"
 #include "daemon/cli/commands.h"

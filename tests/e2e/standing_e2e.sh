@@ -8,7 +8,7 @@ HERE=$(dirname "$(readlink -f "$0")")
 e2e_begin standing "${1:?usage: standing_e2e.sh BUILD_DIR}"
 [ -x "$TOOLS/overreach" ] || { echo "standing_e2e: no overreach in $TOOLS; build it first: ./dev build" >&2; exit 1; }
 kill_on_refusal
-machine atlas borealis cygnus draco
+machine atlas borealis cygnus draco ermine
 
 rung_of() { aq "$1" peers --json | jq -r --arg who "$2" '.peers[] | select(.name == $who) | .rung'; }
 stands() { [ "$(rung_of "$1" "$2")" = "$3" ] || { aq "$1" peers; return 1; }; }
@@ -92,6 +92,18 @@ claim "and has no session" until_true 5 not stands atlas borealis PROBATION
 claim "the answers are in the log" some atlas \
   "SELECT count(*) AS n FROM records WHERE kind = 'approved' AND outcome = 'ADMIT' AND subject_name = 'cygnus'"
 claim "every decision is made again with them" aq atlas lineage verify --decisions
+
+title "A machine that asks, and a person who takes his time"
+aq atlas invite -o "$T/ermine.line" >/dev/null 2>&1
+later ermine "$BIN/aqmesh" --state "$T/ermine" --socket "$T/ermine.sock" join "$T/ermine.line" --name ermine \
+  --endpoint "${IP[ermine]}:41641" >"$T/ermine.join" 2>&1 </dev/null
+asks() { aq atlas escalations list --json | jq -e '.items[] | select(.cause == "join" and .name == "ermine")'; }
+alive() { [ -n "$(pids_of "$1" aqmeshd)" ] || { cat "$T/$1/aqmeshd.log"; return 1; }; }
+claim "ermine waits in the same list" until_true 15 asks
+sleep 12  # more than a tick of either end
+claim "both are still there" all alive atlas ermine
+claim "it is let in from the list" aq atlas escalations approve ermine
+claim "and is there" until_true 20 stands atlas ermine ADMIT
 
 title "After a crash"
 claim "atlas is killed" kill_daemon atlas

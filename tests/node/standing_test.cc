@@ -100,6 +100,12 @@ struct Standing : testing::Test {
     }
     return Rung::kNone;
   }
+  static uint32_t EpochAt(const TestNode& at, const TestNode& of) {
+    for (const PeerView& p : at.control->Peers()) {
+      if (p.kid == of.kid()) return at.control->datapath().VerdictOf(p.id)->epoch;
+    }
+    return 0;
+  }
   // Whether a packet from one machine reaches the other's TUN.
   bool Reaches(TestNode& from, const TestNode& to) {
     mesh.tun.clear();
@@ -230,6 +236,10 @@ TEST_F(Standing, WhatFellWaitsForAPersonWhoseWordLiftsItEverywhere) {
   EXPECT_EQ(a.Records(RecordKind::kApproved).back().evidence, Digest{approved.oid().bytes});
   mesh.Pump(5s);
   EXPECT_EQ(RungAt(d, c), Rung::kAdmit) << "it got about";
+  // What a person said stands: no tick judges it again, which would void every flow's ruling.
+  const uint32_t epoch = EpochAt(a, c);
+  mesh.Pump(31s);
+  EXPECT_EQ(EpochAt(a, c), epoch);
   a.Restart();
   mesh.Pump(20s);
   EXPECT_EQ(RungAt(a, c), Rung::kAdmit);
