@@ -103,7 +103,7 @@ claim "ermine waits in the same list" until_true 15 asks
 sleep 12  # more than a tick of either end
 claim "both are still there" all alive atlas ermine
 claim "it is let in from the list" aq atlas escalations approve ermine
-claim "and is there" until_true 20 stands atlas ermine ADMIT
+claim "and is there, with less at first: atlas pays for whom it let enroll others" until_true 20 stands atlas ermine CONSTRAIN
 
 title "After a crash"
 claim "atlas is killed" kill_daemon atlas
