@@ -23,7 +23,9 @@ constexpr FieldRow kAttemptFields[] = {{"flow", kBytesField},
                                        {"rule", kNumberField},
                                        {"count", kNumberField},
                                        {"first", kNumberField},
-                                       {"last", kNumberField}};
+                                       {"last", kNumberField},
+                                       {"logged", kNumberField},
+                                       {"headers", kBytesField}};
 
 // u8 4|6, u8 protocol, source 16, destination 16 (v4 after 12 zeros), BE16 ports.
 using FlowBytes = FixedBytes<38, struct FlowBytesTag>;
@@ -39,6 +41,7 @@ FlowBytes FlowOf(const Attempt& a) {
   out.bytes[1] = a.proto;
   PutAddress(a.src, &out.bytes[kSource]);
   PutAddress(a.dst, &out.bytes[kDestination]);
+  StoreBe(&out.bytes[kPort - 2], a.src_port);
   StoreBe(&out.bytes[kPort], a.port);
   return out;
 }
@@ -50,16 +53,16 @@ std::optional<IpAddress> AddressOf(const FlowBytes& flow, size_t at) {
   return padded ? IpAddress::From(all.subspan(12)) : std::nullopt;
 }
 
-// False: no flow of a packet looks like this, or its source port is told.
+// False: no flow of a packet looks like this.
 bool TakeFlow(const FlowBytes& flow, Attempt& a) {
   const bool v6 = flow.bytes[0] == 6;
   const auto src = AddressOf(flow, kSource), dst = AddressOf(flow, kDestination);
   if ((!v6 && flow.bytes[0] != 4) || !src || !dst) return false;
   if (src->is_v6() != v6 || dst->is_v6() != v6) return false;  // a mapped IPv4 address
-  if (flow.bytes[kPort - 2] != 0 || flow.bytes[kPort - 1] != 0) return false;
   a.src = *src;
   a.dst = *dst;
   a.proto = flow.bytes[1];
+  a.src_port = LoadBe<uint16_t>(&flow.bytes[kPort - 2]);
   a.port = LoadBe<uint16_t>(&flow.bytes[kPort]);
   return true;
 }
@@ -74,6 +77,8 @@ Bytes EncodeAttempt(const Attempt& a) {
   w.Number(6, a.count);
   w.Number(7, a.first_millis);
   w.Number(8, a.last_millis);
+  w.Number(9, a.logged ? 1 : 0);
+  if (!a.headers.empty()) w.String(10, a.headers);
   return w.Take();
 }
 
@@ -93,6 +98,12 @@ absl::StatusOr<Attempt> ParseAttempt(ByteView bytes) {
       case 6: a.count = scan.Integer<uint64_t>(); break;
       case 7: a.first_millis = scan.Integer<uint64_t>(); break;
       case 8: a.last_millis = scan.Integer<uint64_t>(); break;
+      case 9: a.logged = scan.Number(1) == 1; break;
+      case 10: {
+        const ByteView headers = scan.String();
+        a.headers.assign(headers.begin(), headers.end());
+        break;
+      }
       default: break;  // Next() refuses what is not in the table
     }
   }
@@ -101,6 +112,9 @@ absl::StatusOr<Attempt> ParseAttempt(ByteView bytes) {
   scan.Must(fragment.has_value() == a.allowed(), "a rule, iff it was let through");
   scan.Must(a.count != 0 && a.first_millis != 0, "count or time is missing");
   scan.Must(a.last_millis >= a.first_millis, "last is before first");
+  scan.Must(a.logged || (a.src_port == 0 && a.headers.empty()),
+            "source port or headers of a flow that nobody had logged");
+  scan.Must(a.headers.size() <= kAttemptHeadersMax, "headers of more than 64 bytes");
   if (!scan.status().ok()) return scan.status();
   if (fragment) a.rule = {*fragment, static_cast<uint8_t>(rule - 1)};
   return a;
@@ -114,6 +128,8 @@ Bytes EncodeAttempts(const Attempts& attempts) {
   for (const Attempt& a : attempts.rows) {
     AQ_CHECK(a.count != 0 && a.first_millis != 0 && a.last_millis >= a.first_millis);
     AQ_CHECK(a.rule.has_value() == a.allowed());
+    AQ_CHECK(a.logged || (a.src_port == 0 && a.headers.empty()));
+    AQ_CHECK(a.headers.size() <= kAttemptHeadersMax);
     rows.push_back(EncodeAttempt(a));
   }
   std::ranges::sort(rows);

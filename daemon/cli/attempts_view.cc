@@ -28,7 +28,10 @@ std::string FlowText(const Attempt& a) {
   const std::string port = a.port == 0     ? to
                            : a.dst.is_v6() ? Join("[", to, "]:", a.port)
                                            : Join(to, ":", a.port);
-  return Join(lineage::ProtocolName(a.proto), " ", a.src.ToString(), " -> ", port);
+  const std::string from = a.src_port == 0 ? a.src.ToString()
+                           : a.src.is_v6() ? Join("[", a.src.ToString(), "]:", a.src_port)
+                                           : Join(a.src.ToString(), ":", a.src_port);
+  return Join(lineage::ProtocolName(a.proto), " ", from, " -> ", port);
 }
 
 std::string AttemptLines(const Content& content,
@@ -50,6 +53,7 @@ std::string AttemptLines(const Content& content,
                          " of ",
                          ToHex(ByteView(a.rule->fragment.bytes).first(4)))
                   : Join("refused: ", lineage::ReasonName(a.reason, names));
+    if (a.logged) out += "  logged";
     out += a.opened_here ? "  opened here\n" : "\n";
   }
   if (attempts.unlisted != 0)
@@ -66,6 +70,10 @@ void PutAttempt(const Attempt& a, const lineage::Names& names, wire::JsonWriter&
   if (a.rule) w.Field("fragment", ToHex(a.rule->fragment)).Field("rule", a.rule->index + 1);
   w.Field("count", a.count).Field("first", TimeOf(a.first_millis));
   w.Field("last", TimeOf(a.last_millis));
+  if (!a.logged) return;
+  w.Field("logged", true);
+  if (a.src_port != 0) w.Field("src_port", a.src_port);
+  if (!a.headers.empty()) w.Field("headers", ToHex(a.headers));
 }
 
 void PutAttempts(const Content& content,

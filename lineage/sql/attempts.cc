@@ -92,6 +92,9 @@ constexpr ColumnOf<Row> kAttempts[] = {
     {"port INTEGER",
      Key::kNone,
      OfAttempt<[](const Attempt& a, const World&, Cell& c) { c.NumberIf(a.port); }>},
+    {"src_port INTEGER",
+     Key::kNone,
+     OfAttempt<[](const Attempt& a, const World&, Cell& c) { c.NumberIf(a.src_port); }>},
     {"allowed INTEGER",
      Key::kNone,
      OfAttempt<[](const Attempt& a, const World&, Cell& c) { c.Number(a.allowed() ? 1 : 0); }>},
@@ -111,6 +114,12 @@ constexpr ColumnOf<Row> kAttempts[] = {
     {"last TEXT",
      Key::kNone,
      OfAttempt<[](const Attempt& a, const World&, Cell& c) { c.Time(a.last_millis); }>},
+    {"logged INTEGER",
+     Key::kNone,
+     OfAttempt<[](const Attempt& a, const World&, Cell& c) { c.Number(a.logged ? 1 : 0); }>},
+    {"headers TEXT", Key::kNone, OfAttempt<[](const Attempt& a, const World&, Cell& c) {
+       a.headers.empty() ? c.Null() : c.Text(ToHex(a.headers));
+     }>},
 };
 
 }  // namespace
