@@ -76,6 +76,10 @@ std::string MissText(const Policy::Finding& found,
     case Miss::kNoParent:
       return "it narrows a rule that was not presented with it, so it allows nothing";
     case Miss::kTransform: return "it demands a transform that this version does not know";
+    case Miss::kNotForwarded:
+      return Join("it does not say `forward`, and ",
+                  q.dst.ToString(),
+                  " is not an address of the receiver's own");
     case Miss::kProfile: return "at PROBATION only the probation services pass";
     case Miss::kThisReceiver:
       return Join("at PROBATION nothing goes beyond the receiver itself, and ",
@@ -145,10 +149,12 @@ std::string RuleText(const Rule& rule) {
   if (!rule.ports.empty()) text += Join(" ", PortsText(rule.ports));
   if (rule.one_way) text += " one-way";
   if (rule.directives & authority::kDoForward) text += " forward";
-  if (rule.directives & (authority::kDoLogFlow | authority::kDoLogHeaders)) text += " log";
+  if (rule.directives & authority::kDoLogFlow) text += " log";
+  if (rule.directives & authority::kDoLogHeaders) text += " log-headers";
   if (rule.directives & authority::kDoEscalate) text += " escalate";
   if (rule.rate) text += Join(" rate:", static_cast<unsigned>(rule.rate));
-  if (rule.drop_after) text += Join(" drop-after ", rule.drop_after);
+  if (rule.drop_after) text += Join(" drop-after:", rule.drop_after);
+  for (const std::string& t : rule.transform) text += Join(" transform:", t);
   return text;
 }
 

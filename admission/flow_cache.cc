@@ -20,6 +20,7 @@ enum Flag : uint8_t {
   kClosing = 8,   // FIN or RST went by
   kTcp = 16,
   kTurned = 32,  // ruled otherwise than before, and nobody was told yet
+  kHeld = 64,    // its rule waits for a person's word
 };
 
 // How long a flow may be silent, in seconds. Long for a TCP connection that stood: a forgotten one
@@ -139,15 +140,27 @@ void FlowTable::Refresh(Entry& e, const Flow& opener, const PolicyView& view, No
 }
 
 Judgement FlowTable::Use(
-    Entry& e, const PacketInfo& packet, bool answer, const PolicyView& view, uint32_t second) {
+    Entry& e, const PacketInfo& packet, bool answer, const PolicyView& view, Now now) {
   Judgement j;
   j.opened = OpenedBy(e.flags);
   j.path = e.path;
   j.answer = answer;
+  e.seen = Second(now.mono);
+  const Terms& terms = view.policies->For(j.opened).terms(e.path);
+  j.terms = &terms;
+  if (terms.held() || (e.flags & kHeld)) {
+    const bool held = view.policies->Holds(j.opened, terms, now.wall);
+    j.first = held != ((e.flags & kHeld) != 0);
+    e.flags = static_cast<uint8_t>(held ? e.flags | kHeld : e.flags & ~kHeld);
+    if (held) {
+      ++counters_.held;
+      j.drop = Drop::kHeld;
+      j.reason = Reason::kHeld;
+      return j;
+    }
+  }
   if (e.packets != std::numeric_limits<uint32_t>::max()) ++e.packets;
-  e.seen = second;
-  const uint32_t drop_after = view.policies->For(j.opened).terms(e.path).drop_after;
-  if (drop_after != 0 && e.packets > drop_after) {
+  if (terms.drop_after != 0 && e.packets > terms.drop_after) {
     j.drop = Drop::kBudget;
     j.reason = Reason::kOverBudget;
     return j;
@@ -192,7 +205,9 @@ std::optional<Judgement> FlowTable::Related(const PacketInfo& p,
     Entry* e = Find(TagOf(view.peer, original), second);
     if (!e || OpenedBy(e->flags) != opened) continue;
     Refresh(*e, original, view, now);
-    if (!(e->flags & kPass) || view.policies->For(opened).terms(e->path).one_way) continue;
+    if (!(e->flags & kPass)) continue;
+    const Terms& terms = view.policies->For(opened).terms(e->path);
+    if (terms.one_way || view.policies->Holds(opened, terms, now.wall)) continue;
     ++counters_.related;
     Judgement j;
     j.drop = Drop::kNone;
@@ -200,6 +215,7 @@ std::optional<Judgement> FlowTable::Related(const PacketInfo& p,
     j.opened = opened;
     j.path = e->path;
     j.answer = true;
+    j.terms = &terms;
     return j;
   }
   return std::nullopt;
@@ -228,7 +244,7 @@ Judgement FlowTable::Open(
   const bool pass = fresh.flags & kPass;
   if (Entry* slot = Place(tag, pass, second)) *slot = fresh;
   if (pass) {
-    j = Use(*Find(tag, second), p, false, view, second);
+    j = Use(*Find(tag, second), p, false, view, now);
   } else {
     ++counters_.denied;
     j = Denied(static_cast<Reason>(fresh.reason));
@@ -250,7 +266,7 @@ std::optional<Judgement> FlowTable::Again(const PacketInfo& p,
   // What is no longer the flow's own entry, or no longer passes, is looked up.
   if (!same || run_.entry->tag != run_.tag || !(run_.entry->flags & kPass)) return std::nullopt;
   ++(run_.answer ? counters_.answers : counters_.hits);
-  return Use(*run_.entry, p, run_.answer, view, Second(now.mono));
+  return Use(*run_.entry, p, run_.answer, view, now);
 }
 
 Judgement FlowTable::Begin(
@@ -264,7 +280,7 @@ Judgement FlowTable::Begin(
             .view = view,
             .at = now};
   }
-  return Use(e, p, answer, view, Second(now.mono));
+  return Use(e, p, answer, view, now);
 }
 
 Judgement FlowTable::Judge(const PacketInfo& p, Direction d, const PolicyView& view, Now now) {
@@ -289,7 +305,7 @@ Judgement FlowTable::Judge(const PacketInfo& p, Direction d, const PolicyView& v
       ++counters_.hits;
       const bool turned = Told(*e);
       Judgement j = Begin(*e, p, d, false, view, now);
-      j.first = turned;
+      j.first |= turned;
       return j;
     }
   }

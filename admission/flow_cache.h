@@ -33,7 +33,13 @@ inline Direction Opposite(Direction d) {
 struct Policies {
   Policy send;     // flows that we open: our cited fragments, src = we
   Policy receive;  // flows that the peer opens: its cited fragments, src = the peer
+  // Flows of the peer's that a rule holds for a person pass before this wall second. Ours are for
+  // the peer to hold.
+  uint64_t released_until = 0;
   const Policy& For(Direction opened) const { return opened == Direction::kSend ? send : receive; }
+  bool Holds(Direction opened, const Terms& terms, WallTime now) const {
+    return opened == Direction::kReceive && terms.held() && now.seconds() >= released_until;
+  }
 };
 
 // What a packet is judged by. A new epoch voids every ruling made under an older one; a peer index
@@ -54,12 +60,14 @@ struct Judgement {
   // now, and the lineage hears of it.
   bool first = false;
   bool answer = false;  // came as an answer, or as an error about the flow
+  // What the rule demands, as long as the policies stand; null if no rule allowed it.
+  const Terms* terms = nullptr;
   bool pass() const { return drop == Drop::kNone; }
 };
 
 struct FlowCounters {
   uint64_t hits = 0, answers = 0, related = 0, misses = 0, rejudged = 0, evicted = 0, denied = 0,
-           over_rate = 0;
+           over_rate = 0, held = 0;
 };
 
 class FlowTable {
@@ -102,8 +110,7 @@ class FlowTable {
   static bool Told(Entry& e);
   void Rule(Entry& e, const PacketInfo& opener, const PolicyView& view, Now now);
   void Refresh(Entry& e, const Flow& opener, const PolicyView& view, Now now);
-  Judgement Use(
-      Entry& e, const PacketInfo& packet, bool answer, const PolicyView& view, uint32_t second);
+  Judgement Use(Entry& e, const PacketInfo& packet, bool answer, const PolicyView& view, Now now);
   std::optional<Judgement> Answer(
       const PacketInfo& p, const Flow& flow, Direction d, const PolicyView& view, Now now);
   std::optional<Judgement> Related(const PacketInfo& p,

@@ -276,8 +276,11 @@ std::optional<Admitted> Gate::Judged(MutableBytes packet,
                                      Refusal& why) {
   const Verdict& v = c.verdict;
   const Judgement j = c.flows.Judge(info, c.direction, {v.peer, v.epoch, v.policies.get()}, c.now);
-  if (j.pass() && c.shaper.Take(packet.size(), c.now.mono))
+  const uint8_t rate = j.terms == nullptr ? 0 : j.terms->rate;
+  if (j.pass() && c.meters.Take(packet.size(), rate, c.now.mono)) {
+    if (j.terms != nullptr && j.terms->marks.any()) Apply(j.terms->marks, info, packet);
     return Admitted(authority::Passkey<Gate>(), packet, c.direction, info, j);
+  }
   why.flow = info.flow();
   why.ruled = j;
   why.drop = j.pass() ? Drop::kRate : j.drop;

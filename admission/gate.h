@@ -117,7 +117,7 @@ class Gate {
   struct PassContext {
     const Verdict& verdict;  // in force for the peer at this instant
     FlowTable& flows;
-    Shaper& shaper;
+    Meters& meters;
     Direction direction;
     Now now;
   };

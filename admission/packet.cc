@@ -20,7 +20,8 @@ constexpr std::array<std::string_view, kDropCount> kDropNames = {"none",
                                                                  "no rule",
                                                                  "local policy",
                                                                  "flow budget",
-                                                                 "too many new flows"};
+                                                                 "too many new flows",
+                                                                 "held for a person"};
 
 // Protocols without ports that are their own last header. What is neither here nor has ports is not
 // classified: an unknown next header may be an extension header that hides the real one.

@@ -37,8 +37,9 @@ enum class Drop : uint8_t {
   kLocal,     // denied by the local policy
   kBudget,    // the rule's drop_after is used up
   kMissRate,  // too many new flows from one source
+  kHeld,      // the rule waits for a person's word
 };
-inline constexpr size_t kDropCount = 13;
+inline constexpr size_t kDropCount = 14;
 // DROPS records count them under this and on, behind the wire's codes. Durable numbers: append
 // only.
 inline constexpr uint16_t kDropRecordBase = 256;

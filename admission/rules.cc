@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "core/authority/transforms.h"
+
 namespace aqmesh::admission {
 
 using authority::Fragment;
@@ -68,6 +70,7 @@ class Compiler {
   void Run() {
     out_.compiled_at_ = in_.now.seconds();
     out_.steady_until_ = kForever;
+    out_.duties_ = in_.duties;
     for (size_t f = 0; f < in_.cited.size() && f < kNoPath; ++f) {
       out_.fragments_.push_back(in_.cited[f].oid());
       if (!Narrowed(in_.cited[f])) AddFragment(f);
@@ -119,7 +122,6 @@ class Compiler {
       AddLevel(r, fragment->body);
       ++path.levels.count;
       JoinTerms(r, path.terms);
-      if (!r.transform.empty()) unknown_transform_ = true;
       if (!fragment->body.parent) {
         path.flaw = Miss::kNone;
         break;
@@ -131,12 +133,13 @@ class Compiler {
     // A packet that should have been transformed first must not go through as it is.
     if (path.flaw == Miss::kNone && unknown_transform_) path.flaw = Miss::kTransform;
     unknown_transform_ = false;
+    path.terms.directives |= in_.duties;
     out_.paths_.push_back(path);
   }
 
   // Obligations grow down a chain, so each level's count; forwarding is a permission, so all must
   // give it.
-  static void JoinTerms(const Rule& r, Terms& t) {
+  void JoinTerms(const Rule& r, Terms& t) {
     const uint16_t forward = t.directives & r.directives & authority::kDoForward;
     t.directives =
         static_cast<uint16_t>(((t.directives | r.directives) & ~authority::kDoForward) | forward);
@@ -144,6 +147,23 @@ class Compiler {
     t.one_way = t.one_way || r.one_way != 0;
     if (r.drop_after != 0)
       t.drop_after = t.drop_after == 0 ? r.drop_after : std::min(t.drop_after, r.drop_after);
+    // Upwards, so that of two marks the one nearer to the root is the last to be made.
+    for (const std::string& name : r.transform) {
+      const auto transform = authority::TransformNamed(name);
+      if (!transform) {
+        unknown_transform_ = true;
+        continue;
+      }
+      using Kind = authority::Transform::Kind;
+      switch (transform->kind) {
+        case Kind::kDscp: t.marks.dscp = static_cast<uint8_t>(transform->value); break;
+        case Kind::kMss:
+          t.marks.mss =
+              t.marks.mss == 0 ? transform->value : std::min(t.marks.mss, transform->value);
+          break;
+        case Kind::kRate: t.rate = std::max(t.rate, static_cast<uint8_t>(transform->value)); break;
+      }
+    }
   }
 
   void AddLevel(const Rule& r, const Fragment& f) {
@@ -289,6 +309,12 @@ Miss Policy::WithinProfile(const PacketInfo& p) const {
   return served ? Miss::kNone : Miss::kProfile;
 }
 
+// Beyond the receiver itself a packet goes only by a rule that says so at every level.
+Miss Policy::WithinReach(const Path& path, const PacketInfo& p) const {
+  const bool beyond = path.terms.directives & authority::kDoForward;
+  return beyond || In(own_, p.dst) ? Miss::kNone : Miss::kNotForwarded;
+}
+
 std::optional<size_t> Policy::DeniedBy(const PacketInfo& p) const {
   for (const Denial& d : denials_) {
     if (!In(d.src, p.src) || !In(d.dst, p.dst)) continue;
@@ -309,7 +335,8 @@ Policy::Finding Policy::Examine(uint16_t path, const PacketInfo& packet, WallTim
   }
   if (p.flaw != Miss::kNone)
     return {p.flaw, static_cast<uint8_t>(p.levels.count == 0 ? 0 : p.levels.count - 1)};
-  return {WithinProfile(packet), 0};
+  if (const Miss m = WithinProfile(packet); m != Miss::kNone) return {m, 0};
+  return {WithinReach(p, packet), 0};
 }
 
 Ruling Policy::Evaluate(const PacketInfo& packet, WallTime now) const {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "admission/local_policy.h"
+#include "admission/marks.h"
 #include "admission/packet.h"
 #include "core/authority/decision.h"
 #include "core/base/time.h"
@@ -50,6 +51,7 @@ enum class Miss : uint8_t {
   kTransform,
   kProfile,
   kThisReceiver,
+  kNotForwarded,
 };
 
 struct RuleRef {
@@ -58,12 +60,15 @@ struct RuleRef {
   bool operator==(const RuleRef&) const = default;
 };
 
-// What the compiled rule demands of the flow: the whole chain's obligations joined.
+// What the compiled rule demands of the flow: the whole chain's obligations joined, and the duties
+// of the pair.
 struct Terms {
   uint16_t directives = 0;  // authority::Directive; forward only if every level says it
   uint8_t rate = 0;         // rate class, the tightest of the chain; 0 = none
   uint32_t drop_after = 0;  // packets of the flow, both ways; 0 = no limit
   bool one_way = false;     // no answers
+  Marks marks;              // what is done to each packet
+  bool held() const { return directives & authority::kDoEscalate; }
 };
 
 inline constexpr uint16_t kNoPath = 0xffff;
@@ -87,6 +92,8 @@ class Policy {
     WallTime now;
     // At PROBATION only these services, and only to dst's own addresses (spec: authority#C.4).
     std::optional<std::span<const authority::Svc>> profile;
+    // authority::Directive that the rung or the grants' obligations demand of every flow.
+    uint16_t duties = 0;
   };
   // A cited fragment that another cited one narrows serves only as its parent: citing the narrower
   // form asks for less. One whose parent is not among the cited allows nothing.
@@ -105,6 +112,7 @@ class Policy {
   // Every rule, live ones first, for explain and for records. path < size().
   size_t size() const { return paths_.size(); }
   const Terms& terms(uint16_t path) const { return paths_[path].terms; }
+  uint16_t duties() const { return duties_; }
   RuleRef rule(uint16_t path) const {
     return {fragments_[paths_[path].fragment], paths_[path].rule};
   }
@@ -154,6 +162,7 @@ class Policy {
   Miss Serves(const Service& s, const PacketInfo& p) const;
   Miss Check(const Level& level, const PacketInfo& p, uint64_t second) const;
   Miss WithinProfile(const PacketInfo& p) const;
+  Miss WithinReach(const Path& path, const PacketInfo& p) const;
 
   std::vector<Path> paths_;
   size_t live_ = 0;  // paths_[0, live_) can match this pair of parties
@@ -165,6 +174,7 @@ class Policy {
   bool profiled_ = false;
   std::vector<Service> profile_;
   Side own_;  // dst's own addresses
+  uint16_t duties_ = 0;
   uint64_t compiled_at_ = 0, steady_until_ = 0;
 };
 

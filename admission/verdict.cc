@@ -1,5 +1,7 @@
 #include "admission/verdict.h"
 
+#include <algorithm>
+
 namespace aqmesh::admission {
 
 using authority::Rung;
@@ -29,6 +31,28 @@ Limits LimitsOfClass(uint8_t rate_class) {
   return {rate, std::max<uint64_t>(rate / 8, 64 * 1024), 0, 0};
 }
 
+Limits Tightest(const Limits& a, const Limits& b) {
+  Limits out = a;
+  if (b.bytes_per_second != 0 &&
+      (a.bytes_per_second == 0 || b.bytes_per_second < a.bytes_per_second)) {
+    out.bytes_per_second = b.bytes_per_second;
+    out.bytes_burst = b.bytes_burst;
+  }
+  if (b.packets_per_second != 0 &&
+      (a.packets_per_second == 0 || b.packets_per_second < a.packets_per_second)) {
+    out.packets_per_second = b.packets_per_second;
+    out.packets_burst = b.packets_burst;
+  }
+  return out;
+}
+
+uint16_t DutiesOf(Rung rung, uint16_t obligations) {
+  uint16_t out = rung == Rung::kProbation ? authority::kDoLogFlow : 0;
+  if (obligations & authority::kMustLogFlow) out |= authority::kDoLogFlow;
+  if (obligations & authority::kMustLogHeaders) out |= authority::kDoLogHeaders;
+  return out;
+}
+
 std::vector<authority::Svc> ProbationProfile(const authority::Charter& charter) {
   if (!charter.probation.empty()) return charter.probation;
   return {authority::Svc{{kProtoIcmp, kProtoIcmp6}, {}}};
@@ -37,6 +61,7 @@ std::vector<authority::Svc> ProbationProfile(const authority::Charter& charter) 
 Verdict MakeVerdict(const authority::Decision& decision,
                     uint32_t peer,
                     uint32_t epoch,
+                    uint16_t obligations,
                     std::shared_ptr<const Policies> policies) {
   Verdict v;
   v.rung = decision.rung();
@@ -46,7 +71,7 @@ Verdict MakeVerdict(const authority::Decision& decision,
   v.epoch = epoch;
   v.masked_caps = decision.masked_caps();
   v.expires = decision.expires();
-  v.log_all = v.rung == Rung::kProbation;
+  v.rate = authority::RateOf(obligations);
   if (v.rung >= Rung::kProbation) v.policies = std::move(policies);
   return v;
 }
@@ -56,11 +81,35 @@ Shaper::Shaper(const Limits& limits, Instant start)
       bytes_(limits.bytes_per_second, limits.bytes_burst, start),
       packets_(limits.packets_per_second, limits.packets_burst, start) {}
 
+bool Shaper::Has(size_t bytes, Instant now) {
+  if (limits_.bytes_per_second != 0 && !bytes_.Has(bytes, now)) return false;
+  return limits_.packets_per_second == 0 || packets_.Has(1, now);
+}
+
 bool Shaper::Take(size_t bytes, Instant now) {
-  const bool by_bytes = limits_.bytes_per_second != 0, by_packets = limits_.packets_per_second != 0;
-  if (by_bytes && !bytes_.Has(bytes, now)) return false;
-  if (by_packets && !packets_.Take(1, now)) return false;
-  return !by_bytes || bytes_.Take(bytes, now);
+  if (!Has(bytes, now)) return false;
+  if (limits_.packets_per_second != 0) packets_.Take(1, now);
+  if (limits_.bytes_per_second != 0) bytes_.Take(bytes, now);
+  return true;
+}
+
+void Meters::Limit(const Limits& limits, Instant now) {
+  if (limits != all_.limits()) all_ = Shaper(limits, now);
+}
+
+Shaper& Meters::ClassAt(uint8_t rate_class, Instant now) {
+  if (classes_ == nullptr) {
+    classes_ = std::make_unique<std::array<Shaper, 7>>();
+    for (uint8_t i = 0; i < classes_->size(); ++i)
+      (*classes_)[i] = Shaper(LimitsOfClass(static_cast<uint8_t>(i + 1)), now);
+  }
+  return (*classes_)[std::min<size_t>(rate_class, classes_->size()) - 1];
+}
+
+bool Meters::Take(size_t bytes, uint8_t rate_class, Instant now) {
+  if (rate_class == 0) return all_.Take(bytes, now);
+  Shaper& of_class = ClassAt(rate_class, now);
+  return of_class.Has(bytes, now) && all_.Take(bytes, now) && of_class.Take(bytes, now);
 }
 
 }  // namespace aqmesh::admission

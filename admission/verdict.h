@@ -5,6 +5,7 @@
 #ifndef AQMESH_ADMISSION_VERDICT_H_
 #define AQMESH_ADMISSION_VERDICT_H_
 
+#include <array>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -23,6 +24,7 @@ struct Limits {
 };
 Limits LimitsOf(authority::Rung rung);     // of the tunnel's data; ESCALATE: of its control channel
 Limits LimitsOfClass(uint8_t rate_class);  // of a rule's or an obligation's rate class, 0..7
+Limits Tightest(const Limits& a, const Limits& b);
 // What PROBATION may carry (Policy::Inputs::profile): the charter's list, or ICMP.
 std::vector<authority::Svc> ProbationProfile(const authority::Charter& charter);
 
@@ -35,25 +37,47 @@ struct Verdict {
   uint32_t epoch = 0;                                   // rises with every change of rung or policy
   uint32_t masked_caps = 0;
   uint64_t expires = 0;                      // wall seconds: carries nothing from then on
-  bool log_all = false;                      // PROBATION: every flow is logged
+  uint8_t rate = 0;                          // rate class that a grant's obligations put it into
   std::shared_ptr<const Policies> policies;  // null below PROBATION
 };
-// The verdict that a decision means. `policies` were compiled for this pair and rung.
+// What the rung and the obligations of the pair's two grants demand of every flow.
+uint16_t DutiesOf(authority::Rung rung, uint16_t obligations);  // authority::Directive
+
+// The verdict that a decision means. `policies` were compiled for this pair and rung, `obligations`
+// are the pair's.
 Verdict MakeVerdict(const authority::Decision& decision,
                     uint32_t peer,
                     uint32_t epoch,
+                    uint16_t obligations,
                     std::shared_ptr<const Policies> policies);
 
-// The rung's rate limits on one peer and direction, with their state.
+// Rate limits on one direction, with their state.
 class Shaper {
  public:
   Shaper() = default;  // no limit
   Shaper(const Limits& limits, Instant start);
   bool Take(size_t bytes, Instant now);  // all or none of both buckets
+  bool Has(size_t bytes, Instant now);
+  const Limits& limits() const { return limits_; }
 
  private:
   Limits limits_;
   TokenBucket bytes_, packets_;
+};
+
+// What one peer may send, or be sent: the verdict's limits, and those of the rate classes that
+// rules put its flows into. All flows of a class share its bucket.
+class Meters {
+ public:
+  // A bucket is filled once: limits that stay the same keep what is in it.
+  void Limit(const Limits& limits, Instant now);
+  bool Take(size_t bytes, uint8_t rate_class, Instant now);  // all or none
+
+ private:
+  Shaper& ClassAt(uint8_t rate_class, Instant now);
+
+  Shaper all_;
+  std::unique_ptr<std::array<Shaper, 7>> classes_;  // made by the first packet of any
 };
 
 class Gate;

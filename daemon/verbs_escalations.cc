@@ -38,9 +38,10 @@ std::string Verbs::Escalations() {
     w.Field("subject", ToHex(p.kid)).Field("name", p.name).Field("words", p.join_words).End();
   }
   w.End().Key("answers").Array();
-  for (const auto& [subject, approve] : control.approvals()) {
+  for (const auto& [about, approve] : control.approvals()) {
     if (approve.body.until <= now) continue;
-    w.Object().Field("subject", ToHex(subject)).Field("name", NameOf(subject));
+    w.Object().Field("subject", ToHex(about.first)).Field("name", NameOf(about.first));
+    w.Field("about", about.second == authority::Answers::kFlows ? "flows" : "standing");
     w.Field("ceiling", authority::RungName(approve.body.ceiling));
     w.Field("until", approve.body.until).Field("oid", ToHex(approve.oid()));
     w.Field("signer", ToHex(approve.signer())).End();
@@ -73,7 +74,8 @@ absl::StatusOr<std::string> Verbs::Approve(const Args& args) {
   const auto open = control.escalations().all().find(*item);
   if (open == control.escalations().all().end())
     return NotFound("item ", text, ": nothing of that name waits here; aqmesh escalations list");
-  if (open->second.cause != Cause::kTrust && open->second.cause != Cause::kCorroboration)
+  if (open->second.cause != Cause::kTrust && open->second.cause != Cause::kCorroboration &&
+      open->second.cause != Cause::kAction)
     return FailedPrecondition("item ",
                               text,
                               ": nobody's word lifts this (",

@@ -47,16 +47,53 @@ std::optional<admission::PacketInfo> Opener(const IpAddress& src,
   return info;
 }
 
-void PutGates(JsonWriter& w, const node::PeerView& p) {
+void PutGates(JsonWriter& w, const node::PeerView& p, const node::ExplainedPeer& why) {
   w.Key("gates").Array();
   for (size_t i = 0; i < authority::kGateCount; ++i) {
     w.Object().Field("gate", authority::GateName(static_cast<authority::Gate>(i)));
     w.Field("rung", authority::RungName(p.gates[i].rung));
     if (p.gates[i].reason != authority::Reason::kNone)
       w.Field("reason", authority::ReasonName(p.gates[i].reason));
+    if (!why.lifts[i].empty()) w.Field("lift", why.lifts[i]);
     w.End();
   }
   w.End();
+}
+
+void PutTexts(JsonWriter& w, std::string_view key, const std::vector<std::string>& texts) {
+  w.Key(key).Array();
+  for (const std::string& t : texts) w.Value(t);
+  w.End();
+}
+
+// Whom it comes from, and what holds of everything that passes.
+void PutChain(JsonWriter& w, const node::ExplainedPeer& why) {
+  w.Key("chain").Array();
+  for (const node::ExplainedLink& link : why.links) {
+    w.Object().Field("key", ToHex(link.key)).Field("name", link.name);
+    w.Field("class", authority::ClassName(link.cls)).Field("level_q16", link.level);
+    w.Field("prior_q16", link.prior).Field("slope_q16", int64_t{link.slope});
+    if (link.scar != 0) w.Field("scar", link.scar);
+    if (link.broken) w.Field("broken", true);
+    if (link.grant) w.Field("grant", ToHex(*link.grant)).Field("ends", link.ends);
+    w.End();
+  }
+  w.End().Key("fragments").Array();
+  for (const Oid& oid : why.fragments) w.Value(ToHex(oid));
+  w.End();
+  PutTexts(w, "demands", why.demands);
+  if (why.again != UINT64_MAX) w.Field("again", why.again);
+}
+
+// Every rule and what the flow failed on; those that this pair can never match come last.
+void PutRules(JsonWriter& w, const admission::Explanation& all) {
+  w.Key("rules").Array();
+  for (const admission::RuleLine& line : all.rules) {
+    w.Object().Field("text", line.text).Field("matched", line.matched);
+    if (!line.why.empty()) w.Field("why", line.why);
+    w.Field("fragment", ToHex(line.rule.fragment)).Field("rule", line.rule.rule + 1).End();
+  }
+  w.End().Field("summary", all.summary);
 }
 
 void PutReason(JsonWriter& w, authority::Reason reason) {
@@ -88,7 +125,9 @@ absl::StatusOr<std::string> Verbs::ExplainPeer(const node::PeerView& peer,
       .Field("allowed", allowed)
       .Field("verdict", authority::RungName(peer.rung));
   w.Key("src").Object().Field("name", std::string_view(peer.name)).End();
-  PutGates(w, peer);
+  const node::ExplainedPeer why = loop_.control().ExplainPeer(peer.id, os::ReadNow());
+  PutGates(w, peer, why);
+  PutChain(w, why);
   PutReason(w, peer.reason);
   w.End();
   return w.Take();
@@ -184,7 +223,20 @@ std::string Verbs::ExplainFlow(const Flow& flow, std::string_view schema, int& e
   end("dst", !flow.sending, opener ? std::optional(opener->dst) : std::nullopt);
   w.Field("proto", std::string_view(flow.proto_name));
   if (flow.proto != kIcmp) w.Field("port", flow.port);
-  PutGates(w, peer);
+  const Now now = os::ReadNow();
+  const node::ExplainedPeer why = loop_.control().ExplainPeer(peer.id, now);
+  PutGates(w, peer, why);
+  PutChain(w, why);
+  if (opener) {
+    const auto all = loop_.control().ExplainFlow(
+        peer.id,
+        flow.sending ? admission::Direction::kSend : admission::Direction::kReceive,
+        {.src = opener->src, .dst = opener->dst, .proto = opener->proto, .port = opener->dport},
+        now);
+    if (all) PutRules(w, *all);
+  }
+  if (ruling.pass() && ruling.path != admission::kNoPath)
+    PutTexts(w, "terms", node::TermsText(policy->terms(ruling.path)));
   if (ruling.pass() && ruling.path != admission::kNoPath)
     PutRule(w, loop_.control().mesh(), policy->rule(ruling.path));
   if (!ruling.pass() && policy != nullptr && opener && policy->DeniedBy(*opener)) {

@@ -42,12 +42,6 @@ absl::StatusOr<std::vector<Prefix>> SortedPrefixes(std::vector<Prefix> prefixes,
   return prefixes;
 }
 
-// Flags add up; of two rate classes the larger is tighter.
-uint16_t Obligations(uint16_t a, uint16_t b) {
-  constexpr uint16_t kRate = 0x0700;
-  return static_cast<uint16_t>(((a | b) & ~kRate) | std::max(a & kRate, b & kRate));
-}
-
 absl::Status ToStatus(const MaybeObjection& objection) {
   return objection.has_value() ? PermissionDenied(objection->detail) : absl::OkStatus();
 }
@@ -135,7 +129,7 @@ absl::StatusOr<Held<Grant>> MakeGrant(const Issuer& issuer, Grant g, uint64_t no
   if (g.depth_left != 0 && !issues)
     return InvalidArgument("a depth needs a grant that may issue; leave it out");
   if (place.grant != nullptr) {
-    g.obligations = Obligations(g.obligations, place.grant->obligations);
+    g.obligations = authority::JoinObligations(g.obligations, place.grant->obligations);
     if (!g.routing.has_value()) g.routing = place.grant->routing;
   }
   AQ_ASSIGN_OR_RETURN(g.tags, SortedTags(std::move(g.tags), issues, kTagsMax));
@@ -197,6 +191,7 @@ absl::StatusOr<Held<Grant>> EnrollerGrant(const Issuer& issuer,
                      : std::min(kEnrollerDepth, static_cast<uint8_t>(place.grant->depth_left - 1));
   g.generation = terms.generation;
   g.ttl = terms.ttl;
+  g.obligations = terms.obligations;
   g.tags = OrMember(
       terms.tags.value_or(place.grant == nullptr ? std::vector<std::string>() : place.grant->tags));
   g.name = terms.name;

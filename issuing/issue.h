@@ -94,6 +94,7 @@ struct EnrollerTerms {
   std::optional<std::vector<std::string>> tags{};  // absent: the issuer's own; a voter's: member
   uint32_t generation = 1;
   uint32_t ttl = kLongTtl;
+  uint16_t obligations = 0;  // beside the issuer's
 };
 // ENROLLER: depth 3 under a voter, else one less than the issuer's; refused to an issuer of
 // depth 1.

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <utility>
 
+#include "core/authority/transforms.h"
 #include "core/base/status.h"
 
 namespace aqmesh::issuing {
@@ -286,6 +287,12 @@ absl::Status ParseWord(const Word& w, Rule& rule) {
       if (!IsLab(value.text))
         return At(
             value, "`", value.text, "` is no name; write lower-case letters, digits and dashes");
+      if (!authority::TransformNamed(value.text))
+        return At(value,
+                  "no transform `",
+                  value.text,
+                  "` is known; there are ",
+                  authority::KnownTransforms());
       if (rule.transform.size() == 2) return At(w, "more than 2 transforms; leave one out");
       rule.transform.emplace_back(value.text);
       return absl::OkStatus();

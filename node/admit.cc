@@ -168,28 +168,47 @@ void Control::TakeDecision(Turn&,
   }
 }
 
-std::shared_ptr<const admission::Policies> Control::CompilePolicies(Turn& t, Peer& peer) const {
+Control::PolicyGround::PolicyGround(const Control& control,
+                                    const Peer& of,
+                                    uint16_t duties_of_all,
+                                    uint16_t duties_of_peer)
+    : peer(of),
+      local(control.config_.policy),
+      us{.kids = {control.mesh_.kid()},
+         .tags = control.mesh_.leaf()->body.tags,
+         .addresses = control.own_addresses()},
+      ours(control.mesh_.own_fragments()),
+      probation(admission::ProbationProfile(control.mesh_.charter().body)),
+      duties(duties_of_all),
+      peer_duties(duties_of_peer) {}
+
+admission::Policy::Inputs Control::PolicyGround::Inputs(admission::Direction opened,
+                                                        WallTime now) const {
+  const bool send = opened == admission::Direction::kSend;
+  admission::Policy::Inputs in{
+      .cited = send ? ours : peer.fragments,
+      .src = send ? us : peer.party,
+      .dst = send ? peer.party : us,
+      .local = local,
+      .now = now,
+      .profile = {},
+      .duties = send ? duties : static_cast<uint16_t>(duties | peer_duties)};
+  if (peer.rung == Rung::kProbation) in.profile = probation;
+  return in;
+}
+
+std::shared_ptr<const admission::Policies> Control::CompilePolicies(Turn& t,
+                                                                    Peer& peer,
+                                                                    uint16_t obligations) const {
   peer.steady_until = UINT64_MAX;
   if (mesh_.leaf() == nullptr || peer.rung < Rung::kProbation) return nullptr;
-  const admission::Party us{
-      .kids = {mesh_.kid()}, .tags = mesh_.leaf()->body.tags, .addresses = own_addresses()};
-  const std::vector<authority::Held<authority::Fragment>> ours = mesh_.own_fragments();
-  const std::vector<authority::Svc> probation = admission::ProbationProfile(mesh_.charter().body);
-  std::optional<std::span<const authority::Svc>> profile;
-  if (peer.rung == Rung::kProbation) profile = probation;
+  const PolicyGround ground(
+      *this, peer, admission::DutiesOf(peer.rung, obligations), FirstUseDuty(peer, obligations));
+  using admission::Direction;
   auto out = std::make_shared<admission::Policies>();
-  out->send = admission::Policy::Compile({.cited = ours,
-                                          .src = us,
-                                          .dst = peer.party,
-                                          .local = config_.policy,
-                                          .now = t.now.wall,
-                                          .profile = profile});
-  out->receive = admission::Policy::Compile({.cited = peer.fragments,
-                                             .src = peer.party,
-                                             .dst = us,
-                                             .local = config_.policy,
-                                             .now = t.now.wall,
-                                             .profile = profile});
+  out->send = admission::Policy::Compile(ground.Inputs(Direction::kSend, t.now.wall));
+  out->receive = admission::Policy::Compile(ground.Inputs(Direction::kReceive, t.now.wall));
+  if (peer.kid) out->released_until = FlowsReleased(*peer.kid, t.now);
   peer.steady_until = std::min(out->send.steady_until(), out->receive.steady_until());
   return out;
 }
@@ -223,11 +242,30 @@ void Control::DropReady(Turn& t, PeerId id) {
   ready_.erase(it);
 }
 
-void Control::RefreshVerdict(Turn& t, Peer& peer, PeerPlan& plan, const Decision& decision) {
+// Until somebody has said yes, once, the flows of such a subject wait.
+uint16_t Control::FirstUseDuty(const Peer& peer, uint16_t obligations) const {
+  if ((obligations & authority::kMustEscalateFirstUse) == 0 || !peer.kid) return 0;
+  const Held<authority::Approve>* said = ApprovalOf(*peer.kid, Answers::kFlows);
+  return said != nullptr && said->body.ceiling >= Rung::kProbation ? 0 : authority::kDoEscalate;
+}
+
+std::shared_ptr<const admission::Verdict> Control::VerdictFor(Turn& t,
+                                                              Peer& peer,
+                                                              const Decision& decision) {
+  const auto& grants = decision.chain().grants;
+  // First use is the subject's own: what we owe on ours, others hold us to.
+  const unsigned ours = mesh_.leaf() == nullptr ? 0 : mesh_.leaf()->body.obligations;
+  const uint16_t obligations = authority::JoinObligations(
+      static_cast<uint16_t>(ours & ~unsigned{authority::kMustEscalateFirstUse}),
+      grants.empty() ? 0 : grants[0].body.obligations);
   peer.epoch = ++epoch_;
+  return std::make_shared<const admission::Verdict>(admission::MakeVerdict(
+      decision, peer.id, peer.epoch, obligations, CompilePolicies(t, peer, obligations)));
+}
+
+void Control::RefreshVerdict(Turn& t, Peer& peer, PeerPlan& plan, const Decision& decision) {
   plan.generation = policy_generation_;
-  plan.verdict = std::make_shared<const admission::Verdict>(
-      admission::MakeVerdict(decision, peer.id, peer.epoch, CompilePolicies(t, peer)));
+  plan.verdict = VerdictFor(t, peer, decision);
 }
 
 // The control address of the peer's own end: it must be able to speak to us at any rung, from its
@@ -327,12 +365,8 @@ void Control::Redecide(Turn& t, Peer& peer) {
     peer.gates = decision.gates();
     peer.ladm = decision.weighed().ladm();
     if (decision.rung() >= Rung::kProbation) {
-      // Same rung, but policies may have changed: a new epoch voids every cached ruling.
-      peer.epoch = ++epoch_;
-      datapath_.SetVerdict(peer.id,
-                           std::make_shared<const admission::Verdict>(admission::MakeVerdict(
-                               decision, peer.id, peer.epoch, CompilePolicies(t, peer))),
-                           t.now);
+      // Same rung, but policies may have changed.
+      datapath_.SetVerdict(peer.id, VerdictFor(t, peer, decision), t.now);
     }
     return;
   }

@@ -17,6 +17,7 @@ struct ApprovalGround {
   const authority::Charter& charter;
   WallTime now;
   uint64_t epoch = 0;  // in which `links` were read
+  authority::Answers what = authority::Answers::kStanding;
 };
 // nullopt: it does not hold in this chain at this time, or its signer is not trusted enough to say
 // so.

@@ -15,6 +15,11 @@ namespace {
 
 constexpr size_t kApprovalsMax = 1'024;
 
+std::string StateName(const std::pair<Kid, authority::Answers>& about) {
+  const bool flows = about.second == authority::Answers::kFlows;
+  return Join(flows ? "approve-flows/" : "approve/", ToHex(about.first));
+}
+
 }  // namespace
 
 std::optional<admission::Approval> ApprovalIn(const Held<authority::Approve>& approve,
@@ -22,7 +27,8 @@ std::optional<admission::Approval> ApprovalIn(const Held<authority::Approve>& ap
                                               std::span<const trust::Link> links,
                                               const ApprovalGround& ground) {
   authority::ApprovalPlace by;
-  if (authority::CheckApproval(approve, chain, ground.scope, ground.charter, ground.now, by))
+  if (authority::CheckApproval(
+          approve, chain, ground.scope, ground.charter, ground.now, ground.what, by))
     return std::nullopt;
   // Nobody lends more trust than it has: who says it stands at ADMIT, with all above it. Links go
   // down from the voter, grants up from the leaf.
@@ -37,8 +43,8 @@ std::optional<admission::Approval> ApprovalIn(const Held<authority::Approve>& ap
   return admission::Approval{approve.body.ceiling, approve.body.until};
 }
 
-const Held<authority::Approve>* Control::ApprovalOf(const Kid& subject) const {
-  const auto it = approvals_.find(subject);
+const Held<authority::Approve>* Control::ApprovalOf(const Kid& subject, Answers what) const {
+  const auto it = approvals_.find({subject, what});
   return it == approvals_.end() ? nullptr : &it->second;
 }
 
@@ -59,6 +65,26 @@ authority::Chain Control::ChainHeld(const Kid& kid) const {
   }
   chain.voter = chain.grants.empty() ? kid : chain.grants.back().signer();
   return chain;
+}
+
+uint64_t Control::FlowsReleased(const Kid& subject, Now now) const {
+  const Held<authority::Approve>* said = ApprovalOf(subject, Answers::kFlows);
+  if (said == nullptr || !mesh_.has_charter()) return 0;
+  const authority::Chain chain = ChainHeld(subject);
+  ApprovalGround ground = GroundForApprovals(now);
+  ground.what = Answers::kFlows;
+  const auto links = trust_.LinksOf(trust::StepsOf(chain), mesh_.charter().body);
+  const auto approval = ApprovalIn(*said, chain, links, ground);
+  return approval && approval->ceiling >= Rung::kProbation ? approval->until : 0;
+}
+
+// A rule holds a flow of the peer's until a person has spoken.
+void Control::HoldFlow(Turn& t, const Peer& peer) {
+  if (!peer.kid) return;
+  Escalate(t,
+           *peer.kid,
+           Cause::kAction,
+           {.rung = peer.rung, .reason = authority::Reason::kHeld, .ladm = peer.ladm});
 }
 
 // True: it was not open yet; what it rests on is recorded by who found it.
@@ -106,7 +132,7 @@ bool Control::DropLapsedApproval(Turn& t) {
   const auto first =
       std::ranges::min_element(approvals_, {}, [](const auto& a) { return a.second.body.until; });
   if (first == approvals_.end() || first->second.body.until > t.now.wall.seconds()) return false;
-  recorder_.DeleteState("approve/" + ToHex(first->first));
+  recorder_.DeleteState(StateName(first->first));
   approvals_.erase(first);
   return true;
 }
@@ -118,19 +144,21 @@ absl::Status Control::TakeApproval(Turn& t, const SignedPtr& object, const Peer*
   AQ_ASSIGN_OR_RETURN(auto body, authority::ParseBody<authority::Approve>(object->body()));
   const Held<authority::Approve> approve{object, std::move(body)};
   const Kid subject = approve.body.subject;
+  const auto what = authority::WhatAnswers(approve.body);
+  if (!what) return InvalidArgument("an approval of no item that a person can answer");
   authority::ApprovalPlace by;
   const authority::Chain chain = ChainHeld(subject);
   if (chain.grants.empty())
     return NotFound("an approval of ", ToHex(subject), ", who is not known here");
   if (const auto o = authority::CheckApproval(
-          approve, chain, mesh_.scope(), mesh_.charter().body, t.now.wall, by))
+          approve, chain, mesh_.scope(), mesh_.charter().body, t.now.wall, *what, by))
     return PermissionDenied(o->detail);
-  const Held<authority::Approve>* held = ApprovalOf(subject);
+  const Held<authority::Approve>* held = ApprovalOf(subject, *what);
   if (held != nullptr && held->body.hlc >= approve.body.hlc) return absl::OkStatus();  // no news
   if (held == nullptr && approvals_.size() >= kApprovalsMax && !DropLapsedApproval(t))
     return ResourceExhausted("more approvals in force than are kept");
   mesh_.Hold(object);
-  recorder_.PutState("approve/" + ToHex(subject), object->bytes());
+  recorder_.PutState(StateName({subject, *what}), object->bytes());
   recorder_.PutObject(lineage::Shelf::kSigned, object->oid(), object->bytes());
   authority::Observe o;
   o.kind = authority::RecordKind::kApproved;
@@ -140,9 +168,11 @@ absl::Status Control::TakeApproval(Turn& t, const SignedPtr& object, const Peer*
   o.action_id = authority::ActionId{approve.body.item.bytes};
   o.evidence = Digest{object->oid().bytes};
   recorder_.Record(std::move(o), t.now.wall);
-  approvals_.insert_or_assign(subject, approve);
-  for (const Cause cause : {Cause::kTrust, Cause::kCorroboration})
-    escalations_.Close(authority::EscalationItem(mesh_.scope(), subject, cause));
+  approvals_.insert_or_assign(std::pair(subject, *what), approve);
+  for (const Cause cause : {Cause::kTrust, Cause::kCorroboration, Cause::kAction}) {
+    if ((cause == Cause::kAction) == (*what == Answers::kFlows))
+      escalations_.Close(authority::EscalationItem(mesh_.scope(), subject, cause));
+  }
   for (PeerId id : PeersWhere([&](const Peer& p) { return p.kid == subject; })) {
     if (Peer* peer = PeerOf(id)) Redecide(t, *peer);
   }

@@ -14,17 +14,21 @@ namespace aqmesh::node {
 
 class AttemptBook {
  public:
-  // One first packet of `flow`, judged by `policies`.
+  // `packet`, the first of `flow`, judged by `policies`.
   void Note(const admission::Judgement& ruled,
             const admission::Flow& flow,
+            ByteView packet,
             const admission::Policies& policies,
             WallTime now);
   bool empty() const { return rows_.empty() && unlisted_ == 0; }
+  // Little room is left, and there are flows that each need a row.
+  bool pressed() const { return logged_ && rows_.size() >= lineage::kAttemptRowsMax * 3 / 4; }
   lineage::Attempts Take();  // and begins anew
 
  private:
   struct Key {
-    std::array<uint8_t, admission::Flow::kSize> flow{};  // its source port zero
+    std::array<uint8_t, admission::Flow::kSize> flow{};  // its source port zero unless logged
+    bool logged = false;
     bool opened_here = false;
     uint16_t reason = 0;
     Oid fragment = {};
@@ -32,14 +36,17 @@ class AttemptBook {
     bool operator==(const Key&) const = default;
     template <typename H>
     friend H AbslHashValue(H h, const Key& k) {
-      return H::combine(std::move(h), k.flow, k.opened_here, k.reason, k.fragment.bytes, k.rule);
+      return H::combine(
+          std::move(h), k.flow, k.logged, k.opened_here, k.reason, k.fragment.bytes, k.rule);
     }
   };
   struct Tally {
     uint64_t count = 0, first_millis = 0, last_millis = 0;
+    Bytes headers = {};
   };
   absl::flat_hash_map<Key, Tally> rows_;
   uint64_t unlisted_ = 0;
+  bool logged_ = false;
 };
 
 }  // namespace aqmesh::node

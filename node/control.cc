@@ -132,14 +132,16 @@ void Control::LoadState(Turn& t, std::string_view name, ByteView value) {
     if (auto kept = lineage::ContentKey::Decode(value)) content_keys_[*kid] = *std::move(kept);
   } else if (family == "committed" && kid) {
     committed_before_[*kid] = true;
-  } else if (family == "approve" && kid) {
+  } else if ((family == "approve" || family == "approve-flows") && kid) {
     auto object = authority::Signed::Parse(value);
     auto body = object.ok() ? authority::ParseBody<authority::Approve>(object->body())
                             : absl::StatusOr<authority::Approve>(object.status());
-    if (body.ok()) {
+    const auto what = body.ok() ? authority::WhatAnswers(*body) : std::nullopt;
+    if (what) {
       const auto held = std::make_shared<const authority::Signed>(*std::move(object));
       mesh_.Hold(held);
-      approvals_.insert_or_assign(*kid, Held<authority::Approve>{held, *std::move(body)});
+      approvals_.insert_or_assign(std::pair(*kid, *what),
+                                  Held<authority::Approve>{held, *std::move(body)});
     }
   } else if (family == "deposit" && kid) {
     deposits_[*kid] = Bytes(value.begin(), value.end());
@@ -385,6 +387,7 @@ void Control::EndTurn(Turn& t) {
   // wrapping. It ends, because every step moves something forward along its corridor and none moves
   // back.
   turn_ = &t;
+  if (datapath_.FlowsDue()) RecordCounts(t);
   do {
     Settle(t);
     SettleHandshakes(t);
@@ -396,6 +399,7 @@ void Control::EndTurn(Turn& t) {
   recorder_.Flush(t.out.commits);
   for (const RefusedFlow& r : datapath_.TakeRefused()) {
     Peer* peer = PeerOf(r.peer);
+    if (peer != nullptr && r.reason == authority::Reason::kHeld) HoldFlow(t, *peer);
     if (peer == nullptr || r.direction != admission::Direction::kReceive) continue;
     NoticePeer(t, *peer, r.reason, frame::ParseFlow(r.flow.bytes));
   }

@@ -28,6 +28,7 @@
 #include "node/clock_watch.h"
 #include "node/datapath.h"
 #include "node/escalations.h"
+#include "node/explain.h"
 #include "node/heads/cosigner.h"
 #include "node/heads/notary.h"
 #include "node/mesh.h"
@@ -153,8 +154,18 @@ class Control {
   const Notary& notary() const { return notary_; }
   const Escalations& escalations() const { return escalations_; }
   // What was last said about a subject, in date or not; nullptr: nothing.
-  const Held<authority::Approve>* ApprovalOf(const Kid& subject) const;
-  const std::map<Kid, Held<authority::Approve>>& approvals() const { return approvals_; }
+  using Answers = authority::Answers;
+  const Held<authority::Approve>* ApprovalOf(const Kid& subject,
+                                             Answers what = Answers::kStanding) const;
+  using Approvals = std::map<std::pair<Kid, Answers>, Held<authority::Approve>>;
+  const Approvals& approvals() const { return approvals_; }
+  // Dry: why a peer stands where it does, and every rule with what a flow fails on. nullopt: the
+  // peer is too low for any flow.
+  ExplainedPeer ExplainPeer(PeerId id, Now now) const;
+  std::optional<admission::Explanation> ExplainFlow(PeerId id,
+                                                    admission::Direction opened,
+                                                    const admission::Question& question,
+                                                    Now now) const;
   std::optional<IpAddress> address6() const;
   std::vector<Prefix> own_addresses() const;
   // Both directions between us and the peer, in words.
@@ -330,7 +341,31 @@ class Control {
                     const authority::Decision& decision,
                     const Presented& presented);
   PeerPlan PlanFor(Turn& t, Peer& peer, const authority::Decision& decision);
-  std::shared_ptr<const admission::Policies> CompilePolicies(Turn& t, Peer& peer) const;
+  std::shared_ptr<const admission::Policies> CompilePolicies(Turn& t,
+                                                             Peer& peer,
+                                                             uint16_t obligations) const;
+  // Under a new epoch, which voids every cached ruling.
+  std::shared_ptr<const admission::Verdict> VerdictFor(Turn& t,
+                                                       Peer& peer,
+                                                       const authority::Decision& decision);
+  // Until when (wall seconds) its flows pass that rules hold for a person; 0: they wait.
+  uint64_t FlowsReleased(const Kid& subject, Now now) const;
+  // What the rules between us and a peer are compiled from. Borrows both.
+  struct PolicyGround {
+    PolicyGround(const Control& control,
+                 const Peer& of,
+                 uint16_t duties_of_all,
+                 uint16_t duties_of_peer);
+    admission::Policy::Inputs Inputs(admission::Direction opened, WallTime now) const;
+    const Peer& peer;
+    const admission::LocalPolicy& local;
+    admission::Party us;
+    std::vector<Held<authority::Fragment>> ours;
+    std::vector<authority::Svc> probation;
+    uint16_t duties, peer_duties;  // of all flows; of those that the peer opens as well
+  };
+  uint16_t FirstUseDuty(const Peer& peer, uint16_t obligations) const;
+  void HoldFlow(Turn& t, const Peer& peer);
   void RefreshVerdict(Turn& t, Peer& peer, PeerPlan& plan, const authority::Decision& decision);
   // Keeps a durable decision for the session's confirmation; false: its peer is gone.
   bool MakeReady(Turn& t, PeerId id, Recorded recorded, PeerPlan plan);
@@ -490,10 +525,10 @@ class Control {
   std::map<X25519Key, wireguard::Tai64n> floors_;  // persisted timestamp floors
   std::map<X25519Key, Kid> proved_;                // statics that a verified presentation proved
   std::map<Kid, bool> committed_before_;
-  std::map<Kid, Held<authority::Approve>> approvals_;  // the newest of each subject
-  std::map<Kid, Bytes> deposits_;                      // terminal self-revocations kept for others
-  std::map<Oid, std::vector<Kid>> invite_uses_;        // for whom; of limited ones alone
-  std::map<X25519Key, Endpoint> kept_hints_;           // on disk: where a peer was last
+  Approvals approvals_;                          // the newest of each subject and question
+  std::map<Kid, Bytes> deposits_;                // terminal self-revocations kept for others
+  std::map<Oid, std::vector<Kid>> invite_uses_;  // for whom; of limited ones alone
+  std::map<X25519Key, Endpoint> kept_hints_;     // on disk: where a peer was last
   std::map<Kid, std::pair<SignedPtr, authority::Announce>> announces_;
   std::map<Ref16, Kid> announce_refs_;
   std::map<Ref16, PeerId> pulled_;                             // asked for, of whom

@@ -76,13 +76,13 @@ void Datapath::RemoveSession(uint32_t local_index, Now now) {
 void Datapath::SetVerdict(PeerId peer, std::shared_ptr<const admission::Verdict> verdict, Now now) {
   const Hold hold(lock_);
   PeerState& p = peers_[peer];
-  const bool same_rung = p.verdict && verdict && p.verdict->rung == verdict->rung;
-  if (!same_rung && verdict) {
-    // A rung's bucket is filled once, when the rung is reached: a rekey must not refill it.
-    p.in = admission::Shaper(admission::LimitsOf(verdict->rung), now.mono);
-    p.out = admission::Shaper(admission::LimitsOf(verdict->rung), now.mono);
+  if (verdict) {
+    const admission::Limits limits = admission::Tightest(admission::LimitsOf(verdict->rung),
+                                                         admission::LimitsOfClass(verdict->rate));
+    p.in.Limit(limits, now.mono);
+    p.out.Limit(limits, now.mono);
+    p.subject = verdict->subject;
   }
-  if (verdict) p.subject = verdict->subject;
   p.verdict = std::move(verdict);
 }
 
@@ -107,7 +107,7 @@ void Datapath::OnSourcesRefused(std::span<const PeerId> peers) {
 
 bool Datapath::TakeUrgentNews() {
   const Hold hold(lock_);
-  if (told_ || !forwarder_.has_urgent_facts()) return false;
+  if (told_ || !(forwarder_.has_urgent_facts() || flows_due_)) return false;
   return told_ = true;
 }
 
@@ -125,16 +125,22 @@ void Datapath::Count(Drop d) {
 void Datapath::NoteAttempt(PeerState& state,
                            const admission::Judgement& ruled,
                            const admission::Flow& flow,
-                           WallTime now) {
+                           ByteView packet,
+                           Now now) {
   if (state.verdict == nullptr || state.verdict->policies == nullptr) return;
   if (state.attempts == nullptr) state.attempts = std::make_unique<AttemptBook>();
-  state.attempts->Note(ruled, flow, *state.verdict->policies, now);
+  state.attempts->Note(ruled, flow, packet, *state.verdict->policies, now.wall);
+  flows_due_ |= state.attempts->pressed() && now.mono - flows_taken_ >= std::chrono::seconds(1);
 }
 
-void Datapath::NoteRefusal(
-    PeerId peer, PeerState& state, Direction d, const admission::Refusal& why, WallTime now) {
+void Datapath::NoteRefusal(PeerId peer,
+                           PeerState& state,
+                           Direction d,
+                           const admission::Refusal& why,
+                           ByteView packet,
+                           Now now) {
   ++drops_.packets[static_cast<size_t>(why.drop)];
-  if (why.flow && why.ruled.first) NoteAttempt(state, why.ruled, *why.flow, now);
+  if (why.flow && why.ruled.first) NoteAttempt(state, why.ruled, *why.flow, packet, now);
   if (why.flow && refused_.size() < kRefusedMax)
     refused_.push_back({peer, d, why.reason, *why.flow});
 }
@@ -188,7 +194,7 @@ void Datapath::Leave(Now now,
   auto admitted = admission::Gate::Pass(
       packet.bytes, {*state.verdict, flows_, state.out, Direction::kSend, now}, why);
   if (!admitted) {
-    NoteRefusal(peer, state, Direction::kSend, why, now.wall);
+    NoteRefusal(peer, state, Direction::kSend, why, packet.bytes, now);
     return;
   }
   lead.peer = peer;
@@ -209,7 +215,8 @@ void Datapath::Follow(Now now,
       lead.info,
       {*lead.state->verdict, flows_, lead.state->out, Direction::kSend, now},
       why);
-  if (!admitted) return NoteRefusal(lead.peer, *lead.state, Direction::kSend, why, now.wall);
+  if (!admitted)
+    return NoteRefusal(lead.peer, *lead.state, Direction::kSend, why, packet.bytes, now);
   SendAdmitted(now, lead, packet, *std::move(admitted), out);
 }
 
@@ -219,7 +226,7 @@ void Datapath::SendAdmitted(Now now,
                             admission::Admitted admitted,
                             wireguard::Outbox& out) {
   if (admitted.judgement().first)
-    NoteAttempt(*lead.state, admitted.judgement(), admitted.info().flow(), now.wall);
+    NoteAttempt(*lead.state, admitted.judgement(), admitted.info().flow(), packet.bytes, now);
   wireguard::TunPacket passed = packet;
   passed.bytes = std::move(admitted).Consume();
   forwarder_.SendRead(now, lead.peer, passed, lead.ecn, out);
@@ -343,11 +350,11 @@ bool Datapath::Deliver(
   auto admitted = alike ? admission::Gate::PassSegment(opened, lead.info, context, why)
                         : admission::Gate::Pass(opened, context, why);
   if (!admitted) {
-    NoteRefusal(peer, state, Direction::kReceive, why, now.wall);
+    NoteRefusal(peer, state, Direction::kReceive, why, opened, now);
     return false;
   }
   if (admitted->judgement().first)
-    NoteAttempt(state, admitted->judgement(), admitted->info().flow(), now.wall);
+    NoteAttempt(state, admitted->judgement(), admitted->info().flow(), opened, now);
   if (!alike) {
     lead.peer = peer;
     lead.info = admitted->info();
@@ -449,6 +456,8 @@ void Datapath::CloseCount(Session& s, Now now, std::vector<FlowCount>& out) {
 void Datapath::TakeFlows(Now now, std::vector<FlowCount>& out) {
   const Hold hold(lock_);
   out = std::exchange(ended_, {});
+  flows_due_ = false;
+  flows_taken_ = now.mono;
   std::vector<uint32_t> handles;  // in an order that is the same in every run, as their records are
   for (const auto& [handle, session] : by_handle_) handles.push_back(handle);
   std::sort(handles.begin(), handles.end());
@@ -472,6 +481,11 @@ void Datapath::CloseAttempts(PeerId peer, PeerState& state, std::vector<FlowCoun
     at = out.insert(out.end(), std::move(none));
   }
   at->attempts = state.attempts->Take();
+}
+
+bool Datapath::FlowsDue() const {
+  const Hold hold(lock_);
+  return flows_due_;
 }
 
 std::vector<RefusedFlow> Datapath::TakeRefused() {

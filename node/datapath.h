@@ -148,6 +148,8 @@ class Datapath {
   // ---- counts ----
   // Closes the running counts of sessions that carried anything, and of peers that tried anything.
   void TakeFlows(Now now, std::vector<FlowCount>& out);
+  // Flows that have to be logged one by one fill their book: at most once a second.
+  bool FlowsDue() const;
   std::vector<RefusedFlow> TakeRefused();
   // Frames that were not worth more, and packets that were judged and refused, since the last call.
   struct Drops {
@@ -171,7 +173,7 @@ class Datapath {
   };
   struct PeerState {
     std::shared_ptr<const admission::Verdict> verdict;
-    admission::Shaper in, out;
+    admission::Meters in, out;
     admission::Shaper control;  // of what it may say before it is let in further
     std::optional<Kid> subject;
     std::unique_ptr<AttemptBook> attempts;  // made at the first
@@ -181,11 +183,13 @@ class Datapath {
                    PeerState& state,
                    admission::Direction d,
                    const admission::Refusal& why,
-                   WallTime now);
-  static void NoteAttempt(PeerState& state,
-                          const admission::Judgement& ruled,
-                          const admission::Flow& flow,
-                          WallTime now);
+                   ByteView packet,
+                   Now now);
+  void NoteAttempt(PeerState& state,
+                   const admission::Judgement& ruled,
+                   const admission::Flow& flow,
+                   ByteView packet,
+                   Now now);
   static void CloseAttempts(PeerId peer, PeerState& state, std::vector<FlowCount>& out);
   void Count(frame::Drop d);
   Session* ByHandle(uint32_t handle);
@@ -234,6 +238,8 @@ class Datapath {
   admission::FlowTable flows_;
   bool up_ = false;
   bool told_ = false;  // that there is urgent news
+  bool flows_due_ = false;
+  Instant flows_taken_{};
   IpAddress control_;
   absl::flat_hash_map<uint32_t, std::unique_ptr<Session>> by_handle_;
   absl::flat_hash_map<uint32_t, uint32_t> by_index_;  // local index -> handle

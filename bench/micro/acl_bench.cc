@@ -59,7 +59,7 @@ class Table {
   }
   bool Pass(MutableBytes packet) {
     admission::Refusal why;
-    return admission::Gate::Pass(packet, {verdict_, flows_, shaper_, Direction::kSend, now_}, why)
+    return admission::Gate::Pass(packet, {verdict_, flows_, meters_, Direction::kSend, now_}, why)
         .has_value();
   }
 
@@ -78,7 +78,7 @@ class Table {
   std::vector<authority::Held<authority::Fragment>> cited_;
   std::shared_ptr<const admission::Policies> policies_;
   admission::Verdict verdict_;
-  admission::Shaper shaper_;
+  admission::Meters meters_;
   // No rate on new flows: the miss itself is what is measured.
   admission::FlowTable flows_{admission::FlowTable::Key(Bytes(16, 9)),
                               {.misses_per_second = 1, .misses_burst = uint64_t{1} << 62},

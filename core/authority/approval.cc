@@ -36,18 +36,24 @@ Nonce16 EscalationItem(const ScopeId& scope, const Kid& subject, Cause cause) {
   return Nonce16{crypto::H128({AsBytes("aqmesh/1/escalation"), scope, subject, number})};
 }
 
+std::optional<Answers> WhatAnswers(const Approve& a) {
+  const auto is = [&a](Cause cause) { return a.item == EscalationItem(a.scope, a.subject, cause); };
+  if (is(Cause::kTrust) || is(Cause::kCorroboration)) return Answers::kStanding;
+  if (is(Cause::kAction)) return Answers::kFlows;
+  return std::nullopt;
+}
+
 MaybeObjection CheckApproval(const Held<Approve>& approve,
                              const Chain& chain,
                              const ScopeId& scope,
                              const Charter& charter,
                              WallTime now,
+                             Answers what,
                              ApprovalPlace& by) {
   const Approve& a = approve.body;
   if (a.scope != scope) return Not(Reason::kMalformed, "of another scope");
   if (a.subject != chain.subject) return Not(Reason::kMalformed, "of another subject");
-  if (a.item != EscalationItem(scope, a.subject, Cause::kTrust) &&
-      a.item != EscalationItem(scope, a.subject, Cause::kCorroboration))
-    return Not(Reason::kMalformed, "of another cause");
+  if (WhatAnswers(a) != what) return Not(Reason::kMalformed, "of another cause");
   if ((a.hlc >> 16) / 1'000 > now.seconds() + kClockSlackSeconds)
     return Not(Reason::kClock, "said more than 120 s from now");
   if (now.seconds() >= a.until) return Not(Reason::kExpired, "its time is over");

@@ -34,13 +34,18 @@ Nonce16 EscalationItem(const ScopeId& scope, const Kid& subject, Cause cause);
 struct ApprovalPlace {
   size_t place = 0;
 };
-// Holds for trust and corroboration of the chain's subject, in date, signed by a key above it that
-// may approve.
+// What an answer is about: how far its subject is let in (trust, corroboration), or the flows that
+// a rule holds for a person (action).
+enum class Answers : uint8_t { kStanding, kFlows };
+// nullopt: neither, or another subject or scope than it names.
+std::optional<Answers> WhatAnswers(const Approve& approve);
+// Of the chain's subject, in date, signed by a key above it that may approve.
 MaybeObjection CheckApproval(const Held<Approve>& approve,
                              const Chain& chain,
                              const ScopeId& scope,
                              const Charter& charter,
                              WallTime now,
+                             Answers what,
                              ApprovalPlace& by);
 
 }  // namespace aqmesh::authority

@@ -45,6 +45,9 @@ constexpr std::array<ReasonText, kReasonCount> kReasons = {{
      "reach the inviter's own machine, or get the quorum to cosign the use"},
     {"over budget", "try again later"},
     {"objects missing", "the presenter must send more of its chain"},
+    {"held for a person",
+     "the rule lets this flow pass once somebody above its opener says so: aqmesh escalations "
+     "list"},
 }};
 
 constexpr std::array<std::string_view, kGateCount> kGates = {

@@ -44,8 +44,9 @@ enum class Reason : uint16_t {
   kInvitationNeedsQuorum,
   kOverBudget,
   kObjectsMissing,
+  kHeld,
 };
-inline constexpr size_t kReasonCount = 28;
+inline constexpr size_t kReasonCount = 29;
 std::string_view ReasonName(Reason r);  // "issuer unknown"
 std::string_view ReasonMend(Reason r);  // one sentence: what would lift it
 std::string_view RungName(Rung r);      // "ADMIT"

@@ -136,6 +136,12 @@ enum Obligation : uint16_t {
   kMustPosture = 1u << 5,
   kObligationsAll = 0x073f,
 };
+constexpr uint8_t RateOf(uint16_t obligations) { return obligations >> 8 & 7; }
+// Flags add up; of two rate classes the larger is tighter.
+constexpr uint16_t JoinObligations(uint16_t a, uint16_t b) {
+  const unsigned rate = RateOf(a) > RateOf(b) ? RateOf(a) : RateOf(b);
+  return static_cast<uint16_t>(((a | b) & 0xffu) | rate << 8);
+}
 // Bits of Charter::flags and Invite::flags and Rule::directives.
 enum CharterFlag : uint32_t {
   kSingleDomain = 1,

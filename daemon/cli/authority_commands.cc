@@ -3,6 +3,7 @@
 #include "core/authority/address.h"
 #include "core/authority/chain.h"
 #include "core/authority/render.h"
+#include "core/authority/transforms.h"
 #include "core/wire/json.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/json_read.h"
@@ -259,9 +260,31 @@ absl::StatusOr<int> CreateKey(Session& s, const std::string& name, const Passphr
 struct GrantFlags {
   SigningFlags signing;
   std::string key, name, cls = "NODE";
-  std::vector<std::string> tags, prefixes;
+  std::vector<std::string> tags, prefixes, must;
   uint32_t generation = 1;
 };
+
+// The words of --must as bits of an obligation.
+absl::StatusOr<uint16_t> Obligations(Session& s, const std::vector<std::string>& words) {
+  uint16_t out = 0;
+  for (const std::string& word : words) {
+    uint16_t bits = 0;
+    if (word == "log_flow") bits = authority::kMustLogFlow;
+    if (word == "log_headers") bits = authority::kMustLogHeaders;
+    if (word == "escalate_first_use") bits = authority::kMustEscalateFirstUse;
+    if (word == "no_relay") bits = authority::kMustNoRelay;
+    if (word == "no_export") bits = authority::kMustNoExport;
+    if (word.size() == 6 && word.starts_with("rate:") && word[5] >= '1' && word[5] <= '7')
+      bits = static_cast<uint16_t>((word[5] - '0') << 8);
+    if (bits == 0)
+      return s.Usage(Join("--must ",
+                          word,
+                          ": there are log_flow, log_headers, escalate_first_use, no_relay, "
+                          "no_export and rate:1 (100 Mbit/s) to rate:7 (64 kbit/s)"));
+    out = authority::JoinObligations(out, bits);
+  }
+  return out;
+}
 
 bool AddressTaken(const KnownObjects& known, const IpAddress& a) {
   return std::ranges::any_of(known.grants, [&](const Held<authority::Grant>& g) {
@@ -294,6 +317,7 @@ absl::StatusOr<int> CreateGrant(Session& s, const GrantFlags& flags) {
   wanted.name = flags.name;
   wanted.tags = flags.tags;
   wanted.generation = flags.generation;
+  AQ_ASSIGN_OR_RETURN(wanted.obligations, Obligations(s, flags.must));
   for (const std::string& text : flags.prefixes) {
     const auto prefix = Prefix::Parse(text);
     if (!prefix) return s.Usage(Join("--prefix `", text, "`: write 10.1.0.0/16"));
@@ -319,7 +343,10 @@ absl::StatusOr<int> CreateGrant(Session& s, const GrantFlags& flags) {
   }
   const auto of = [&]() -> absl::StatusOr<Held<authority::Grant>> {
     if (*cls == Class::kEnroller) {
-      issuing::EnrollerTerms terms{.key = *key, .name = flags.name, .generation = flags.generation};
+      issuing::EnrollerTerms terms{.key = *key,
+                                   .name = flags.name,
+                                   .generation = flags.generation,
+                                   .obligations = wanted.obligations};
       if (!flags.tags.empty()) terms.tags = flags.tags;
       if (ttl > 0) terms.ttl = static_cast<uint32_t>(ttl);
       return issuing::EnrollerGrant(pen->issuer(), terms, now);
@@ -481,6 +508,10 @@ void AddGrantOptions(CLI::App* app, GrantFlags& flags) {
   app->add_option("--class", flags.cls, "Class of the grant")->capture_default_str();
   app->add_option("--tag", flags.tags, "Tag, one or more");
   app->add_option("--prefix", flags.prefixes, "Network, one or more");
+  app->add_option("--must",
+                  flags.must,
+                  "What it owes, and all that it grants: log_flow, log_headers, "
+                  "escalate_first_use, no_relay, no_export, rate:1 to rate:7; one or more");
   app->add_option("--generation", flags.generation, "Above the last revoked one")
       ->capture_default_str();
   AddSigning(app, flags.signing);
@@ -560,7 +591,11 @@ void AddFragment(Tree& tree, CLI::App* noun) {
                    "Sign rules",
                    "aqmesh fragment create --rule \"tag:member -> tag:web tcp:443\" --root",
                    [=](Session& s) { return CreateFragment(s, *flags); });
-  app->add_option("--rule", flags->rules, "SRC -> DST SERVICE, one or more");
+  app->add_option("--rule",
+                  flags->rules,
+                  "SRC -> DST SERVICE, then words: one-way, forward, log, log-headers, escalate, "
+                  "rate:N, drop-after:N, transform:NAME, hours:...; one or more. Transforms: " +
+                      authority::KnownTransforms());
   app->add_option("--file", flags->file, "Rules, one a line");
   AddSigning(app, flags->signing);
   tree.Json(tree.Command(

@@ -59,7 +59,7 @@ absl::StatusOr<int> List(Session& s) {
   for (const json::object& a : ObjectsIn(o, "answers")) {
     table.Row({"answered",
                WhoText(a),
-               "",
+               TextIn(a, "about") == "flows" ? "action" : "",
                Join("at most ", TextIn(a, "ceiling")),
                "",
                SpanText(NumberIn(a, "until") - std::min(s.now(), NumberIn(a, "until")))});
@@ -88,6 +88,16 @@ absl::StatusOr<int> Show(Session& s, const std::string& what) {
   }
   if (!TextIn(e, "rung").empty()) s.Out(Join("held at  ", TextIn(e, "rung"), "\n"));
   s.Out(Join("reason   ", TextIn(e, "reason"), "\n"));
+  if (cause == "action") {
+    s.Out("what     flows that it opens, by a rule or a grant that says `escalate`: they wait\n");
+    s.Out(Join("which    aqmesh lineage query --subject ", who, " --kind flow\n"));
+    s.Out(Join("answer   aqmesh escalations approve ",
+               who,
+               " --for 8h\n         aqmesh escalations deny ",
+               who,
+               "\n"));
+    return 0;
+  }
   s.Out(Join("why      aqmesh lineage query --subject ", who, " --kind weighted\n"));
   if (cause == "trust" || cause == "corroboration") {
     s.Out(Join("answer   aqmesh escalations approve ",

@@ -4,6 +4,7 @@
 #include "daemon/cli/commands.h"
 #include "daemon/cli/json_read.h"
 #include "daemon/cli/text.h"
+#include "daemon/cli/trust_view.h"
 
 namespace aqmesh::cli {
 
@@ -250,6 +251,33 @@ std::string EndText(const json::object& o) {
   return name.empty() ? address : address.empty() ? name : Join(name, " ", address);
 }
 
+// "who   borealis NODE .829, by atlas ENROLLER .921, by the root .983".
+std::string ChainText(const json::object& o, uint64_t now) {
+  std::string out;
+  for (const json::object& link : ObjectsIn(o, "chain")) {
+    const std::string name = TextIn(link, "name");
+    const uint64_t ends = NumberIn(link, "ends");
+    out += Join(out.empty() ? "  who   " : "        by ",
+                name.empty() ? "" : name + " ",
+                TextIn(link, "class"),
+                " ",
+                TextIn(link, "key").substr(0, 8),
+                ", level ",
+                LevelText(static_cast<uint32_t>(NumberIn(link, "level_q16"))),
+                NumberIn(link, "scar") != 0 ? ", scarred" : "",
+                TrueIn(link, "broken") ? ", its slope broke" : "",
+                ends > now ? Join(", ends in ", SpanText(ends - now)) : "",
+                "\n");
+  }
+  return out;
+}
+
+std::string ListText(std::string_view lead, const json::object& o, std::string_view key) {
+  std::string out;
+  for (const std::string& text : TextsIn(o, key)) out += Join(out.empty() ? lead : "; ", text);
+  return out.empty() ? out : out + "\n";
+}
+
 std::string ExplainText(const json::object& o, uint64_t now) {
   const json::object src = ObjectIn(o, "src"), dst = ObjectIn(o, "dst");
   const uint64_t port = NumberIn(o, "port"), count = NumberIn(o, "count");
@@ -272,6 +300,11 @@ std::string ExplainText(const json::object& o, uint64_t now) {
   }
   while (out.ends_with(' ')) out.pop_back();
   if (!out.ends_with('\n')) out += "\n";
+  for (const json::object& g : ObjectsIn(o, "gates")) {
+    if (const std::string lift = TextIn(g, "lift"); !lift.empty())
+      out += Join("        ", TextIn(g, "gate"), ": ", lift, "\n");
+  }
+  out += ChainText(o, now);
   const json::object rule = ObjectIn(o, "rule");
   if (!rule.empty()) {
     out += Join("  rule  ",
@@ -283,7 +316,15 @@ std::string ExplainText(const json::object& o, uint64_t now) {
                 ")\n");
   } else if (!dst.empty()) {
     out += "  rule  NO MATCH\n";
+    for (const json::object& r : ObjectsIn(o, "rules")) {
+      if (const std::string why = TextIn(r, "why"); !why.empty())
+        out += Join("        ", TextIn(r, "text"), ": ", why, "\n");
+    }
   }
+  out += ListText("  does  ", o, "terms");
+  out += ListText("  all   ", o, "demands");
+  if (const uint64_t again = NumberIn(o, "again"); again > now)
+    out += Join("  next  looked at again in ", SpanText(again - now), "\n");
   if (const std::string reason = TextIn(o, "reason"); !reason.empty())
     out += Join("  why   ", reason, "\n");
   if (const std::string mend = TextIn(o, "mend"); !mend.empty())

@@ -372,12 +372,13 @@ class PassTest : public testing::Test {
     verdict_.policies = std::make_shared<const Policies>(world_.Compile());
   }
   std::optional<Admitted> Pass(Bytes& packet, uint64_t at = 0) {
-    return Gate::Pass(packet, {verdict_, flows_, shaper_, Direction::kSend, At(at)}, why_);
+    return Gate::Pass(packet, {verdict_, flows_, meters_, direction_, At(at)}, why_);
   }
   World world_;
   Verdict verdict_;
   FlowTable flows_{FlowTable::Key(Bytes(16, 3)), {.entries = 64}, Instant{}};
-  Shaper shaper_;
+  Meters meters_;
+  Direction direction_ = Direction::kSend;
   Refusal why_;
 };
 
@@ -406,7 +407,7 @@ TEST_F(PassTest, OnlyAnAllowedPacketBecomesAdmittedAndOnlyOnce) {
 }
 
 TEST_F(PassTest, ARungsRateHolds) {
-  shaper_ = Shaper(LimitsOf(kProbation), Instant{});
+  meters_.Limit(LimitsOf(kProbation), Instant{});
   Bytes ok = Tcp("100.64.0.1", "100.64.0.2", 1, 22);
   for (int i = 0; i < 64; ++i) ASSERT_TRUE(Pass(ok));
   EXPECT_FALSE(Pass(ok));
@@ -418,15 +419,99 @@ TEST_F(PassTest, ARungsRateHolds) {
   EXPECT_FALSE(Shaper(LimitsOf(kRefuse), Instant{}).Take(20, Instant(std::chrono::hours(1))));
 }
 
+TEST_F(PassTest, FlowsOfARateClassShareItsBucketAndNoOtherFlowDoes) {
+  Rule slow = Allow(Any(), Any(), {6}, {{22, 23}});
+  slow.rate = 7;  // 64 kbit/s, 64 KiB at once
+  Rule slower = Allow(Any(), Any(), {6}, {{24, 24}});
+  slower.transform = {"rate-7-v1"};
+  world_.cited = {Issue({slow, slower, Allow(Any(), Any(), {6}, {{80, 80}})})};
+  verdict_.policies = std::make_shared<const Policies>(world_.Compile());
+  const auto sends = [&](uint16_t port, uint64_t at = 0) {
+    Bytes p = Tcp("100.64.0.1", "100.64.0.2", 1, port);
+    p.resize(1'024);
+    StoreBe(&p[2], uint16_t{1'024});
+    return Pass(p, at).has_value();
+  };
+  for (int i = 0; i < 64; ++i) ASSERT_TRUE(sends(static_cast<uint16_t>(22 + i % 3)));
+  EXPECT_FALSE(sends(22));
+  EXPECT_EQ(why_.drop, Drop::kRate);
+  EXPECT_FALSE(sends(23));
+  EXPECT_FALSE(sends(24)) << "a transform says it as well as a rate";
+  for (int i = 0; i < 1'000; ++i) ASSERT_TRUE(sends(80));
+  EXPECT_FALSE(sends(22, 0));
+  EXPECT_TRUE(sends(22, 1));
+  // What the class refuses costs the peer's own limit nothing.
+  meters_.Limit(LimitsOf(kConstrain), At(1).mono);
+  while (sends(22, 1)) continue;
+  for (int i = 0; i < 1'000; ++i) ASSERT_FALSE(sends(22, 1));
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(sends(80, 1));
+}
+
+TEST_F(PassTest, MarksOfTheWholeChainAreMadeTheRootsLast) {
+  Rule top = Allow(Any(), Any());
+  top.transform = {"dscp-46-v1", "mss-1300-v1"};
+  const Held<Fragment> parent = Issue({top});
+  Rule low = Allow(Any(), Any());
+  low.via = 1;
+  low.transform = {"dscp-8-v1", "mss-1200-v1"};
+  world_.cited = {Issue({low}, &parent, 2), parent};
+  verdict_.policies = std::make_shared<const Policies>(world_.Compile());
+  Bytes p = Tcp("100.64.0.1", "100.64.0.2", 1, 22);
+  ASSERT_TRUE(Pass(p));
+  EXPECT_EQ(p[1] >> 2, 46);
+  EXPECT_EQ(verdict_.policies->send.terms(0).marks.mss, 1'200);
+}
+
+TEST_F(PassTest, AHeldFlowWaitsForAPersonAtTheReceiver) {
+  Rule rule = Allow(Any(), Any());
+  rule.directives = authority::kDoEscalate;
+  world_.cited = {Issue({rule})};
+  const auto publish = [&](uint64_t until) {
+    Policies policies = world_.Compile();
+    policies.released_until = until;
+    verdict_.policies = std::make_shared<const Policies>(std::move(policies));
+    ++verdict_.epoch;
+  };
+  publish(0);
+  Bytes out = Tcp("100.64.0.1", "100.64.0.2", 1, 22), in = Tcp("100.64.0.2", "100.64.0.1", 1, 22);
+  EXPECT_TRUE(Pass(out)) << "ours is for the other to hold";
+  direction_ = Direction::kReceive;
+  EXPECT_FALSE(Pass(in));
+  EXPECT_EQ(why_.drop, Drop::kHeld);
+  EXPECT_EQ(why_.reason, Reason::kHeld);
+  EXPECT_TRUE(why_.ruled.first);
+  EXPECT_FALSE(Pass(in));
+  EXPECT_FALSE(why_.ruled.first) << "told once";
+  publish(kT + 10);
+  const auto released = Pass(in, 1);
+  ASSERT_TRUE(released);
+  EXPECT_TRUE(released->judgement().first) << "and once more when it is let go";
+  EXPECT_TRUE(Pass(in, 9));
+  EXPECT_FALSE(Pass(in, 10)) << "its time is over in the middle of an epoch";
+  direction_ = Direction::kSend;
+  Bytes answer = Tcp("100.64.0.1", "100.64.0.2", 22, 1);
+  EXPECT_FALSE(Pass(answer, 11)) << "nor does an answer leave";
+}
+
 TEST(VerdictTest, CarriesNoPolicyBelowProbation) {
   const auto policies = std::make_shared<const Policies>(World().Compile());
   Unit u;
-  EXPECT_TRUE(MakeVerdict(u.Decide(), 1, 2, policies).policies);
+  EXPECT_TRUE(MakeVerdict(u.Decide(), 1, 2, 0, policies).policies);
   u.local.default_rung = kProbation;
-  const Verdict p = MakeVerdict(u.Decide(), 1, 2, policies);
-  EXPECT_TRUE(p.policies && p.log_all);
+  const Verdict p = MakeVerdict(u.Decide(), 1, 2, 0x300, policies);
+  EXPECT_TRUE(p.policies);
+  EXPECT_EQ(p.rate, 3);
   u.local.default_rung = kEscalate;
-  EXPECT_FALSE(MakeVerdict(u.Decide(), 1, 2, policies).policies);
+  EXPECT_FALSE(MakeVerdict(u.Decide(), 1, 2, 0, policies).policies);
+}
+
+TEST(VerdictTest, ObligationsOfBothEndsJoin) {
+  EXPECT_EQ(
+      authority::JoinObligations(authority::kMustLogFlow | 0x200, authority::kMustNoRelay | 0x500),
+      authority::kMustLogFlow | authority::kMustNoRelay | 0x500);
+  EXPECT_EQ(DutiesOf(kAdmit, authority::kMustLogHeaders), authority::kDoLogHeaders);
+  EXPECT_EQ(DutiesOf(kProbation, 0), authority::kDoLogFlow) << "every flow is logged there";
+  EXPECT_EQ(DutiesOf(kConstrain, 0), 0);
 }
 
 TEST(ExplainTest, NamesTheGateThatSetTheRung) {

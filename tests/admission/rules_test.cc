@@ -44,6 +44,9 @@ TEST(RulesTest, EachPartOfARuleMustMatch) {
   closed.hours = {{1440 + 22 * 60 + 14, 1440 + 23 * 60}};
   Rule transformed = Allow(Any(), Any());
   transformed.transform = {"strip"};
+  Rule known = transformed, beyond = Allow(Tag("member"), Net("10.0.0.0/24"));
+  known.transform = {"dscp-46-v1", "mss-1200-v1"};
+  beyond.directives = authority::kDoForward;
   const Case cases[] = {
       {"tag to tag", Allow(Tag("member"), Tag("db"), {6}, ssh), Tcp(kUs, kPeer, 1, 22), true},
       {"v6", Allow(Tag("member"), Tag("db"), {6}, ssh), Tcp(kUs6, kPeer6, 1, 443), true},
@@ -60,10 +63,12 @@ TEST(RulesTest, EachPartOfARuleMustMatch) {
        Allow(Tag("member"), Tag("db")),
        Tcp(kUs, "10.0.0.5", 1, 1),
        false},
-      {"a prefix reaches a subnet",
+      {"a prefix reaches a subnet, if it forwards", beyond, Tcp(kUs, "10.0.0.5", 1, 1), true},
+      {"and not if it does not",
        Allow(Tag("member"), Net("10.0.0.0/24")),
        Tcp(kUs, "10.0.0.5", 1, 1),
-       true},
+       false},
+      {"anybody is not beyond", Allow(Any(), Any()), Tcp(kUs, "10.0.0.5", 1, 1), false},
       {"beside the prefix",
        Allow(Tag("member"), Net("10.0.0.0/24")),
        Tcp(kUs, "10.0.1.5", 1, 1),
@@ -73,6 +78,7 @@ TEST(RulesTest, EachPartOfARuleMustMatch) {
       {"in its hours", hours, Tcp(kUs, kPeer, 1, 1), true},
       {"out of its hours", closed, Tcp(kUs, kPeer, 1, 1), false},
       {"unknown transform", transformed, Tcp(kUs, kPeer, 1, 1), false},
+      {"known transforms", known, Tcp(kUs, kPeer, 1, 1), true},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.name);

@@ -21,7 +21,7 @@ TEST(RulesTest, TextRoundTripsInItsShortestForm) {
       {"any -> any tcp:10-20,15-30,31,40", "any -> any tcp:10-31,40"},
       {"any -> any 200 one-way log log-headers escalate forward",
        "any -> any 200 one-way forward log log-headers escalate"},
-      {"any -> any any rate:3 drop-after:9 transform:pad since:5 until:9 via:2", nullptr},
+      {"any -> any any rate:3 drop-after:9 transform:mss-1200-v1 since:5 until:9 via:2", nullptr},
       {"any -> any any hours:mon09:00-mon17:30,sun22:00-sun24:00", nullptr},
       {"any -> any any hours:mon00:00-tue00:00", "any -> any any hours:mon00:00-mon24:00"},
   };
