@@ -67,6 +67,15 @@ claim "the decision after it names the gate" some atlas \
   "SELECT count(*) AS n FROM decisions WHERE subject_name = 'cygnus' AND outcome = 'PROBATION' AND held_by = 'trust'"
 claim "every decision is made again from its record" aq atlas lineage verify --decisions
 
+title "What docs/governance.md says of this"
+mkdir "$T/page"
+printf '#!/bin/sh\nexec ip netns exec %q %q --state %q --socket %q "$@"\n' \
+  "$TAG-atlas" "$BIN/aqmesh" "$T/atlas" "$T/atlas.sock" >"$T/page/aqmesh"
+chmod 755 "$T/page/aqmesh"
+claim "each answer is the page's" env PATH="$T/page:$PATH" python3 "$HERE/doc_answers.py" "$HERE/../../docs/governance.md" \
+  "## Asked of a running machine" ${REWRITE:+--rewrite}
+[ "$FAILED" = 0 ] || tail -80 "$T/last"
+
 title "How far each is trusted"
 claim "the list says that borealis fell" says 'borealis .*broken' aq atlas trust list
 claim "its page names the proof" says '10.9.0.0/16' aq atlas trust show borealis
