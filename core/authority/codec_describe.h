@@ -74,6 +74,8 @@ inline constexpr std::string_view kInviteFlagNames[] = {"ephemeral", "pre-approv
 inline constexpr std::string_view kLevelNames[] = {"segment", "region", "federation"};
 inline constexpr std::string_view kProfileNames[] = {"standard", "small-mesh"};
 inline constexpr std::string_view kKeyKindNames[] = {"WireGuard static", "log key", "SSH host key"};
+inline constexpr std::string_view kAttestKindNames[] = {
+    "KEY_SEEN", "BEHAVED", "REACH", "POSTURE", "HEAD"};
 inline constexpr std::string_view kRevokeTypeNames[] = {"FLOOR", "OID", "ISSUER_FROM", "KEY"};
 inline constexpr std::string_view kSlotNames[] = {
     "E statement", "R statement", "charter", "invitation"};
@@ -146,7 +148,7 @@ void Describe(V& v, typename V::template Ref<ClassRow> o) {
 
 template <class V>
 void Describe(V& v, typename V::template Ref<Param> o) {
-  v.Number(1, "id", kMust, o.id, NumberForm{.hi = 24});
+  v.Number(1, "id", kMust, o.id, NumberForm{.hi = 25});
   v.Number(2, "value", kMay, o.value, forms::kAny);
 }
 
@@ -265,6 +267,20 @@ void Describe(V& v, typename V::template Ref<Rotate> o) {
   v.Number(7, "hlc", kMust, o.hlc, forms::kHlc);
   v.Number(8, "step", kMust, o.step, NumberForm{.hi = 4});
   v.Number(9, "reason", kMay, o.reason, forms::kAny);
+}
+
+template <class V>
+void Describe(V& v, typename V::template Ref<Attest> o) {
+  v.Form(1, "scope", kMust, o.scope, FormOf(o.scope));
+  v.Form(2, "subject", kMust, o.subject, FormOf(o.subject));
+  v.Number(3, "kind", kMust, o.kind, NumberForm{.hi = 5, .names = kAttestKindNames});
+  v.Number(4, "not_before", kMust, o.not_before, forms::kTime);
+  v.Number(5, "ttl", kMust, o.ttl, forms::kDay);
+  v.Form(6, "evidence", kMust, o.evidence, FormOf(o.evidence));
+  v.Form(7, "prefix", kMay, o.prefix, forms::kPfx);
+  v.Form(8, "posture", kMay, o.posture, forms::kLab);
+  v.Number(9, "epoch", kMay, o.epoch, forms::kAny);
+  v.Form(10, "head", kMay, o.head, FormOf(o.head));
 }
 
 template <class V>

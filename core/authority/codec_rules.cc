@@ -185,6 +185,18 @@ void CheckRules(RuleBook& r, const Rotate& o) {
   r.Require(5, SignedBy(r, o.suite, o.key), "not the key that signed: the new key signs");
 }
 
+void CheckRules(RuleBook& r, const Attest& o) {
+  const bool head = o.kind == AttestKind::kHead;
+  r.Require(2,
+            r.envelope() == nullptr || o.subject != r.envelope()->kid(),
+            "the signer itself: nobody speaks for itself");
+  r.Require(6, !o.evidence.is_zero(), "no record is named");
+  r.Iff(7, o.prefix.has_value(), o.kind == AttestKind::kReach, "with kind 3 (REACH)");
+  r.Iff(8, !o.posture.empty(), o.kind == AttestKind::kPosture, "with kind 4 (POSTURE)");
+  r.Iff(9, o.epoch != 0, head, "with kind 5 (HEAD)");
+  r.Iff(10, o.head.has_value(), head, "with kind 5 (HEAD)");
+}
+
 void CheckRules(RuleBook& r, const Revoke& o) {
   const bool terminal = o.seq == kTerminalSeq;
   r.Iff(3, o.prev.has_value(), o.seq != 1 && !terminal, "after seq 1, unless terminal");

@@ -65,6 +65,7 @@ void CheckRules(RuleBook& r, const Rule& o);
 void CheckRules(RuleBook& r, const Fragment& o);
 void CheckRules(RuleBook& r, const Keybind& o);
 void CheckRules(RuleBook& r, const Rotate& o);
+void CheckRules(RuleBook& r, const Attest& o);
 void CheckRules(RuleBook& r, const Revoke& o);
 void CheckRules(RuleBook& r, const Cosign& o);
 void CheckRules(RuleBook& r, const Observe& o);

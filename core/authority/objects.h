@@ -315,6 +315,24 @@ struct Rotate {
   bool operator==(const Rotate&) const = default;
 };
 
+// What a third party says of a subject (spec: authority#C.3). It gives weight, never authority.
+enum class AttestKind : uint8_t { kKeySeen = 1, kBehaved, kReach, kPosture, kHead };
+
+struct Attest {
+  static constexpr Ctx kCtx = Ctx::kAttest;
+  ScopeId scope;
+  Kid subject;
+  AttestKind kind{};
+  uint64_t not_before = 0;
+  uint32_t ttl = 0;
+  Digest evidence;               // leaf of a record in the signer's log
+  std::optional<Prefix> prefix;  // iff kReach
+  std::string posture;           // iff kPosture
+  uint64_t epoch = 0;            // iff kHead, and so head
+  std::optional<Digest> head;
+  bool operator==(const Attest&) const = default;
+};
+
 enum class RevokeType : uint8_t { kFloor = 1, kOid = 2, kIssuerFrom = 3, kKey = 4 };
 inline constexpr uint64_t kTerminalSeq = (uint64_t{1} << 63) - 1;
 

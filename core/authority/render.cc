@@ -232,7 +232,7 @@ bool WithBody(const Signed& s, Use use) {
     case Ctx::kApprove: use(ParseBody<Approve>(s.body())); return true;
     case Ctx::kAnnounce: use(ParseBody<Announce>(s.body())); return true;
     case Ctx::kRetention: use(ParseBody<Retention>(s.body())); return true;
-    case Ctx::kAttest:
+    case Ctx::kAttest: use(ParseBody<Attest>(s.body())); return true;
     case Ctx::kPolicy: return false;
   }
   return false;

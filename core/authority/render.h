@@ -2,7 +2,7 @@
 // neither text says that a signature holds.
 // Spec:   spec/objects.md §2 (the names of the fields); JSON schema "aqmesh.inspect/1".
 // Errors: none: a body that does not parse is shown with its refusal; an object of a kind that this build only carries
-//         (attest, policy) is shown as its envelope and its body in hex.
+//         (policy) is shown as its envelope and its body in hex.
 // Thread: all functions are pure.
 #ifndef AQMESH_CORE_AUTHORITY_RENDER_H_
 #define AQMESH_CORE_AUTHORITY_RENDER_H_

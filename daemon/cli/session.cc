@@ -42,7 +42,7 @@ absl::Status CheckBody(const authority::Signed& object) {
     case Ctx::kApprove: return CheckBodyAs<authority::Approve>(object);
     case Ctx::kAnnounce: return CheckBodyAs<authority::Announce>(object);
     case Ctx::kRetention: return CheckBodyAs<authority::Retention>(object);
-    case Ctx::kAttest:
+    case Ctx::kAttest: return CheckBodyAs<authority::Attest>(object);
     case Ctx::kPolicy: break;  // carried, not read, by this build
   }
   return absl::OkStatus();
