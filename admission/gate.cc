@@ -9,8 +9,9 @@ struct aqmesh::authority::Deciding {
   static Decision Mint(Weighed weighed,
                        const std::array<GateResult, kGateCount>& gates,
                        uint32_t masked,
-                       uint64_t expires) {
-    return Decision(Passkey<Deciding>(), std::move(weighed), gates, masked, expires);
+                       uint64_t expires,
+                       uint32_t votes) {
+    return Decision(Passkey<Deciding>(), std::move(weighed), gates, masked, expires, votes);
   }
 };
 
@@ -80,6 +81,7 @@ GateParams GateParams::From(const authority::Charter& charter) {
       case 19: p.stale = row.value; break;
       case 20: p.island = row.value; break;
       case 21: p.small_mesh_age = row.value; break;
+      case 25: p.eligible_age = row.value; break;
       default: break;  // other engines' parameters
     }
   }
@@ -159,18 +161,29 @@ GateResult Gate::JudgeTrust(const authority::ChainTrust& weight,
   return g;
 }
 
+bool Gate::AsksForVotes(bool foreign) const {
+  return params_.profile != Profile::kSmallMesh || params_.corroborate || foreign;
+}
+
+Gate::Needed Gate::NeededVotes(uint32_t eligible) const {
+  const uint32_t others = eligible == 0 ? 0 : std::min<uint32_t>(eligible - 1, 4);
+  Needed out{.admit = 500 * others, .constrain = 250 * others};
+  if (params_.single_domain) {
+    out.attesters = std::min<uint32_t>(3, others);
+  } else {
+    out.groups = others == 0 ? 0 : 2;
+  }
+  return out;
+}
+
 GateResult Gate::JudgeCorroboration(const GateContext& c) const {
   if (c.approval) return At(c.approval->ceiling, Reason::kCorroboration);
-  if (params_.profile == Profile::kSmallMesh && !params_.corroborate && !c.foreign)
-    return At(Rung::kAdmit, Reason::kNone);
+  if (!AsksForVotes(c.foreign)) return At(Rung::kAdmit, Reason::kNone);
   const Corroboration& e = c.corroboration;
-  const uint64_t others = e.eligible == 0 ? 0 : e.eligible - 1;
-  const bool broad = params_.single_domain ? e.attesters >= std::min<uint64_t>(3, others)
-                                           : others == 0 || e.groups >= 2;
-  if (broad && e.votes >= std::min<uint64_t>(2'000, 500 * others))
+  const Needed needed = NeededVotes(e.eligible);
+  if (e.votes >= needed.admit && e.groups >= needed.groups && e.attesters >= needed.attesters)
     return At(Rung::kAdmit, Reason::kNone);
-  if (e.votes >= std::min<uint64_t>(1'000, 250 * others))
-    return {Rung::kConstrain, Reason::kCorroboration};
+  if (e.votes >= needed.constrain) return {Rung::kConstrain, Reason::kCorroboration};
   return {Rung::kProbation, Reason::kCorroboration};
 }
 
@@ -243,7 +256,9 @@ authority::Decision Gate::Decide(authority::Weighed weighed,
   if (rung == Rung::kEscalate) expires = Sum(now, kEscalateTerm);
   if (rung < Rung::kEscalate) expires = Sum(now, kRefuseTerm);
   if (c.approval) expires = std::min(expires, c.approval->until);
-  return authority::Deciding::Mint(std::move(weighed), gates, masked | MaskedCaps(rung), expires);
+  const uint32_t votes = AsksForVotes(c.foreign) ? c.corroboration.votes : 0;
+  return authority::Deciding::Mint(
+      std::move(weighed), gates, masked | MaskedCaps(rung), expires, votes);
 }
 
 std::optional<Admitted> Gate::Pass(MutableBytes packet, const PassContext& c, Refusal& why) {

@@ -26,6 +26,7 @@ struct GateParams {
   uint64_t first_use = 14 * 86'400;  // 16, given in days; small mesh: none (0)
   uint64_t fresh = 300, aging = 3'600, stale = 86'400, island = 7 * 86'400;  // 17-20
   uint64_t small_mesh_age = 86'400;                                          // 21
+  uint64_t eligible_age = 7 * 86'400;                                        // 25
   // A pair of thresholds that contradict each other (down above up) keeps its defaults.
   static GateParams From(const authority::Charter& charter);
 };
@@ -140,6 +141,18 @@ class Gate {
                                    const GateContext& c,
                                    TrustMemory& memory) const;
 
+  // The same of the corroboration gate, which has no memory.
+  authority::GateResult JudgeCorroboration(const GateContext& c) const;
+  // False: in a small mesh nobody is asked (spec: authority#C.4).
+  bool AsksForVotes(bool foreign = false) const;
+  // What ADMIT takes, and the milli-votes that CONSTRAIN does.
+  struct Needed {
+    uint32_t admit = 0, constrain = 0;
+    uint32_t groups = 0, attesters = 0;
+    bool operator==(const Needed&) const = default;
+  };
+  Needed NeededVotes(uint32_t eligible) const;
+
   const GateParams& params() const { return params_; }
 
  private:
@@ -147,7 +160,6 @@ class Gate {
                                         const PacketInfo& info,
                                         const PassContext& context,
                                         Refusal& why);
-  authority::GateResult JudgeCorroboration(const GateContext& c) const;
   authority::GateResult JudgeFreshness(const GateContext& c, uint32_t& masked) const;
   authority::GateResult JudgeAction(const authority::Weighed& w, const GateContext& c) const;
   authority::Rung Climb(const authority::ChainTrust& weight,

@@ -126,8 +126,13 @@ class Decision {
            Weighed weighed,
            std::array<GateResult, kGateCount> gates,
            uint32_t masked_caps,
-           uint64_t expires)
-      : weighed_(std::move(weighed)), gates_(gates), masked_caps_(masked_caps), expires_(expires) {}
+           uint64_t expires,
+           uint32_t votes)
+      : weighed_(std::move(weighed)),
+        gates_(gates),
+        masked_caps_(masked_caps),
+        expires_(expires),
+        votes_(votes) {}
   Decision(Decision&&) = default;
   Decision& operator=(Decision&&) = default;
   const Weighed& weighed() const { return weighed_; }
@@ -146,12 +151,15 @@ class Decision {
     return masked_caps_;
   }  // caps that the rung or staleness takes away
   uint64_t expires() const { return expires_; }  // seconds; re-decide at the latest then
+  // C, milli-votes, where the corroboration gate asks for any.
+  uint32_t votes() const { return votes_; }
 
  private:
   Weighed weighed_;
   std::array<GateResult, kGateCount> gates_;
   uint32_t masked_caps_;
   uint64_t expires_;
+  uint32_t votes_;
 };
 
 }  // namespace aqmesh::authority
