@@ -36,7 +36,10 @@ constexpr FieldRow kInputFields[] = {{"oids", kBytesField, kInputOidsMax},
                                      {"issuer", kBytesField},
                                      {"last_use", kNumberField},
                                      {"epoch", kNumberField},
-                                     {"weighed", kBytesField}};
+                                     {"weighed", kBytesField},
+                                     {"voices", kBytesField, kInputVoicesMax},
+                                     {"eligible", kNumberField}};
+constexpr FieldRow kVoiceFields[] = {{"kid", kBytesField}, {"ladm", kNumberField}};
 constexpr FieldRow kWeighedFields[] = {
     {"r", kNumberField}, {"s", kNumberField}, {"u", kNumberField}, {"equivocation", kNumberField}};
 constexpr FieldRow kSlopeFields[] = {{"kid", kBytesField},
@@ -126,6 +129,32 @@ absl::StatusOr<WeighedInput> ParseWeighed(ByteView bytes) {
   return e;
 }
 
+Bytes EncodeVoice(const VoiceInput& v) {
+  wire::Writer w;
+  w.String(1, v.kid);
+  w.Number(2, v.ladm);
+  return w.Take();
+}
+
+absl::StatusOr<VoiceInput> ParseVoice(ByteView bytes) {
+  FieldScan scan(bytes, kVoiceFields, "voice", kSection);
+  VoiceInput v;
+  bool has_kid = false;
+  while (const uint32_t field = scan.Next()) {
+    switch (field) {
+      case 1:
+        v.kid = scan.Bytes<Kid>();
+        has_kid = true;
+        break;
+      case 2: v.ladm = scan.Integer<uint32_t>(); break;
+      default: break;  // Next() refuses what is not in the table
+    }
+  }
+  scan.Must(has_kid, "kid is missing");
+  if (!scan.status().ok()) return scan.status();
+  return v;
+}
+
 Bytes Encode(const Inputs& in) {
   wire::Writer w;
   for (const Oid& oid : in.oids) w.String(1, oid);
@@ -147,6 +176,8 @@ Bytes Encode(const Inputs& in) {
   w.Number(17, in.last_use);
   w.Number(18, in.epoch);
   if (in.weighed) w.String(19, EncodeWeighed(*in.weighed));
+  for (const VoiceInput& voice : in.voices) w.String(20, EncodeVoice(voice));
+  w.Number(21, in.eligible);
   return w.Take();
 }
 
@@ -164,9 +195,13 @@ Bytes EncodeInputs(Inputs in) {
     return EncodeSlope(x) < EncodeSlope(y);
   });
   SortUnique(in.granted, std::less<>());
+  SortUnique(in.voices, [](const VoiceInput& x, const VoiceInput& y) {
+    return EncodeVoice(x) < EncodeVoice(y);
+  });
   AQ_CHECK(in.oids.size() <= kInputOidsMax);
   AQ_CHECK(in.granted.size() <= kInputGrantedMax);
   AQ_CHECK(in.slopes.size() <= kInputSlopesMax);
+  AQ_CHECK(in.voices.size() <= kInputVoicesMax);
   AQ_CHECK(in.wall_millis != 0);
   AQ_CHECK(in.mono_nanos != 0);
   AQ_CHECK(!in.weighed || *in.weighed != WeighedInput{});
@@ -216,6 +251,13 @@ absl::StatusOr<Inputs> ParseInputs(ByteView bytes) {
         scan.Adopt(weighed.status());
         break;
       }
+      case 20: {
+        auto voice = ParseVoice(scan.String());
+        if (voice.ok()) in.voices.push_back(*voice);
+        scan.Adopt(voice.status());
+        break;
+      }
+      case 21: in.eligible = scan.Integer<uint32_t>(); break;
       default: break;  // Next() refuses what is not in the table
     }
   }

@@ -4,11 +4,12 @@
 // u64 ns;
 //         7? prev_rung u8; 8? h b32; 9? action u16; 10? since u64 s; 11? epochs u32; 12? flags u16;
 //         13? held u64; 14? restricted u64; 15*16 granted b32; 16? issuer b32; 17? last_use u64 s;
-//         18? epoch u64; 19? Weighed.
+//         18? epoch u64; 19? Weighed; 20*16 voices Voice; 21? eligible u32.
 //         Slope: 1! kid b16; 2? a; 3? R_f; 4? S_f; 5? U; 6? R_s; 7? S_s; 8? J; 9? X, all u32; 10?
 //         kap u8; 11? last u64; 12? col u8; 13? e_pos u64.
-//         Weighed: 1? r; 2? s; 3? u, all u32; 4? equivocation u8 1.
-// Bounds: 64 oids, 16 slopes, each strictly ascending as encoded. Thread: values.
+//         Weighed: 1? r; 2? s; 3? u, all u32; 4? equivocation u8 1. Voice: 1! kid b16; 2? ladm
+//         u32.
+// Bounds: 128 oids, 16 slopes, 16 voices, each strictly ascending as encoded. Thread: values.
 // Errors: InvalidArgument naming the field, the rule and the byte.
 #ifndef AQMESH_LINEAGE_INPUTS_H_
 #define AQMESH_LINEAGE_INPUTS_H_
@@ -25,9 +26,10 @@
 
 namespace aqmesh::lineage {
 
-inline constexpr size_t kInputOidsMax = 64;
+inline constexpr size_t kInputOidsMax = 128;
 inline constexpr size_t kInputSlopesMax = 16;
 inline constexpr size_t kInputGrantedMax = 16;
+inline constexpr size_t kInputVoicesMax = 16;
 inline constexpr size_t kInputsBytesMax = authority::kObjectBytesMax;
 
 // The state of one slope as it was read (spec: authority#D.2 names the fields).
@@ -47,6 +49,13 @@ struct WeighedInput {
   uint32_t r = 0, s = 0, u = 0;
   bool equivocation = false;
   bool operator==(const WeighedInput&) const = default;
+};
+
+// Who speaks for the subject, and what its own chain weighed then.
+struct VoiceInput {
+  Kid kid = {};
+  uint32_t ladm = 0;
+  bool operator==(const VoiceInput&) const = default;
 };
 
 // issuer || subject: that the one granted the other was known from an earlier chain.
@@ -79,10 +88,12 @@ struct Inputs {
   uint64_t last_use = 0;  // wall seconds of the subject's last confirmed session; 0: none is known
   uint64_t epoch = 0;     // in which the slopes were read; 0: they were not, priors alone counted
   std::optional<WeighedInput> weighed = {};  // of a WEIGHTED record
+  std::vector<VoiceInput> voices = {};       // of the attestations among oids, those that counted
+  uint32_t eligible = 0;                     // as the corroboration gate was told
   bool operator==(const Inputs&) const = default;
 };
 
-// Sorts oids and slopes, drops doubles, encodes. AQ_CHECKs the bounds and what is required.
+// Sorts oids, slopes and voices, drops doubles, encodes. AQ_CHECKs the bounds and what is required.
 Bytes EncodeInputs(Inputs inputs);
 absl::StatusOr<Inputs> ParseInputs(ByteView bytes);
 Oid InputsId(ByteView encoded);  // BLAKE2b-256, personal "aqmesh-inp-v1"
