@@ -87,7 +87,7 @@ absl::StatusOr<Charter> GenesisBody(const GenesisOptions& options,
   c.salt = salt;
   c.name = options.name;
   c.level = 1;
-  c.profile = Profile::kSmallMesh;
+  c.profile = options.profile;
   c.flags = kSingleDomain;  // one group: a mesh of one owner claims no more
   c.created = options.now;
   c.voters = {{.suite = Suite::kEd25519,
@@ -100,6 +100,8 @@ absl::StatusOr<Charter> GenesisBody(const GenesisOptions& options,
   c.pool4 = options.pool4;
   AQ_ASSIGN_OR_RETURN(c.prefixes, SortedPrefixes(options.prefixes, 32));
   AQ_ASSIGN_OR_RETURN(c.tags, SortedTags(options.tags, true, 32));
+  c.params = options.params;
+  authority::SortLists(c);
   return c;
 }
 

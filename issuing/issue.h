@@ -49,9 +49,11 @@ struct GenesisOptions {
   std::vector<std::string> tags = {"*"};  // grantable
   std::optional<Prefix> pool4{};          // absent: 100.64.0.0/10
   std::vector<Prefix> prefixes{};         // grantable subnets
+  authority::Profile profile = authority::Profile::kSmallMesh;
+  std::vector<authority::Param> params{};  // that differ from the profile's, an id once
 };
 using Salt = FixedBytes<16, struct authority::SaltTag>;
-// Version 1, level segment, small-mesh, single_domain, one voter: the root.
+// Version 1, level segment, single_domain, one voter: the root.
 absl::StatusOr<authority::Charter> GenesisBody(const GenesisOptions& options,
                                                const Ed25519Key& root,
                                                const Salt& salt);
@@ -275,6 +277,18 @@ absl::StatusOr<Held<authority::Approve>> MakeApprove(const Issuer& issuer,
                                                      const ApproveTerms& terms,
                                                      uint64_t now,
                                                      uint64_t hlc);
+
+// What this machine saw of another, for that one to show to others. KEY_SEEN or BEHAVED.
+struct AttestTerms {
+  Kid subject{};
+  authority::AttestKind kind = authority::AttestKind::kKeySeen;
+  Digest evidence{};  // leaf of a record in the signer's log
+  uint32_t ttl = kDay;
+};
+absl::StatusOr<Held<authority::Attest>> MakeAttest(const crypto::Ed25519Seed& identity,
+                                                   const ScopeId& scope,
+                                                   const AttestTerms& terms,
+                                                   uint64_t now);
 
 struct AnnounceTerms {
   ScopeId scope{};

@@ -230,6 +230,23 @@ absl::StatusOr<Held<authority::Keybind>> MakeKeybind(const Signer& signer,
   return TrySeal(k, signer.seed());
 }
 
+absl::StatusOr<Held<authority::Attest>> MakeAttest(const crypto::Ed25519Seed& identity,
+                                                   const ScopeId& scope,
+                                                   const AttestTerms& terms,
+                                                   uint64_t now) {
+  if (terms.kind > authority::AttestKind::kBehaved)
+    return InvalidArgument("what is attested here is that a key was seen, or behaved");
+  if (terms.ttl == 0 || terms.ttl > kDay) return InvalidArgument("an attestation lives 1 s to 1 d");
+  authority::Attest a;
+  a.scope = scope;
+  a.subject = terms.subject;
+  a.kind = terms.kind;
+  a.not_before = now;
+  a.ttl = terms.ttl;
+  a.evidence = terms.evidence;
+  return TrySeal(a, identity);
+}
+
 absl::StatusOr<Held<Announce>> MakeAnnounce(const crypto::Ed25519Seed& identity,
                                             AnnounceTerms terms,
                                             uint64_t now) {
