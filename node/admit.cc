@@ -62,6 +62,7 @@ Decision Control::Decide(Turn& t,
     context.approval = ApprovalIn(*said, verified.chain(), links, GroundForApprovals(t.now));
     if (context.approval) basis.objects.push_back(said->envelope);
   }
+  Corroborate(t, subject, basis, context);
   Decision decision =
       gate_.Decide(trust::Weigh(std::move(verified), mesh_.charter().body, links, trust_.epoch()),
                    context,
@@ -297,6 +298,7 @@ void Control::Commit(Turn& t, PeerId id) {
     // that.
     RefreshVerdict(t, *peer, r.plan, r.recorded.decision());
   }
+  peer->decided = r.plan.decided;
   const Outcome outcome =
       actuator_.Confirm(actuator_.Apply(std::move(r.recorded), std::move(r.plan), t.now), t.now);
   const bool first = !peer->committed;
@@ -394,6 +396,7 @@ void Control::Redecide(Turn& t, Peer& peer) {
 }
 
 void Control::RedecideAll(Turn& t) {
+  if (Asks()) RefreshEligible(t.now);
   std::vector<PeerId> ids;
   for (const auto& [id, peer] : peers_) ids.push_back(id);
   for (PeerId id : ids) {

@@ -59,6 +59,7 @@ Control::Control(Config config, const Image& image, Rng rng, Now start)
       recorder_(ChainFrom(config_.log, image), image.edge),
       trust_(recorder_),
       escalations_(recorder_),
+      attestations_(recorder_),
       letters_(rng_.Child("letters")),
       notary_({.identity = config_.identity,
                .seqs = config_.seqs,
@@ -103,6 +104,7 @@ Control::Control(Config config, const Image& image, Rng rng, Now start)
   if (newest > start.wall.millis() + lineage::HybridClock::kDragMillisMax)
     recorder_.Record(ClockStepRecord({newest, start.wall.millis()}), start.wall);
   NoteOwnChain(t);
+  if (Asks()) RefreshEligible(start);
   if (synced_wall_ == 0) synced_wall_ = start.wall.seconds();
 }
 
@@ -113,6 +115,7 @@ void Control::LoadState(Turn& t, std::string_view name, ByteView value) {
   if (name == "synced" && value.size() == 8) synced_wall_ = LoadLe<uint64_t>(value.data());
   trust_.Load(name, value);
   escalations_.Load(name, value);
+  attestations_.Load(name, value, mesh_.kid());
   notary_.Load(name, value);
   cosigner_.Load(name, value);
   const size_t slash = name.find('/');
@@ -453,7 +456,10 @@ void Control::OnSessionEvent(Turn& t, const wireguard::SessionEvent& e) {
 
 void Control::Confirm(Turn& t, PeerId id) {
   Commit(t, id);
-  if (Peer* peer = PeerOf(id); peer != nullptr && peer->speaks()) CreditSession(t, *peer);
+  Peer* peer = PeerOf(id);
+  if (peer == nullptr || !peer->speaks()) return;
+  CreditSession(t, *peer);
+  NoteSeen(t, *peer);
 }
 
 // What was tried is nobody's business who has not the subject's key (spec: lineage#11).
@@ -546,6 +552,7 @@ void Control::Tick(Turn& t) {
   if (!joining()) mesh_.Refresh(t.now.wall);
   RefreshPlain(t);
   JudgeStandings(t);
+  TickAttestations(t);
   escalations_.Expire(t.now.wall.seconds());
   for (auto& [id, peer] : peers_) {
     if (peer.speaks() && !peer.level) Greet(t, peer);  // its rows, or ours, were lost on the way
@@ -556,6 +563,7 @@ void Control::Tick(Turn& t) {
     Peer& peer = peers_.at(committed[rng_.Below(committed.size())]);
     SendVector(t, peer);
     if (peer.rung >= authority::Rung::kProbation) OfferAnnounces(t, peer);
+    OfferWords(t, peer);
   }
   for (PeerId id : PeersWhere([&](const Peer& p) {
          return p.committed && t.now.wall.seconds() >= std::min(p.expires, p.steady_until);

@@ -25,6 +25,7 @@
 #include "lineage/inputs.h"
 #include "node/actuator.h"
 #include "node/approval.h"
+#include "node/attestations.h"
 #include "node/clock_watch.h"
 #include "node/datapath.h"
 #include "node/escalations.h"
@@ -79,6 +80,13 @@ struct PeerView {
   uint64_t rx_bytes = 0, tx_bytes = 0, grant_end = 0;
   std::optional<Digest> authority;  // AuthDigest of what was decided on last
   std::string join_words;           // not empty: waits for an answer
+};
+
+// How the corroboration gate sees one subject just now.
+struct CorroborationView {
+  admission::Corroboration sum;
+  admission::Gate::Needed needed;
+  std::vector<Voice> voices;  // that count, and that do not
 };
 
 class Control {
@@ -166,6 +174,9 @@ class Control {
                                                     admission::Direction opened,
                                                     const admission::Question& question,
                                                     Now now) const;
+  const Attestations& attestations() const { return attestations_; }
+  // nullopt: the charter asks for no attestations.
+  std::optional<CorroborationView> CorroborationOf(const Kid& subject, Now now);
   std::optional<IpAddress> address6() const;
   std::vector<Prefix> own_addresses() const;
   // Both directions between us and the peer, in words.
@@ -291,7 +302,10 @@ class Control {
                   const Ref16& about,
                   const Endpoint& to,
                   const wireguard::Source& at);
-  authority::Presentation NewPresentation(const Digest& h, uint8_t role, uint32_t rx_handle) const;
+  authority::Presentation NewPresentation(const Digest& h,
+                                          uint8_t role,
+                                          uint32_t rx_handle,
+                                          std::span<const SignedPtr> words) const;
 
   // what was seen of whom (observe.cc)
   admission::TrustMemory MemoryFor(const Peer* peer, const Kid& subject) const;
@@ -317,6 +331,29 @@ class Control {
   void EscalateDecision(Turn& t, const authority::Decision& d, bool approved, bool slept);
   bool DropLapsedApproval(Turn& t);
   absl::Status TakeApproval(Turn& t, const SignedPtr& object, const Peer* from);
+
+  // what third parties say (attest.cc)
+  bool Asks() const { return mesh_.has_charter() && gate_.AsksForVotes(); }
+  std::vector<SignedPtr> WordsFor(Now now, const std::optional<Kid>& reader) const;
+  std::vector<ByteView> ItemsBeside(const authority::Signed& first,
+                                    frame::Handshake kind,
+                                    std::span<const SignedPtr> words) const;
+  std::vector<SignedPtr> ChainBehind(Now now, const Kid& kid);
+  std::optional<uint32_t> LevelOfChain(const authority::Chain& chain) const;
+  std::vector<Voice> VoicesAbout(const Kid& subject, Now now);
+  void Corroborate(Turn& t, const Kid& subject, Basis& basis, admission::GateContext& context);
+  bool TakeWord(Turn& t, const SignedPtr& object);
+  void TakeStapled(Turn& t, const Kid& subject, std::span<const SignedPtr> items);
+  bool TakeAttestation(Turn& t, const SignedPtr& object, Peer& from);
+  void RecordAttested(Turn& t, const Held<authority::Attest>& attest);
+  bool SpeakFor(Turn& t, Peer& peer);
+  void NoteSeen(Turn& t, Peer& peer);
+  void OfferWords(Turn& t, Peer& peer);
+  bool RefreshEligible(Now now);
+  uint32_t EligibleFor(const Kid& subject) const;
+  bool HangsOn(const Peer& peer, std::span<const Kid> keys) const;
+  void JudgeWords(Turn& t);
+  void TickAttestations(Turn& t);
 
   // admission (admit.cc)
   authority::Decision Decide(Turn& t,
@@ -497,6 +534,10 @@ class Control {
   Recorder recorder_;
   TrustBook trust_;
   Escalations escalations_;
+  Attestations attestations_;
+  // Of each issuing group some that may attest and are known long enough: as many as can count.
+  std::map<std::string, std::vector<Kid>> eligible_;
+  uint64_t words_epoch_ = 0;  // in which all words were last weighed
   Letters letters_;
   Notary notary_;
   Cosigner cosigner_;

@@ -185,6 +185,7 @@ Drop Control::OnPresentation(Turn& t,
   const authority::Chain& chain = verified->chain();
   NoteOverreach(t, report, chain);
   if (verified->rung() >= Rung::kEscalate) mesh_.Learn(chain);
+  TakeStapled(t, subject, presented.items);
   Basis basis = BasisOf(report, presented.presentation.envelope, presented.items);
   authority::Decision decision =
       Decide(t, *std::move(verified), known, presented.presentation.body, memory, basis);
@@ -259,13 +260,17 @@ bool Control::SameAsDecided(const Peer& peer,
          peer.decided_charter == p.charter_version && !ready_.contains(peer.id);
 }
 
-Presentation Control::NewPresentation(const Digest& h, uint8_t role, uint32_t rx_handle) const {
+Presentation Control::NewPresentation(const Digest& h,
+                                      uint8_t role,
+                                      uint32_t rx_handle,
+                                      std::span<const SignedPtr> words) const {
   Presentation p;
   p.h = h;
   p.role = role;
   p.rx_handle = rx_handle;
   p.charter_version = mesh_.charter().body.version;
   for (const SignedPtr& s : mesh_.cited()) p.refs.push_back(s->ref());
+  for (const SignedPtr& s : words) p.refs.push_back(s->ref());
   p.restrict_root = mesh_.RestrictionRoot16();
   return p;
 }
@@ -285,9 +290,9 @@ void Control::WrapInitiation(Turn& t, const wireguard::GovernedHandshake& h) {
   std::optional<authority::Signed> first;
   std::shared_ptr<const authority::Signed> request_invite;
   if (mesh_.leaf() != nullptr) {
-    first = authority::SignObject(NewPresentation(hash, 1, pending.rx_handle), signing_);
-    items =
-        mesh_.ItemsFor(first->bytes(), frame::LayoutOf(frame::Handshake::kInitiation).bundle_room);
+    const std::vector<SignedPtr> words = WordsFor(t.now, peer->kid);
+    first = authority::SignObject(NewPresentation(hash, 1, pending.rx_handle, words), signing_);
+    items = ItemsBeside(*first, frame::Handshake::kInitiation, words);
   } else if (config_.invitation) {
     pending.request = true;
     rng_.Fill(MutableBytes(pending.nonce.bytes));
@@ -317,17 +322,18 @@ void Control::WrapResponse(Turn& t, const wireguard::GovernedHandshake& h) {
   const Answer a = answer->second;
   answering_.erase(answer);
   const uint32_t rx_handle = datapath_.NewHandle(rng_, h.peer);
-  Presentation p = NewPresentation(*Digest::From(h.h), 2, rx_handle);
+  const Peer* reader = PeerOf(h.peer);
+  const std::vector<SignedPtr> words = WordsFor(t.now, reader ? reader->kid : std::nullopt);
+  Presentation p = NewPresentation(*Digest::From(h.h), 2, rx_handle, words);
   p.answers = a.answers;
   const auto first = authority::SignObject(p, signing_);
   const auto keys = frame::StaticKeysOf(device_.handshaker().public_key(h.peer));
-  auto envelope = frame::BuildEnvelope(
-      {.kind = frame::Handshake::kResponse,
-       .inner = ByteView(h.message).first(h.size),
-       .items =
-           mesh_.ItemsFor(first.bytes(), frame::LayoutOf(frame::Handshake::kResponse).bundle_room),
-       .ck = h.ck.view(),
-       .receiver = keys});
+  auto envelope =
+      frame::BuildEnvelope({.kind = frame::Handshake::kResponse,
+                            .inner = ByteView(h.message).first(h.size),
+                            .items = ItemsBeside(first, frame::Handshake::kResponse, words),
+                            .ck = h.ck.view(),
+                            .receiver = keys});
   if (!envelope.ok()) return;
   if (Peer* peer = PeerOf(h.peer); peer && peer->join) peer->join->final_h = *Digest::From(h.h);
   Prepare({.peer = h.peer,
@@ -429,6 +435,7 @@ Drop Control::OnAnswer(Turn& t,
   }
   if (verified->rung() >= Rung::kEscalate) mesh_.Learn(verified->chain());
   NoteOverreach(t, report, verified->chain());
+  TakeStapled(t, verified->chain().subject, presented.items);
   peer->memory = MemoryFor(peer, verified->chain().subject);
   const Digest auth_digest = frame::AuthDigestOf(presented.presentation.oid());
   Basis basis = BasisOf(report, presented.presentation.envelope, presented.items);

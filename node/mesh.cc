@@ -153,14 +153,6 @@ absl::Status Mesh::AddCharter(const SignedPtr& object) {
   for (const auto& c : charters_) {
     if (c.oid() == charter.oid()) return absl::OkStatus();
   }
-  if (charter.body.profile != authority::Profile::kSmallMesh) {
-    // Its corroboration gate wants the attestations of peers, which are not gathered yet: serving
-    // it without them would let in more than its voters wrote.
-    return Unimplemented("charter ",
-                         ToHex(charter.oid()),
-                         ": the standard profile needs attestations of peers, which this version"
-                         " does not gather; found the mesh with the small-mesh profile");
-  }
   const Held<Charter>* prev = charters_.empty() ? nullptr : &charters_.back();
   AQ_RETURN_IF_ERROR(authority::VerifyCharter(charter, prev, {}, restrictions_.get()));
   if (!prev) {

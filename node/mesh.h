@@ -120,6 +120,14 @@ class Mesh {
   std::vector<SignedPtr> ChainOf(const Kid& kid) const;
   SignedPtr Find(const Ref16& ref) const;
   const authority::Restrictions& restrictions() const { return *restrictions_; }
+  // What chains are judged under here; only with a charter.
+  authority::ScopeHeld Ground() const {
+    return {.charters = charters_,
+            .scope = scope_,
+            .restrictions = restrictions_.get(),
+            .expansions = &expansions_};
+  }
+  authority::SignatureCache& signatures() { return cache_; }
   std::vector<frame::Row> Rows() const;
   Ref16 RestrictionRoot16() const;
 

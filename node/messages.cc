@@ -127,7 +127,7 @@ void Control::SendRefs(Turn& t, const Peer& peer, ControlKind kind, std::span<co
 void Control::Pull(Turn& t, Peer& peer, std::span<const Ref16> refs) {
   std::vector<Ref16> wanted;
   for (const Ref16& r : refs) {
-    if (mesh_.Find(r) != nullptr || announce_refs_.contains(r)) continue;
+    if (mesh_.Find(r) != nullptr || announce_refs_.contains(r) || attestations_.Holds(r)) continue;
     if (pulled_.size() >= kPulledMax) pulled_.erase(pulled_.begin());
     pulled_[r] = peer.id;
     wanted.push_back(r);
@@ -151,6 +151,7 @@ void Control::Greet(Turn& t, Peer& peer) {
   peer.greet_at =
       ++peer.greets < kGreets ? t.now.mono + peer.greets * peer.greets * kGreetAgain : kNever;
   SendVector(t, peer);
+  OfferWords(t, peer);
   if (peer.rung < Rung::kProbation) return;
   OfferAnnounces(t, peer);
   SendDeposit(t, peer);
@@ -179,6 +180,7 @@ void Control::OnPull(Turn& t, Peer& peer, const frame::Message& m) {
   }
   for (const Ref16& r : refs.view()) {
     SignedPtr object = mesh_.Find(r);
+    if (object == nullptr) object = attestations_.Find(r);
     if (const auto it = announce_refs_.find(r); it != announce_refs_.end())
       object = announces_.at(it->second).first;
     if (object != nullptr) SendObject(t, peer, *object);
@@ -234,6 +236,9 @@ void Control::TakeObject(Turn& t, Peer& peer, const SignedPtr& object) {
     case Ctx::kAnnounce: TakeAnnounce(t, object); break;
     case Ctx::kApprove:
       if (!TakeApproval(t, object, &peer).ok()) Dropped(Drop::kControlBody);
+      break;
+    case Ctx::kAttest:
+      if (!TakeAttestation(t, object, peer)) Dropped(Drop::kControlBody);
       break;
     case Ctx::kCharter:
     case Ctx::kGrant:

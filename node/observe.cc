@@ -148,11 +148,7 @@ void Control::SettleTrust(Turn& t) {
     Escalate(t, issuer, authority::Cause::kTrust, {.reason = authority::Reason::kTrust});
   }
   if (fallen.empty()) return;
-  for (PeerId id : PeersWhere([&](const Peer& p) {
-         return std::ranges::any_of(p.steps, [&](const trust::Step& step) {
-           return std::ranges::find(fallen, step.key) != fallen.end();
-         });
-       })) {
+  for (PeerId id : PeersWhere([&](const Peer& p) { return HangsOn(p, fallen); })) {
     if (Peer* peer = PeerOf(id)) Redecide(t, *peer);
   }
 }

@@ -59,6 +59,7 @@ struct Peer {
   bool confirmed = false;        // a transport packet came under its session
   bool committed = false;        // the actuator confirmed ...
   authority::ActionId action{};  // ... this action
+  Digest decided;                // leaf of the decision that it carries out
   bool level = false;            // its restriction rows are all covered here
 
   std::vector<Endpoint> hints;

@@ -8,6 +8,7 @@
 #include "core/authority/charter.h"
 #include "core/base/status.h"
 #include "node/approval.h"
+#include "node/corroboration.h"
 #include "node/trust_book.h"
 #include "transport/frame/envelope.h"
 #include "trust/weigh.h"
@@ -66,6 +67,7 @@ Observe DecisionRecord(const authority::Decision& d) {
   for (size_t i = 0; i < gates.size(); ++i) gates[i] = static_cast<uint8_t>(d.gates()[i].rung);
   o.ladm = d.weighed().ladm();
   o.slope = static_cast<uint32_t>(static_cast<int32_t>(kSlopeZero) + d.weighed().slope());
+  o.corr = d.votes();
   o.rung = d.rung();
   o.reason = static_cast<uint16_t>(d.reason());
   return o;
@@ -351,6 +353,23 @@ absl::StatusOr<authority::Decision> Redecider::Decide(const DecisionCase& c) {
                                    .charter = charter,
                                    .now = context.now.wall,
                                    .epoch = c.inputs.epoch});
+  }
+  if (gate.AsksForVotes()) {
+    // What each attester's chain weighed is an input: the records of who stands behind it have
+    // more.
+    const auto level = [&c](const authority::Chain& chain) -> std::optional<uint32_t> {
+      const auto voice =
+          std::ranges::find(c.inputs.voices, chain.subject, &lineage::VoiceInput::kid);
+      return voice == c.inputs.voices.end() ? std::nullopt : std::optional(voice->ladm);
+    };
+    const authority::ScopeHeld held{.charters = c.charters,
+                                    .scope = authority::ScopeIdOf(c.charters.front()),
+                                    .restrictions = &memory_->restrictions,
+                                    .expansions = &memory_->expansions};
+    const VoiceGround ground{.scope = held, .now = context.now.wall, .cache = &cache_};
+    context.corroboration =
+        SumOf(VoicesIn(verified.chain().subject, c.items, ground, level), charter);
+    context.corroboration.eligible = c.inputs.eligible;
   }
   return gate.Decide(
       trust::Weigh(std::move(verified), charter, links, c.inputs.epoch), context, memory);

@@ -213,10 +213,19 @@ class TestNode {
 // A mesh whose root granted every machine itself.
 class Mesh2 {
  public:
-  Mesh2() : keys_(TestSeed(200)) {
+  explicit Mesh2(authority::Profile profile = authority::Profile::kSmallMesh,
+                 std::vector<authority::Param> params = {})
+      : keys_(TestSeed(200)) {
     root_ = crypto::NewEd25519(keys_);
-    charter_ = Must(issuing::Genesis(
-        {.name = "home", .next_key = {}, .now = t0(), .pool4 = {}, .prefixes = {}}, root_, keys_));
+    charter_ = Must(issuing::Genesis({.name = "home",
+                                      .next_key = {},
+                                      .now = t0(),
+                                      .pool4 = {},
+                                      .prefixes = {},
+                                      .profile = profile,
+                                      .params = std::move(params)},
+                                     root_,
+                                     keys_));
     fragment_ = Must(issuing::DefaultFragment(issuer(), t0()));
   }
   // Grants it, and tells it the others' endpoints: whoever has the smaller key initiates first.
