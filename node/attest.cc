@@ -19,6 +19,7 @@ namespace {
 constexpr uint32_t kLife = 86'400;          // seconds, of what is said here
 constexpr uint64_t kBehavedAfter = 86'400;  // known so long, and nothing against it
 constexpr size_t kSaidAtOnce = 64;          // signatures a tick
+constexpr size_t kJudgedAtOnce = 512;       // peers a tick
 constexpr size_t kRefsMax = 12;             // of a presentation
 constexpr size_t kEligibleEach = 2;         // of one issuing group (spec: authority#C.3)
 constexpr uint32_t kLargestHandle = UINT32_MAX;
@@ -95,6 +96,14 @@ std::vector<SignedPtr> Control::ChainBehind(Now now, const Kid& kid) {
   return may(met) ? met : std::vector<SignedPtr>();
 }
 
+bool Control::Lends(Now now, std::span<const SignedPtr> grants) {
+  const authority::ScopeHeld scope = mesh_.Ground();
+  const auto chain =
+      ChainThatHolds(grants, {.scope = scope, .now = now.wall, .cache = &mesh_.signatures()});
+  const std::optional<uint32_t> level = chain ? LevelOfChain(*chain) : std::nullopt;
+  return level.has_value() && *level >= gate_.params().constrain_down;
+}
+
 // A word about this node or about another, by somebody who may speak. True: it was kept, and new.
 bool Control::TakeWord(Turn& t, const SignedPtr& object) {
   auto body = authority::ParseObject<Attest>(*object);
@@ -108,6 +117,8 @@ bool Control::TakeWord(Turn& t, const SignedPtr& object) {
   const Held<Attest> attest = word.attest;
   const uint64_t now = t.now.wall.seconds();
   const bool own = attest.body.subject == mesh_.kid();
+  // Who is trusted little here would be of little use where it is shown, and take up the place.
+  if (own && !Lends(t.now, word.chain)) return false;
   if (own ? !attestations_.TakeOwn(std::move(word), now)
           : !attestations_.TakeAbout(std::move(word), now))
     return false;
@@ -224,7 +235,8 @@ bool Control::RefreshEligible(Now now) {
     if (now.wall.seconds() < member.since + gate_.params().eligible_age) continue;
     std::vector<Kid>& group = found[GroupOf(scope.charter(), member.chain.back()->kid())];
     // Two count; the subject and this node may be among them, and are not asked.
-    if (group.size() < kEligibleEach + 2 && ChainThatHolds(member.chain, ground))
+    if (group.size() < kEligibleEach + 2 && now.wall.seconds() < member.end &&
+        ChainThatHolds(member.chain, ground))
       group.push_back(kid);
   }
   std::erase_if(found, [](const auto& g) { return g.second.empty(); });
@@ -304,9 +316,15 @@ bool Control::HangsOn(const Peer& peer, std::span<const Kid> keys) const {
          });
 }
 
-// Attesters rise and fall with the epochs, and members become eligible.
+// Attesters rise and fall with the epochs, and members become eligible. Some peers a tick.
 void Control::JudgeWords(Turn& t) {
-  for (PeerId id : PeersWhere([](const Peer& p) { return p.speaks() && p.kid.has_value(); })) {
+  std::vector<PeerId> ids;
+  auto at = peers_.lower_bound(*words_from_);
+  for (; at != peers_.end() && ids.size() < kJudgedAtOnce; ++at) {
+    if (at->second.speaks() && at->second.kid) ids.push_back(at->first);
+  }
+  words_from_ = at == peers_.end() ? std::nullopt : std::optional(at->first);
+  for (const PeerId id : ids) {
     Peer* peer = PeerOf(id);
     if (peer == nullptr) continue;
     const Held<authority::Approve>* said = ApprovalOf(*peer->kid);
@@ -331,9 +349,9 @@ void Control::TickAttestations(Turn& t) {
        })) {
     if (Peer* peer = PeerOf(id)) Redecide(t, *peer);
   }
-  const bool others = RefreshEligible(t.now);
-  if (others || words_epoch_ != trust_.epoch()) JudgeWords(t);
+  if (RefreshEligible(t.now) || words_epoch_ != trust_.epoch()) words_from_ = PeerId{};
   words_epoch_ = trust_.epoch();
+  if (words_from_) JudgeWords(t);
   size_t left = kSaidAtOnce;
   for (auto& [id, peer] : peers_) {
     if (left > 0 && SpeakFor(t, peer)) --left;

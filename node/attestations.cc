@@ -174,20 +174,37 @@ SignedPtr Attestations::Find(const Ref16& ref) const {
   return nullptr;
 }
 
-void Attestations::Meet(const Kid& kid, const std::vector<SignedPtr>& chain, uint64_t now) {
+// False: nobody's own grant has ended where a place is needed.
+bool Attestations::MakeRoom(const Kid& top, uint64_t now) {
+  const bool full_below = under_[top] >= kMembersEachMax;
+  if (members_.size() < kMembersMax && !full_below) return true;
+  for (auto it = members_.begin(); it != members_.end(); ++it) {
+    const Kid other = it->second.chain.back()->kid();
+    if (it->second.end > now || (full_below && other != top)) continue;
+    --under_[other];
+    recorder_.DeleteState(std::string(kMembers) + ToHex(it->first));
+    members_.erase(it);
+    return true;
+  }
+  return false;
+}
+
+void Attestations::Meet(const Kid& kid, const std::vector<SignedPtr>& chain, uint64_t since) {
   if (chain.empty()) return;
   const auto at = members_.find(kid);
   const Kid top = chain.back()->kid();
-  if (at == members_.end()) {
-    if (members_.size() >= kMembersMax || under_[top] >= kMembersEachMax) return;
-    ++under_[top];
-  } else {
-    if (at->second.chain[0]->oid() == chain[0]->oid()) return;
+  if (at != members_.end() && at->second.chain[0]->oid() == chain[0]->oid()) return;
+  const auto leaf = authority::ParseBody<authority::Grant>(chain[0]->body());
+  if (!leaf.ok()) return;
+  if (at != members_.end()) {
     --under_[at->second.chain.back()->kid()];
-    ++under_[top];
+  } else if (!MakeRoom(top, since)) {
+    return;
   }
+  ++under_[top];
   Member& m = members_[kid];
-  if (m.since == 0) m.since = now;
+  if (m.since == 0) m.since = since;
+  m.end = leaf->not_before + leaf->ttl;
   m.chain = chain;
   if (loading_) return;
   Bytes value;

@@ -66,12 +66,15 @@ class Attestations {
   // ---- members that may attest
   struct Member {
     uint64_t since = 0;  // wall seconds of the first record here that names it
+    uint64_t end = 0;    // of its own grant; then it may make room for another
     std::vector<authority::SignedPtr> chain;
   };
-  void Meet(const Kid& kid, const std::vector<authority::SignedPtr>& chain, uint64_t now);
+  // `since`: now, but for what an earlier life knew.
+  void Meet(const Kid& kid, const std::vector<authority::SignedPtr>& chain, uint64_t since);
   const std::map<Kid, Member>& members() const { return members_; }
 
  private:
+  bool MakeRoom(const Kid& top, uint64_t now);
   bool Put(std::vector<Word>& words, Word word, size_t max, bool spread, uint64_t now);
   void Keep(const Word& word);
   void Drop(const Word& word);

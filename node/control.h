@@ -342,6 +342,7 @@ class Control {
   std::optional<uint32_t> LevelOfChain(const authority::Chain& chain) const;
   std::vector<Voice> VoicesAbout(const Kid& subject, Now now);
   void Corroborate(Turn& t, const Kid& subject, Basis& basis, admission::GateContext& context);
+  bool Lends(Now now, std::span<const SignedPtr> grants);
   bool TakeWord(Turn& t, const SignedPtr& object);
   void TakeStapled(Turn& t, const Kid& subject, std::span<const SignedPtr> items);
   bool TakeAttestation(Turn& t, const SignedPtr& object, Peer& from);
@@ -537,7 +538,8 @@ class Control {
   Attestations attestations_;
   // Of each issuing group some that may attest and are known long enough: as many as can count.
   std::map<std::string, std::vector<Kid>> eligible_;
-  uint64_t words_epoch_ = 0;  // in which all words were last weighed
+  uint64_t words_epoch_ = 0;            // in which all words were last weighed
+  std::optional<PeerId> words_from_{};  // whose are to be weighed again next, and all after it
   Letters letters_;
   Notary notary_;
   Cosigner cosigner_;

@@ -60,6 +60,38 @@ struct Attesting : testing::Test {
     EXPECT_FALSE(all.empty());
     return all.empty() ? authority::Observe{} : all[0];
   }
+  static Held<authority::Grant> EnrollerOf(const TestNode& n) {
+    Held<authority::Grant> found;
+    const auto visit = [&](const Oid&, ByteView bytes) {
+      auto s = std::make_shared<const authority::Signed>(Must(authority::Signed::Parse(bytes)));
+      const auto g = authority::ParseBody<authority::Grant>(s->body());
+      if (s->ctx() == authority::Ctx::kGrant && g.ok() && g->cls == authority::Class::kEnroller &&
+          authority::KidOf(g->suite, g->key) == n.kid())
+        found = {s, *g};
+      return true;
+    };
+    EXPECT_TRUE(n.disk.ScanObjects(lineage::Shelf::kSigned, visit).ok());
+    return found;
+  }
+  // A grant of a subnet that its signer does not hold.
+  Held<authority::Grant> Overreach(const TestNode& signer, const Held<authority::Grant>& own) {
+    Rng rng{TestSeed(78)};
+    authority::Grant g;
+    g.scope = mesh.scope();
+    g.suite = authority::Suite::kEd25519;
+    g.key = crypto::Ed25519Public(crypto::NewEd25519(rng));
+    g.cls = authority::Class::kNode;
+    g.generation = 1;
+    g.seq = 900;
+    g.not_before = mesh.t0();
+    g.ttl = 86'400;
+    g.caps = issuing::kNodeCaps;
+    g.parent = own.oid();
+    g.charter_version = 1;
+    g.prefixes = {*Prefix::Parse("10.9.0.0/16")};
+    g.tags = {"member"};
+    return issuing::Seal(g, signer.identity());
+  }
   // From here on it is as if the machine were switched off.
   static void Off(TestNode& n) { n.control.reset(); }
   bool Reaches(TestNode& from, const TestNode& to) {
@@ -172,6 +204,39 @@ TEST_F(Attesting, ARevokedAttesterCountsNoMoreAtTheNextFrame) {
   EXPECT_FALSE(Reaches(d, a)) << "the very next frame";
   EXPECT_STREQ(View(a, d).voices.at(0).why, "its signer has no grant to attest that holds here");
   ExpectRedecided(a, Open);
+}
+
+// A proof against who spoke takes down whom it spoke for, before another frame is taken.
+TEST_F(Attesting, AnAttesterThatFallsTakesItsWordWithIt) {
+  GrowOld();
+  Off(c);
+  Introduce(a, d);
+  a.Restart();
+  d.Start();
+  mesh.Pump(40s);
+  ASSERT_EQ(RungAt(a, d), Rung::kAdmit);
+  const Held<authority::Grant> own = EnrollerOf(b), proof = Overreach(b, own);
+  for (const authority::SignedPtr& object : {own.envelope, proof.envelope}) {
+    mesh.Carry(a, a.Do([&](Outbox& out) {
+      EXPECT_TRUE(a.control->Import(a.now, object->bytes(), out).ok());
+    }));
+  }
+  EXPECT_EQ(WordsAt(a, d), Rung::kProbation);
+  EXPECT_FALSE(Reaches(d, a));
+  EXPECT_STREQ(View(a, d).voices.at(0).why, "its signer is trusted less than CONSTRAIN takes");
+  ExpectRedecided(a, Open);
+}
+
+// Whoever a machine meets and has spoken for it was right, and that is to its credit.
+TEST_F(Attesting, WhatProvesTrueCountsForWhoSaidIt) {
+  GrowOld();
+  mesh.Pump(320s);
+  std::vector<authority::Observe> weighed = a.Records(RecordKind::kWeighted);
+  std::erase_if(weighed, [&](const authority::Observe& o) { return o.subject != b.kid(); });
+  ASSERT_FALSE(weighed.empty());
+  const auto inputs = Must(a.disk.GetObject(lineage::Shelf::kInputs, *weighed[0].inputs));
+  // A session or two, a head that went on, and c as b had said.
+  EXPECT_GE(Must(lineage::ParseInputs(*inputs)).weighed->r, trust::kOne / 8);
 }
 
 TEST_F(Attesting, ALapsedWordIsNothingOnceItsGraceIsOver) {
@@ -375,6 +440,12 @@ TEST_F(Words, AFloodNeitherGrowsNorWrites) {
   }
   EXPECT_LE(held.about().size(), Attestations::kSubjectsMax);
   EXPECT_EQ(held.members().size(), Attestations::kMembersEachMax) << "of one voter";
+  const Kid late = *Kid::From(Bytes(16, 0xee));
+  held.Meet(late, {issuer.grant.envelope}, now_ + 86'400);
+  EXPECT_FALSE(held.members().contains(late));
+  held.Meet(late, {issuer.grant.envelope}, now_ + 31 * 86'400);
+  EXPECT_TRUE(held.members().contains(late)) << "in the place of one whose grant has ended";
+  EXPECT_EQ(held.members().size(), Attestations::kMembersEachMax);
   EXPECT_FALSE(held.Expire(now_ + 86'400 + 900).empty());
   EXPECT_TRUE(held.own().empty());
 }
