@@ -217,6 +217,23 @@ TEST(GateTest, CorroborationScalesWithTheMesh) {  // spec: authority#C.3
   }
 }
 
+TEST(GateTest, SaysWhatItWouldTake) {  // spec: admission#4
+  GateParams params;
+  using Needed = Gate::Needed;
+  EXPECT_EQ(Gate(params).NeededVotes(0), Needed{});
+  EXPECT_EQ(Gate(params).NeededVotes(1), Needed{});
+  EXPECT_EQ(Gate(params).NeededVotes(2), (Needed{.admit = 500, .constrain = 250, .groups = 2}));
+  EXPECT_EQ(Gate(params).NeededVotes(UINT32_MAX),
+            (Needed{.admit = 2'000, .constrain = 1'000, .groups = 2}));
+  params.single_domain = true;
+  EXPECT_EQ(Gate(params).NeededVotes(9),
+            (Needed{.admit = 2'000, .constrain = 1'000, .attesters = 3}));
+  EXPECT_TRUE(Gate(params).AsksForVotes());
+  params.profile = Profile::kSmallMesh;
+  EXPECT_FALSE(Gate(params).AsksForVotes());
+  EXPECT_TRUE(Gate(params).AsksForVotes(/*foreign=*/true));
+}
+
 TEST(GateTest, StandardProfileTightensWithAge) {  // spec: authority#E.3
   struct Case {
     uint64_t age;

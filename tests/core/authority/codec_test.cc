@@ -18,6 +18,7 @@ using Objects = testing::Types<Charter,
                                Fragment,
                                Keybind,
                                Rotate,
+                               Attest,
                                Revoke,
                                Cosign,
                                Observe,
@@ -332,6 +333,19 @@ TEST(CodecTest, RulesOfTheOthers) {
         o.oid.emplace();
       },
       "kid");
+  Attest a;
+  a.subject = KidOfSeed(kBorealis);
+  a.kind = AttestKind::kKeySeen;
+  a.not_before = kT;
+  a.ttl = kDaySeconds;
+  a.evidence.bytes[0] = 1;
+  EXPECT_EQ(SignObject(a, Seed(kAtlas)).bytes().size(), 172u);
+  EXPECT_FALSE(ParseObject<Attest>(SignObject(a, Seed(kBorealis))).ok());  // of itself
+  ExpectRule("more than a day", a, [](Attest& o) { ++o.ttl; }, "ttl");
+  ExpectRule("without a record", a, [](Attest& o) { o.evidence = {}; }, "record");
+  ExpectRule("a head of a key", a, [](Attest& o) { o.head.emplace(); }, "head");
+  ExpectRule("reach nowhere", a, [](Attest& o) { o.kind = AttestKind::kReach; }, "prefix");
+  ExpectRule("no posture", a, [](Attest& o) { o.kind = AttestKind::kPosture; }, "posture");
   const Presentation p = InitiatorPresentation();
   ExpectRule("answers of an initiator", p, [](Presentation& o) { o.answers.emplace(); }, "answers");
   ExpectRule("a ref twice", p, [](Presentation& o) { o.refs.push_back(o.refs[0]); }, "twice");

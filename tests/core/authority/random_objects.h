@@ -204,6 +204,13 @@ inline void Mend(Revoke& r) {
   r.floor = r.type == RevokeType::kFloor ? 7 : 0;
   r.from = r.type == RevokeType::kIssuerFrom ? 9 : 0;
 }
+inline void Mend(Attest& a) {
+  if (a.evidence.is_zero()) a.evidence.bytes[0] = 1;
+  Keep(a.prefix, a.kind == AttestKind::kReach);
+  a.posture = a.kind == AttestKind::kPosture ? "disk-sealed" : "";
+  a.epoch = a.kind == AttestKind::kHead ? 9 : 0;
+  Keep(a.head, a.kind == AttestKind::kHead);
+}
 inline void Mend(Cosign& c) {
   c.number = 1 + c.number % 1'000;
   if (c.slot == 3) c.id = Kid{c.scope.bytes};
