@@ -29,6 +29,7 @@ constexpr std::array kVerbs = {
     VerbRow{Verb::kCan, "can", Role::kRead},
     VerbRow{Verb::kFollow, "follow", Role::kRead},
     VerbRow{Verb::kEscalations, "escalations", Role::kRead},
+    VerbRow{Verb::kAttest, "attest", Role::kRead},
     VerbRow{Verb::kInvite, "invite", Role::kChange},
     VerbRow{Verb::kAnswer, "answer", Role::kChange},
     VerbRow{Verb::kApprove, "approve", Role::kChange},

@@ -53,6 +53,7 @@ enum class Verb : uint8_t {
   kCan,
   kFollow,
   kEscalations,
+  kAttest,
   kInvite,
   kAnswer,
   kApprove,

@@ -114,6 +114,7 @@ absl::StatusOr<std::string> Verbs::AnswerNow(Verb verb,
     case Verb::kInvite: return Invite(args);
     case Verb::kAnswer: return AnswerJoin(args);
     case Verb::kEscalations: return Escalations();
+    case Verb::kAttest: return Attestations();
     case Verb::kApprove: return Approve(args);
     case Verb::kRevoke: return Revoke(args);
     case Verb::kRedact: return Redact(args);

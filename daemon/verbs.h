@@ -70,6 +70,8 @@ class Verbs {
   absl::StatusOr<std::string> AnswerJoin(const Args& args);
   std::string NameOf(const Kid& kid);
   std::string Escalations();
+  std::string Attestations();
+  void PutCorroboration(wire::JsonWriter& w, const Kid& kid);
   absl::StatusOr<std::string> Approve(const Args& args);
   absl::StatusOr<std::string> Revoke(const Args& args);
   absl::StatusOr<bool> RevokeOrRelease(const issuing::RevokeTerms& terms,

@@ -129,6 +129,7 @@ absl::StatusOr<std::string> Verbs::ExplainPeer(const node::PeerView& peer,
   PutGates(w, peer, why);
   PutChain(w, why);
   PutReason(w, peer.reason);
+  PutCorroboration(w, peer.kid);
   w.End();
   return w.Take();
 }

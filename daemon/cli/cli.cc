@@ -101,6 +101,7 @@ void BuildTree(Tree& tree) {
   AddPolicy(tree);
   AddTrust(tree);
   AddEscalations(tree);
+  AddAttest(tree);
   AddHelp(tree);
 }
 

@@ -73,6 +73,7 @@ void AddRowFiles(Tree& tree, CLI::App* lineage);   // export
 void AddShip(Tree& tree, CLI::App* lineage);       // ship
 void AddPolicy(Tree& tree);                        // policy what-if
 void AddEscalations(Tree& tree);                   // escalations list show approve deny
+void AddAttest(Tree& tree);                        // attest list
 void AddTrust(Tree& tree);                         // trust report
 void AddTrustLook(Tree& tree, CLI::App* trust);    // list show plot
 void AddHelp(Tree& tree);                          // version completion help

@@ -27,8 +27,12 @@
 //   explain   <- src dst? proto? port?                   (dst absent: why is src where it is)
 //             -> allowed(bool) verdict(RUNG) src{name address?} dst?{name address?} proto? port?
 //                gates[{gate rung reason?}] rule?{text fragment authority} reason? mend? record?
-//                count? last?
+//                count? last? corroboration?{votes groups attesters eligible needed{votes groups
+//                attesters constrain_votes} voices[{kid name kind group ladm_q16 votes since ends
+//                why?}]}                               (of a node, where the charter asks for it)
 //   can       <- src dst proto port -> the same; exit 1 for no
+//   attest    -> words[{held("own"|"said"|"shown") by by_name about about_name kind group since
+//                ends oid evidence}]
 //   invite    <- tags[] ttl_s uses enroller(bool) ephemeral(bool) -> line expires uses
 //   answer    <- kid yes(bool) ->                        (to an event `ask`)
 //   follow    <- kinds["ask" "joined" ...] until?("joined": the stream ends after it)

@@ -278,6 +278,47 @@ std::string ListText(std::string_view lead, const json::object& o, std::string_v
   return out.empty() ? out : out + "\n";
 }
 
+// Whose word it has, what that comes to, and what would do.
+std::string CorroborationText(const json::object& o, uint64_t now) {
+  const json::object c = ObjectIn(o, "corroboration");
+  if (c.empty()) return "";
+  const json::object needed = ObjectIn(c, "needed");
+  const uint64_t votes = NumberIn(c, "votes"), wanted = NumberIn(needed, "votes");
+  std::string out = Join(
+      "  words ",
+      votes,
+      " milli-votes of ",
+      NumberIn(c, "attesters"),
+      " in ",
+      NumberIn(c, "groups"),
+      " groups; ADMIT takes ",
+      wanted,
+      NumberIn(needed, "attesters") > 0 ? Join(" of ", NumberIn(needed, "attesters"), " or more")
+                                        : "",
+      NumberIn(needed, "groups") > 0 ? Join(" in ", NumberIn(needed, "groups"), " groups or more")
+                                     : "",
+      ", CONSTRAIN ",
+      NumberIn(needed, "constrain_votes"),
+      "\n");
+  for (const json::object& v : ObjectsIn(c, "voices")) {
+    const std::string name = TextIn(v, "name"), why = TextIn(v, "why");
+    out += Join("        ",
+                name.empty() ? TextIn(v, "kid").substr(0, 8) : name,
+                "  ",
+                TextIn(v, "kind"),
+                "  ",
+                why.empty() ? Join(NumberIn(v, "votes"), ", ", AgoText(NumberIn(v, "since"), now))
+                            : Join("does not count: ", why),
+                "\n");
+  }
+  if (votes < wanted)
+    out += Join("        ",
+                wanted - votes,
+                " more would lift it: a member that may attest, and is trusted here, says so by"
+                " itself once it has met it\n");
+  return out;
+}
+
 std::string ExplainText(const json::object& o, uint64_t now) {
   const json::object src = ObjectIn(o, "src"), dst = ObjectIn(o, "dst");
   const uint64_t port = NumberIn(o, "port"), count = NumberIn(o, "count");
@@ -329,6 +370,7 @@ std::string ExplainText(const json::object& o, uint64_t now) {
     out += Join("  why   ", reason, "\n");
   if (const std::string mend = TextIn(o, "mend"); !mend.empty())
     out += Join("  mend  ", mend, "\n");
+  out += CorroborationText(o, now);
   const std::string record = TextIn(o, "record").substr(0, 8);
   if (!record.empty()) out += Join("  Record ", record, "  -> aqmesh lineage show ", record, "\n");
   return out;

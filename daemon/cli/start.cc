@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <charconv>
 #include <qrcodegen.hpp>
 
 #include "core/authority/chain.h"
@@ -24,8 +25,11 @@ namespace json = boost::json;
 
 // ---- init
 
+constexpr uint64_t kParamIdMax = 25;  // spec: objects#2
+
 struct InitFlags {
-  std::string name, machine;
+  std::string name, machine, profile = "small-mesh";
+  std::vector<std::string> params;
   PassphraseFlags passphrase;
   bool no_enroll = false, invite = false, yes = false;
   std::vector<std::string> endpoints;
@@ -75,11 +79,39 @@ struct Born {
   Kid root{};
 };
 
+// The profile, and what differs from it.
+absl::Status TermsOf(Session& s, const InitFlags& flags, issuing::GenesisOptions& out) {
+  if (flags.profile != "small-mesh" && flags.profile != "standard")
+    return s.Usage(Join("--profile ", flags.profile, ": small-mesh or standard"));
+  out.profile =
+      flags.profile == "standard" ? authority::Profile::kStandard : authority::Profile::kSmallMesh;
+  for (const std::string& text : flags.params) {
+    const size_t equals = text.find('=');
+    const auto number = [&](std::string_view digits) -> std::optional<uint64_t> {
+      uint64_t n = 0;
+      const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), n);
+      return error == std::errc() && end == digits.data() + digits.size() ? std::optional(n)
+                                                                          : std::nullopt;
+    };
+    const auto id = number(std::string_view(text).substr(0, equals));
+    const auto value =
+        equals == std::string::npos ? id : number(std::string_view(text).substr(equals + 1));
+    if (equals == std::string::npos || !id || !value || *id == 0 || *id > kParamIdMax)
+      return s.Usage(Join("--param ", text, ": write ID=NUMBER, the ids 1 to ", kParamIdMax));
+    const auto same = [&](const authority::Param& p) { return p.id == *id; };
+    if (std::ranges::any_of(out.params, same))
+      return s.Usage(Join("--param ", text, ": that id was given already"));
+    out.params.push_back({static_cast<uint16_t>(*id), *value});
+  }
+  return absl::OkStatus();
+}
+
 // Keys first, each with its counter on disk before it signs; then what the root says about this
 // machine.
 absl::StatusOr<Born> MakeMesh(Session& s,
                               const StateDir& state,
                               const InitFlags& flags,
+                              issuing::GenesisOptions genesis,
                               const std::string& machine,
                               std::string_view passphrase) {
   AQ_RETURN_IF_ERROR(state.MakeMachineKeys(s.rng()));
@@ -94,10 +126,9 @@ absl::StatusOr<Born> MakeMesh(Session& s,
           ? keys.SaveEd25519(kRootNextKey, next)
           : keys.SealEd25519(kRootNextKey, next, passphrase, issuing::KdfCost::kModerate, s.rng()));
   const uint64_t now = s.now();
-  const issuing::GenesisOptions genesis{
-      .name = flags.name,
-      .next_key = authority::NextKeyOf(authority::Suite::kEd25519, crypto::Ed25519Public(next)),
-      .now = now};
+  genesis.name = flags.name;
+  genesis.next_key = authority::NextKeyOf(authority::Suite::kEd25519, crypto::Ed25519Public(next));
+  genesis.now = now;
   AQ_ASSIGN_OR_RETURN(auto charter, issuing::Genesis(genesis, root->signer().seed(), s.rng()));
   const issuing::Issuer by_root{.signer = root->signer(), .charter = charter};
   AQ_ASSIGN_OR_RETURN(const issuing::KeyStore::Info identity, keys.Look(kIdentityKey));
@@ -170,9 +201,12 @@ absl::StatusOr<int> Init(Session& s, const InitFlags& flags) {
           " already belongs to a mesh; `aqmesh whoami` says which, or give another --state DIR");
     }
   }
+  issuing::GenesisOptions genesis;
+  AQ_RETURN_IF_ERROR(TermsOf(s, flags, genesis));
   AQ_ASSIGN_OR_RETURN(const issuing::SecretText passphrase, s.NewPassphrase(flags.passphrase));
   AQ_ASSIGN_OR_RETURN(StateDir state, StateDir::Create(s.state_path));
-  AQ_ASSIGN_OR_RETURN(const Born born, MakeMesh(s, state, flags, machine, passphrase.view()));
+  AQ_ASSIGN_OR_RETURN(const Born born,
+                      MakeMesh(s, state, flags, std::move(genesis), machine, passphrase.view()));
   {
     AQ_ASSIGN_OR_RETURN(const auto store, state.OpenStore());
     std::vector<SignedPtr> objects = {
@@ -441,6 +475,13 @@ void AddStart(Tree& tree) {
   app->add_flag("--no-passphrase", init->passphrase.none, "Leave the root key unencrypted");
   AddPassphrase(app, init->passphrase);
   app->add_option("--machine", init->machine, "Name of this machine; default: the host's");
+  app->add_option(
+         "--profile",
+         init->profile,
+         "small-mesh, or standard: trust is earned, and others have to speak for a machine")
+      ->capture_default_str();
+  app->add_option("--param", init->params, "A parameter of the charter, ID=NUMBER; once each")
+      ->take_all();
   app->add_flag(
       "--no-enroll", init->no_enroll, "This machine may not enroll others; only the root key may");
   app->add_option("--endpoint", init->endpoints, "Where others may find this machine, IP:PORT");
