@@ -38,6 +38,7 @@ inline void FuzzSigned(ByteView bytes) {
   Body<Fragment>(body);
   Body<Keybind>(body);
   Body<Rotate>(body);
+  Body<Attest>(body);
   Body<Revoke>(body);
   Body<Cosign>(body);
   Body<Observe>(body);

@@ -255,6 +255,23 @@ TEST_F(Attesting, ALapsedWordIsNothingOnceItsGraceIsOver) {
   ExpectRedecided(a, Open);
 }
 
+TEST_F(Attesting, AWordIsRenewedLongBeforeItEnds) {
+  GrowOld();
+  const auto& own = b.control->attestations().own();
+  const uint64_t said = own.at(0).attest.body.not_before;
+  for (TestNode* n : {&a, &b, &c}) n->Later(5h);  // too early
+  mesh.Pump(30s);
+  EXPECT_EQ(own.at(0).attest.body.not_before, said);
+  for (TestNode* n : {&a, &b, &c}) n->Later(7h);
+  mesh.Pump(60s);
+  ASSERT_EQ(own.size(), 2u);
+  for (const Word& w : own) EXPECT_GE(w.attest.body.not_before, said + 12 * 3'600);
+  EXPECT_EQ(View(a, b).voices.size(), 1u);
+  EXPECT_GE(View(a, b).voices.at(0).attest.body.not_before, said + 12 * 3'600) << "at readers too";
+  EXPECT_EQ(WordsAt(a, b), Rung::kAdmit);
+  ExpectRedecided(a, Open);
+}
+
 TEST_F(Attesting, ARestartForgetsNoWord) {
   GrowOld();
   const size_t own = b.control->attestations().own().size();
