@@ -16,6 +16,7 @@ using authority::Rung;
 namespace {
 
 constexpr uint16_t kKeepaliveSeconds = 25;
+constexpr uint64_t kWordsPatience = 120;  // seconds, for third parties to meet a newcomer
 
 }  // namespace
 
@@ -70,6 +71,8 @@ Decision Control::Decide(Turn& t,
   const bool slept = gate_.params().first_use != 0 && last_use != 0 && now > last_use &&
                      now - last_use > gate_.params().first_use;
   EscalateDecision(t, decision, context.approval.has_value(), slept);
+  const bool stands = context.freshness.session && now >= memory.since + kWordsPatience;
+  EscalateWords(t, decision, context.approval.has_value(), stands);
   return decision;
 }
 

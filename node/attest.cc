@@ -203,7 +203,11 @@ void Control::Corroborate(Turn& t,
                           Basis& basis,
                           admission::GateContext& context) {
   if (!Asks()) return;
-  for (const Word& w : attestations_.About(subject)) AppendObjects(basis.objects, w);
+  for (const Word& w : attestations_.About(subject)) {
+    // What its record has no room for may not count either; the charter is among them.
+    if (basis.objects.size() + 1 + w.chain.size() < lineage::kInputOidsMax)
+      AppendObjects(basis.objects, w);
+  }
   const authority::ScopeHeld scope = mesh_.Ground();
   const auto voices = VoicesIn(subject,
                                basis.objects,
@@ -334,6 +338,21 @@ void Control::JudgeWords(Turn& t) {
     context.corroboration.eligible = EligibleFor(*peer->kid);
     const Rung says = gate_.JudgeCorroboration(context).rung;
     if (says != peer->gates[static_cast<size_t>(Gate::kCorroboration)].rung) Redecide(t, *peer);
+  }
+}
+
+// A session stands, and still nobody spoke: a person may know it.
+void Control::EscalateWords(Turn& t, const authority::Decision& d, bool approved, bool stands) {
+  if (!Asks()) return;
+  const Kid& subject = d.chain().subject;
+  if (d.gates()[static_cast<size_t>(Gate::kCorroboration)].rung == Rung::kAdmit) {
+    escalations_.Close(
+        authority::EscalationItem(mesh_.scope(), subject, authority::Cause::kCorroboration));
+  } else if (stands && !approved && d.setter() == Gate::kCorroboration) {
+    Escalate(t,
+             subject,
+             authority::Cause::kCorroboration,
+             {.rung = d.rung(), .reason = d.reason(), .ladm = d.weighed().ladm()});
   }
 }
 

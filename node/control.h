@@ -354,6 +354,7 @@ class Control {
   uint32_t EligibleFor(const Kid& subject) const;
   bool HangsOn(const Peer& peer, std::span<const Kid> keys) const;
   void JudgeWords(Turn& t);
+  void EscalateWords(Turn& t, const authority::Decision& d, bool approved, bool stands);
   void TickAttestations(Turn& t);
 
   // admission (admit.cc)

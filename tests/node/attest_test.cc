@@ -165,6 +165,55 @@ TEST_F(Attesting, ANewcomerStartsLowAndIsLiftedByWhatOthersSay) {
   for (TestNode* n : {&a, &b, &d}) ExpectRedecided(*n, Open);
 }
 
+// Nobody is there to speak for it: a person is asked, until somebody does.
+TEST_F(Attesting, WhoStaysWithoutAWordWaitsForAPerson) {
+  GrowOld();
+  Off(b);
+  Off(c);
+  Introduce(a, d);
+  a.Restart();
+  d.Start();
+  const authority::Nonce16 item =
+      authority::EscalationItem(mesh.scope(), d.kid(), authority::Cause::kCorroboration);
+  mesh.Pump(5s);
+  EXPECT_FALSE(a.control->escalations().all().contains(item)) << "it has only just come";
+  mesh.Pump(150s);
+  ASSERT_EQ(RungAt(a, d), Rung::kProbation);
+  ASSERT_TRUE(a.control->escalations().all().contains(item));
+  EXPECT_EQ(a.control->escalations().all().at(item).cause, authority::Cause::kCorroboration);
+  b.now = a.now;
+  b.Start();
+  mesh.Pump(60s);
+  EXPECT_EQ(RungAt(a, d), Rung::kAdmit);
+  EXPECT_FALSE(a.control->escalations().all().contains(item));
+  ExpectRedecided(a, Open);
+}
+
+// A person's word is worth more than theirs.
+TEST_F(Attesting, AnApprovalStandsInForWords) {
+  GrowOld();
+  Off(b);
+  Off(c);
+  Introduce(a, d);
+  a.Restart();
+  d.Start();
+  mesh.Pump(10s);
+  ASSERT_EQ(RungAt(a, d), Rung::kProbation);
+  const auto approved = Must(issuing::MakeApprove(
+      mesh.issuer(),
+      {.subject = d.kid(),
+       .item = authority::EscalationItem(mesh.scope(), d.kid(), authority::Cause::kCorroboration),
+       .ceiling = Rung::kConstrain,
+       .until = a.now.wall.seconds() + 600},
+      a.now.wall.seconds(),
+      issuing::Hlc(a.now.wall.millis())));
+  mesh.Carry(a, a.Do([&](Outbox& out) {
+    EXPECT_TRUE(a.control->Import(a.now, approved.envelope->bytes(), out).ok());
+  }));
+  EXPECT_EQ(RungAt(a, d), Rung::kConstrain);
+  ExpectRedecided(a, Open);
+}
+
 TEST_F(Attesting, EveryAttesterMayBeOffline) {
   GrowOld();
   Off(c);
