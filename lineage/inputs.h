@@ -1,6 +1,6 @@
 // Inputs: all that a decision was made from, stored once by its hash so that it can be made again.
 // Spec:   spec/objects.md §7 Inputs; strict subset of protobuf, §1.
-// Wire:   1*64 oids b32; 2! policy b32; 3*16 slopes Slope; 4? age u64 s; 5! wall u64 ms; 6! mono
+// Wire:   1*128 oids b32; 2! policy b32; 3*16 slopes Slope; 4? age u64 s; 5! wall u64 ms; 6! mono
 // u64 ns;
 //         7? prev_rung u8; 8? h b32; 9? action u16; 10? since u64 s; 11? epochs u32; 12? flags u16;
 //         13? held u64; 14? restricted u64; 15*16 granted b32; 16? issuer b32; 17? last_use u64 s;
