@@ -171,7 +171,9 @@ Verdict CheapChecks(
   if (line.missing) {
     report.missing.insert(report.missing.begin(), RefOf(*line.missing));
     const Reason reason = line.charter_missing ? Reason::kCharterUnknown : Reason::kObjectsMissing;
-    Fold(verdict, {Rung::kDefer, reason, "the chain's next grant is not at hand"});
+    const bool newer = line.charter_missing && verdict.reason == Reason::kCharterUnknown;
+    Fold(verdict,
+         {newer ? Rung::kEscalate : Rung::kDefer, reason, "the chain's next grant is not at hand"});
   }
   const Grant& leaf = line.grants[0].body;
   if (verdict.rung == Rung::kAdmit && Lapsed(leaf.not_before, leaf.ttl, in.now.seconds())) {
@@ -211,7 +213,7 @@ std::optional<Verified> Run(const AuthInput& in, bool any_leaf, AuthReport& repo
   report.why = verdict.why;
   Chain chain;
   chain.subject = KidOf(leaf->body.suite, leaf->body.key);
-  if (line.complete()) chain.voter = line.grants.back().signer();
+  if (line.complete() || line.charter_missing) chain.voter = line.grants.back().signer();
   chain.expires =
       std::min(EndOf(line, verdict.reason == Reason::kLapsedRenew), walk.fragments_end());
   chain.grants = std::move(line.grants);

@@ -165,6 +165,7 @@ Verdict Walk::CheckLine(const Line& line,
   const std::vector<Link> links = Links(line);
   if (MaybeObjection o = scope_.restrictions->Judge(links, scope_.charter(), *scope_.expansions))
     return Refuse(*o);
+  Verdict newer;
   for (size_t i = line.grants.size(); i-- > 0;) {
     const Grant& g = line.grants[i].body;
     if (NotYet(g.not_before, now_))
@@ -172,10 +173,11 @@ Verdict Walk::CheckLine(const Line& line,
     if (Lapsed(g.not_before, g.ttl, now_) && (i > 0 || !leaf_may_lapse)) {
       return {Rung::kRefuse, Reason::kExpired, Join("grant ", i, " above the leaf has expired")};
     }
+    // Its bearer may bring that charter: all else has to hold, and then it may speak.
     if (g.charter_version > scope_.charter().version) {
-      return {Rung::kDefer,
-              Reason::kCharterUnknown,
-              Join("grant ", i, " speaks of charter version ", g.charter_version)};
+      newer = {Rung::kEscalate,
+               Reason::kCharterUnknown,
+               Join("grant ", i, " speaks of charter version ", g.charter_version)};
     }
   }
   for (size_t i = line.grants.size(); i-- > 0;) {
@@ -197,7 +199,7 @@ Verdict Walk::CheckLine(const Line& line,
     }
     if (MaybeObjection o = CheckCertificate(g)) return Refuse(*o);
   }
-  return {};
+  return newer;
 }
 
 Overreach Walk::OverreachAt(const Line& line, size_t i) const {
@@ -242,7 +244,7 @@ Verdict Walk::CheckPresenter(const Line& line) {
   report_.rotates.insert(report_.rotates.end(), via.begin(), via.end());
   AddTask(p.envelope, *key, std::nullopt, "presentation");
   if (p.body.charter_version > scope_.charter().version) {
-    return {Rung::kDefer,
+    return {Rung::kEscalate,
             Reason::kCharterUnknown,
             Join("the presentation speaks of charter version ", p.body.charter_version)};
   }

@@ -18,6 +18,8 @@ Verdict Walk::FindAuthority(Level& level) const {
   std::optional<Held<Grant>> grant = Open<Grant>(Find(f.body.authority));
   if (!grant) {
     report_.missing.push_back(RefOf(f.body.authority));
+    if (f.body.charter_version > scope_.charter().version)
+      return {Rung::kEscalate, Reason::kCharterUnknown, "a fragment speaks of a newer charter"};
     return {Rung::kDefer, Reason::kObjectsMissing, "the grant behind a fragment is not at hand"};
   }
   level.authority = Climb(*grant);
@@ -63,7 +65,7 @@ Verdict Walk::FindLevels(SignedPtr cited, std::vector<Level>& levels) const {
 Verdict Walk::CheckLevel(const Level& level, const Level* parent, const Line& main) const {
   const Held<Fragment>& f = *level.fragment;
   if (f.body.charter_version > scope_.charter().version) {
-    return {Rung::kDefer, Reason::kCharterUnknown, "a fragment speaks of a newer charter"};
+    return {Rung::kEscalate, Reason::kCharterUnknown, "a fragment speaks of a newer charter"};
   }
   if (f.body.charter_version < scope_.charter_floor)
     return Refuse({Reason::kAttenuation, "fragment: charter version below the scope's floor"});

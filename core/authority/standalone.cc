@@ -1,5 +1,6 @@
 #include "core/authority/standalone.h"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 
@@ -15,11 +16,33 @@ using internal::Refuse;
 using internal::Verdict;
 using internal::Walk;
 
+// The charter with those before it that are at hand, oldest first: each names the one before by its
+// oid, so who believes the last believes them all.
+std::vector<Held<Charter>> LineOf(const Held<Charter>& charter,
+                                  std::span<const SignedPtr> objects) {
+  std::vector<Held<Charter>> line = {charter};
+  for (bool more = true; more;) {
+    more = false;
+    for (const SignedPtr& s : objects) {
+      if (line.back().body.prev != s->oid()) continue;
+      std::optional<Held<Charter>> before = Open<Charter>(s);
+      if (!before) break;
+      line.push_back(*std::move(before));
+      more = true;
+      break;
+    }
+  }
+  std::ranges::reverse(line);
+  return line;
+}
+
 std::optional<Ed25519Key> KeyAtHand(const Kid& kid,
-                                    const Charter& charter,
+                                    std::span<const Held<Charter>> charters,
                                     std::span<const SignedPtr> objects) {
-  for (const Voter& v : charter.voters) {
-    if (KidOf(v.suite, v.key) == kid) return v.key;
+  for (const Held<Charter>& charter : charters) {
+    for (const Voter& v : charter.body.voters) {
+      if (KidOf(v.suite, v.key) == kid) return v.key;
+    }
   }
   for (const SignedPtr& s : objects) {
     const std::optional<Held<Grant>> g = Open<Grant>(s);
@@ -51,7 +74,8 @@ StandaloneReport VerifyStandalone(ByteView object,
   const ScopeId id = ScopeIdOf(charter);
   const Restrictions restrictions(id);
   const Expansions expansions;
-  const ScopeHeld scope{{&charter, 1}, id, &restrictions, &expansions, 1};
+  const std::vector<Held<Charter>> charters = LineOf(charter, objects);
+  const ScopeHeld scope{charters, id, &restrictions, &expansions, 1};
   std::vector<SignedPtr> items = {subject};
   items.insert(items.end(), objects.begin(), objects.end());
   AuthInput in{.scopes = {&scope, 1},
@@ -79,7 +103,7 @@ StandaloneReport VerifyStandalone(ByteView object,
     if (v.rung == Rung::kAdmit) v = walk.VerifyTasks(2 * kSignaturesMax);
     out.status = AsStatus(v);
   } else {
-    const auto key = KeyAtHand(subject->kid(), charter.body, objects);
+    const auto key = KeyAtHand(subject->kid(), charters, objects);
     out.status = !key                              ? NotFound("the key of ",
                                  ToHex(subject->kid()),
                                  " is not at hand; pass the grant that names it")

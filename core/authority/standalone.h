@@ -20,6 +20,7 @@ struct StandaloneReport {
   std::vector<std::string> made, not_made;
   std::optional<Overreach> overreach;  // proven: every signature held
 };
+// `charter` is in force; those before it count where they are among `objects`.
 StandaloneReport VerifyStandalone(ByteView object,
                                   const Held<Charter>& charter,
                                   std::span<const SignedPtr> objects,
