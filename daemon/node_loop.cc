@@ -45,6 +45,7 @@ std::string_view EventName(node::Event::Kind kind) {
     case Kind::kUnwitnessed: return "does not cosign our log";
     case Kind::kWitnessed: return "cosigns our log again";
     case Kind::kEscalated: return "waits for a person: aqmesh escalations list";
+    case Kind::kCharter: return "another charter is in force";
   }
   return "event";
 }

@@ -34,6 +34,7 @@ std::string_view FollowName(node::Event::Kind kind) {
     case Kind::kUnwitnessed:
     case Kind::kWitnessed: return "witness";
     case Kind::kEscalated: return "escalated";
+    case Kind::kCharter: return "charter";
   }
   return "";
 }

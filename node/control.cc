@@ -103,6 +103,7 @@ Control::Control(Config config, const Image& image, Rng rng, Now start)
   const uint64_t newest = lineage::MillisFromHlc(recorder_.chain().clock().last());
   if (newest > start.wall.millis() + lineage::HybridClock::kDragMillisMax)
     recorder_.Record(ClockStepRecord({newest, start.wall.millis()}), start.wall);
+  SettleCharters(t, nullptr);  // what was put there while the node was down
   NoteOwnChain(t);
   if (Asks()) RefreshEligible(start);
   if (synced_wall_ == 0) synced_wall_ = start.wall.seconds();
@@ -118,6 +119,12 @@ void Control::LoadState(Turn& t, std::string_view name, ByteView value) {
   attestations_.Load(name, value, mesh_.kid());
   notary_.Load(name, value);
   cosigner_.Load(name, value);
+  if (name.starts_with(kProposalState) || name.starts_with(kVoteState)) {
+    const auto object = authority::Signed::Parse(value);
+    if (!object.ok() || !mesh_.charters().Proposed(object->ref()))
+      recorder_.DeleteState(std::string(name));  // decided meanwhile, or never right
+    return;
+  }
   const size_t slash = name.find('/');
   if (slash == std::string_view::npos) return;
   const std::string_view family = name.substr(0, slash);
@@ -562,6 +569,7 @@ void Control::Tick(Turn& t) {
   for (size_t i = 0; i < std::min(committed.size(), kReconcileAtOnce); ++i) {
     Peer& peer = peers_.at(committed[rng_.Below(committed.size())]);
     SendVector(t, peer);
+    OfferCharters(t, peer);
     if (peer.rung >= authority::Rung::kProbation) OfferAnnounces(t, peer);
     OfferWords(t, peer);
   }

@@ -124,8 +124,8 @@ class Control {
   void OnWitnessReply(Now now, const WitnessReply& reply, Outbox& out);  // to one of Outbox::asks
 
   // ---- orders of this machine's owner ----
-  // A signed object from a file or the CLI: charter, grant, fragment, revocation. Kept, and spread
-  // as its kind is.
+  // A signed object from a file or the CLI: charter, vote, grant, fragment, revocation. Kept, and
+  // spread as its kind is.
   absl::Status Import(Now now, ByteView bytes, Outbox& out);
   absl::Status AnswerJoin(Now now, const Kid& joiner, bool yes, Outbox& out);
   void SetEndpoints(Now now, std::vector<Endpoint> endpoints, Outbox& out);
@@ -356,6 +356,15 @@ class Control {
   void JudgeWords(Turn& t);
   void EscalateWords(Turn& t, const authority::Decision& d, bool approved, bool stands);
   void TickAttestations(Turn& t);
+
+  // the next charter (vote.cc)
+  absl::Status TakeCharter(Turn& t, const SignedPtr& object, const Peer* from);
+  void SettleCharters(Turn& t, const Peer* from);
+  void OnCharterChanged(Turn& t);
+  void RecordCharter(Turn& t,
+                     const Held<authority::Charter>& charter,
+                     std::span<const SignedPtr> objects);
+  void OfferCharters(Turn& t, Peer& peer);
 
   // admission (admit.cc)
   authority::Decision Decide(Turn& t,

@@ -131,7 +131,7 @@ void Control::OnOwnObjects(Turn& t) {
     NoteOwnChain(t);
     return;
   }
-  if (!mesh_.has_charter() || join_refs_.empty()) return;
+  if (!mesh_.HasCharter(config_.invitation->invite.body.charter) || join_refs_.empty()) return;
   for (const Ref16& r : join_refs_) {
     if (mesh_.Find(r) == nullptr) return;
   }
@@ -352,7 +352,7 @@ void Control::GrantJoin(Turn& t, Peer& peer) {
     return;
   }
   join.answered = true;
-  std::vector<SignedPtr> objects = {mesh_.charter().envelope, grants->node.envelope};
+  std::vector<SignedPtr> objects = {grants->node.envelope};
   if (grants->enroller) objects.push_back(grants->enroller->envelope);
   for (const SignedPtr& s : mesh_.EnrollerChain()) objects.push_back(s);
   for (const auto& f : mesh_.own_fragments()) objects.push_back(f.envelope);
@@ -366,7 +366,8 @@ void Control::GrantJoin(Turn& t, Peer& peer) {
     for (const Kid& kid : spent_for) Append(uses, kid);
     recorder_.PutState("invite/" + ToHex(join.invite->oid()), std::move(uses));
   }
-  std::vector<Ref16> refs;
+  std::vector<Ref16> refs;  // every version: each is checked by the one before it
+  for (const SignedPtr& s : mesh_.charters().InForceBeyond(0)) refs.push_back(s->ref());
   for (const SignedPtr& s : objects) {
     mesh_.Hold(s);
     recorder_.PutObject(lineage::Shelf::kSigned, s->oid(), s->bytes());
@@ -598,12 +599,12 @@ absl::Status Control::Import(Now now, ByteView bytes, Outbox& out) {
       break;
     }
     case authority::Ctx::kCharter:
-      AQ_RETURN_IF_ERROR(mesh_.AddCharter(object));
-      gate_ = admission::Gate(admission::GateParams::From(mesh_.charter().body));
-      datapath_.SetControlAddress(mesh_.control_address());
-      received_.push_back(object);
-      OnOwnObjects(t);
-      break;
+    case authority::Ctx::kCosign: {
+      const absl::Status taken = TakeCharter(t, object, nullptr);
+      if (taken.ok()) OnOwnObjects(t);
+      EndTurn(t);  // what is refused may convict its signer
+      return taken;
+    }
     case authority::Ctx::kGrant:
     case authority::Ctx::kFragment:
       mesh_.Hold(object);
@@ -627,8 +628,8 @@ absl::Status Control::Import(Now now, ByteView bytes, Outbox& out) {
     default:
       return InvalidArgument("a ",
                              authority::CtxName(object->ctx()),
-                             " cannot be imported; charters, grants, fragments, revocations, "
-                             "approvals and retention rules can");
+                             " cannot be imported; charters and votes on them, grants, fragments, "
+                             "revocations, approvals and retention rules can");
   }
   EndTurn(t);
   return absl::OkStatus();

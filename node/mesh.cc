@@ -40,6 +40,7 @@ Mesh::Mesh(const crypto::Ed25519Seed& identity)
 std::vector<std::string> Mesh::Load(const Image& image, WallTime now) {
   std::vector<std::string> problems;
   std::vector<SignedPtr> charters, restrictions;
+  std::map<Oid, std::vector<SignedPtr>> votes;  // by what they are for
   loading_ = true;  // the disk may hold the grants of many; what comes over the wire is bounded
   for (const Bytes& bytes : image.objects) {
     auto object = authority::Signed::Parse(bytes);
@@ -50,20 +51,16 @@ std::vector<std::string> Mesh::Load(const Image& image, WallTime now) {
     auto held = std::make_shared<const authority::Signed>(*std::move(object));
     switch (held->ctx()) {
       case Ctx::kCharter: charters.push_back(std::move(held)); break;
+      case Ctx::kCosign:
+        if (const auto v = authority::ParseBody<authority::Cosign>(held->body()); v.ok())
+          votes[v->target].push_back(std::move(held));
+        break;
       case Ctx::kRevoke:
       case Ctx::kRotate: restrictions.push_back(std::move(held)); break;
       default: Hold(std::move(held)); break;
     }
   }
-  // Versions in order: each is checked against the one before it.
-  std::sort(charters.begin(), charters.end(), [](const SignedPtr& a, const SignedPtr& b) {
-    const auto x = authority::ParseBody<Charter>(a->body()),
-               y = authority::ParseBody<Charter>(b->body());
-    return x.ok() && y.ok() && x->version < y->version;
-  });
-  for (const SignedPtr& c : charters) {
-    if (const absl::Status s = AddCharter(c); !s.ok()) problems.push_back(Text(s));
-  }
+  LoadCharters(image, std::move(charters), votes, problems);
   LearnIssuers(now);  // a restriction is kept with the grants of its signer
   loading_ = false;
   LoadRestrictions(image, std::move(restrictions), problems);
@@ -74,6 +71,39 @@ std::vector<std::string> Mesh::Load(const Image& image, WallTime now) {
   }
   Refresh(now);
   return problems;
+}
+
+// Versions in order: each is checked against the one before it. What was proposed comes as if it
+// had just been heard: it may have been put there while the node was down.
+void Mesh::LoadCharters(const Image& image,
+                        std::vector<SignedPtr> charters,
+                        const std::map<Oid, std::vector<SignedPtr>>& votes,
+                        std::vector<std::string>& problems) {
+  std::sort(charters.begin(), charters.end(), [](const SignedPtr& a, const SignedPtr& b) {
+    const auto x = authority::ParseBody<Charter>(a->body()),
+               y = authority::ParseBody<Charter>(b->body());
+    return x.ok() && y.ok() && x->version < y->version;
+  });
+  for (const SignedPtr& c : charters) {
+    const auto behind = votes.find(c->oid());
+    const std::vector<SignedPtr> none;
+    const absl::Status s =
+        charters_.Restore(c, behind == votes.end() ? none : behind->second, restrictions_.get());
+    if (!s.ok()) problems.push_back(Text(s));
+    AdoptScope();
+  }
+  for (const std::string_view family : {kProposalState, kVoteState}) {
+    for (auto it = image.state.lower_bound(family);
+         it != image.state.end() && it->first.starts_with(family);
+         ++it) {
+      auto object = authority::Signed::Parse(it->second);
+      if (object.ok()) {
+        const auto held = std::make_shared<const authority::Signed>(*std::move(object));
+        const absl::Status s = held->ctx() == Ctx::kCharter ? AddCharter(held) : TakeVoted(held);
+        if (!s.ok() && !absl::IsUnavailable(s)) problems.push_back(Text(s));
+      }
+    }
+  }
 }
 
 // In the order in which they came to bear, each behind the statements that were held by then: a cut
@@ -150,18 +180,30 @@ uint64_t Mesh::HeldBefore(const Oid& restriction) const {
 
 absl::Status Mesh::AddCharter(const SignedPtr& object) {
   AQ_ASSIGN_OR_RETURN(Held<Charter> charter, authority::ParseObject<Charter>(*object));
-  for (const auto& c : charters_) {
-    if (c.oid() == charter.oid()) return absl::OkStatus();
-  }
-  const Held<Charter>* prev = charters_.empty() ? nullptr : &charters_.back();
-  AQ_RETURN_IF_ERROR(authority::VerifyCharter(charter, prev, {}, restrictions_.get()));
-  if (!prev) {
-    scope_ = authority::ScopeIdOf(charter);
-    restrictions_ = std::make_unique<authority::Restrictions>(scope_);
-  }
-  store_.Put(object, /*pinned=*/true);
-  charters_.push_back(std::move(charter));
-  return absl::OkStatus();
+  if (HasCharter(charter.oid())) return absl::OkStatus();
+  return TakeVoted(object);
+}
+
+absl::Status Mesh::TakeVoted(const SignedPtr& object) {
+  const absl::Status taken = charters_.Take(object, restrictions_.get());
+  AdoptScope();
+  return taken;
+}
+
+void Mesh::AdoptScope() {
+  if (restrictions_ || charters_.empty()) return;
+  scope_ = authority::ScopeIdOf(charters_.all().front());
+  restrictions_ = std::make_unique<authority::Restrictions>(scope_);
+}
+
+bool Mesh::HasCharter(const Oid& oid) const {
+  return std::ranges::find(charters_.all(), oid, &Held<Charter>::oid) != charters_.all().end();
+}
+
+Charters::News Mesh::TakeCharterNews() {
+  Charters::News news = charters_.TakeNews();
+  for (const authority::Equivocation& e : news.conflicts) restrictions_->Collapse(e);
+  return news;
 }
 
 void Mesh::Hold(SignedPtr object) {
@@ -201,9 +243,7 @@ std::optional<std::vector<SignedPtr>> Mesh::AncestorsOf(const Held<Grant>& grant
   std::vector<SignedPtr> out;
   Oid parent = grant.body.parent;
   while (parent != charter().oid()) {
-    if (std::any_of(
-            charters_.begin(), charters_.end(), [&](const auto& c) { return c.oid() == parent; }))
-      break;
+    if (HasCharter(parent)) break;
     const SignedPtr above = store_.Find(parent);
     if (above == nullptr || out.size() == authority::kChainMax) return std::nullopt;
     auto body = authority::ParseBody<Grant>(above->body());
@@ -292,7 +332,7 @@ std::vector<ByteView> Mesh::ItemsFor(ByteView first, size_t room) const {
 
 std::optional<Ed25519Key> Mesh::KeyOf(const Kid& kid) const {
   if (kid == kid_) return key_;
-  for (const auto& c : charters_) {
+  for (const auto& c : charters_.all()) {
     for (const auto& v : c.body.voters) {
       if (authority::KidOf(v.suite, v.key) == kid) return v.key;
     }
@@ -373,7 +413,7 @@ std::optional<authority::Verified> Mesh::AuthenticateGrant(const Held<Grant>& gr
                                                            WallTime now,
                                                            authority::AuthReport& report) {
   const std::vector<SignedPtr> items = WithAncestors(grant);
-  const authority::ScopeHeld scope{.charters = charters_,
+  const authority::ScopeHeld scope{.charters = charters_.all(),
                                    .scope = scope_,
                                    .restrictions = restrictions_.get(),
                                    .expansions = &expansions_};
@@ -402,7 +442,7 @@ void Mesh::LearnIssuers(WallTime now) {
       authority::AuthReport report;
       const auto verified = AuthenticateGrant(g, now, report);
       // A lapsed or revoked issuer's restrictions still count: only its signatures must hold.
-      if (verified && report.signatures_held) {
+      if (verified && report.signatures_held && Rooted(verified->chain())) {
         Learn(verified->chain());
         more = true;
       } else {
@@ -453,7 +493,7 @@ std::optional<authority::Verified> Mesh::Authenticate(
   }
   report.held = expansions_.count();
   report.restricted = restricted_;
-  const authority::ScopeHeld scope{.charters = charters_,
+  const authority::ScopeHeld scope{.charters = charters_.all(),
                                    .scope = scope_,
                                    .restrictions = restrictions_.get(),
                                    .expansions = &expansions_};
@@ -471,7 +511,13 @@ std::optional<authority::Verified> Mesh::Authenticate(
   return verified;
 }
 
+// A chain may end in a charter that is not here yet: then it says who speaks, and proves nobody.
+bool Mesh::Rooted(const authority::Chain& chain) const {
+  return !chain.grants.empty() && HasCharter(chain.grants.back().body.parent);
+}
+
 void Mesh::Learn(const authority::Chain& chain) {
+  if (!Rooted(chain)) return;
   for (size_t i = 0; i < chain.grants.size(); ++i) {
     const Grant& g = chain.grants[i].body;
     const Kid subject = authority::KidOf(g.suite, g.key);
@@ -486,6 +532,7 @@ void Mesh::Learn(const authority::Chain& chain) {
 }
 
 SignedPtr Mesh::Find(const Ref16& ref) const {
+  if (SignedPtr s = charters_.Find(ref)) return s;
   if (SignedPtr s = store_.FindRef(ref)) return s;
   return restrictions_ ? restrictions_->Statement(ref) : nullptr;
 }

@@ -21,6 +21,7 @@
 #include "core/authority/chain.h"
 #include "core/authority/taxonomy.h"
 #include "lineage/tlog/tree.h"
+#include "node/charters.h"
 #include "transport/frame/control.h"
 
 namespace aqmesh::node {
@@ -51,7 +52,9 @@ class Mesh {
   const Ed25519Key& key() const { return key_; }
   const Kid& kid() const { return kid_; }
   bool has_charter() const { return !charters_.empty(); }
-  const Held<authority::Charter>& charter() const { return charters_.back(); }
+  const Held<authority::Charter>& charter() const { return charters_.all().back(); }
+  bool HasCharter(const Oid& oid) const;  // in force, or was
+  const Charters& charters() const { return charters_; }
   const ScopeId& scope() const { return scope_; }
   IpAddress control_address() const { return authority::ControlAddress(scope_); }
 
@@ -70,8 +73,11 @@ class Mesh {
   const std::vector<Held<authority::Grant>>& plain_grants() const { return plain_grants_; }
 
   // ---- taking in ----
-  // A charter is pinned by its oid when joining; versions after that by its rules.
+  // A charter, in force at once or proposed, or kept aside (Unavailable); a vote for one. A
+  // joiner's caller has seen that it is of the mesh of its invitation.
   absl::Status AddCharter(const SignedPtr& charter);
+  absl::Status TakeVoted(const SignedPtr& object);  // either, of any profile
+  Charters::News TakeCharterNews();
   // A grant, fragment or rotation that stands alone: held by oid; used when a chain cites it.
   void Hold(SignedPtr object);
   // A restriction. `fresh` is set if it was not held. Unavailable: its signer's key is unknown
@@ -140,6 +146,12 @@ class Mesh {
   void TryPending(const Kid& signer, const Ed25519Key& key);
   absl::Status Restrict(const Held<authority::Revoke>& revoke, const Ed25519Key& key);
   void LoadProof(ByteView proof);
+  void AdoptScope();
+  bool Rooted(const authority::Chain& chain) const;
+  void LoadCharters(const Image& image,
+                    std::vector<SignedPtr> charters,
+                    const std::map<Oid, std::vector<SignedPtr>>& votes,
+                    std::vector<std::string>& problems);
   void LoadRestrictions(const Image& image,
                         std::vector<SignedPtr> restrictions,
                         std::vector<std::string>& problems);
@@ -149,7 +161,7 @@ class Mesh {
   Ed25519Key key_;
   Kid kid_;
   ScopeId scope_;
-  std::vector<Held<authority::Charter>> charters_;
+  Charters charters_;
   authority::ObjectStore store_;
   authority::SignatureCache cache_;
   std::unique_ptr<authority::Restrictions> restrictions_;

@@ -21,6 +21,7 @@ constexpr auto kNoticeEvery = 10s;
 constexpr int kGreets = 3;
 constexpr auto kGreetAgain = 1s;  // and four times that for the last
 constexpr size_t kOfferedAtOnce = 64;
+constexpr size_t kJoinRefsMax = 1'024;  // grants, and every charter with its votes
 
 }  // namespace
 
@@ -48,7 +49,8 @@ bool Control::MayPull(const Peer& peer, const frame::Message& m) const {
   if (m.kind != ControlKind::kPull || frame::ParseRefs(m.body, refs) != Drop::kNone) return false;
   return std::ranges::all_of(refs.view(), [&](const Ref16& r) {
     if (std::ranges::find(peer.offered, r) != peer.offered.end()) return true;
-    return mesh_.has_charter() && mesh_.restrictions().Statement(r) != nullptr;
+    return mesh_.has_charter() &&
+           (mesh_.restrictions().Statement(r) != nullptr || mesh_.charters().Find(r) != nullptr);
   });
 }
 
@@ -56,7 +58,10 @@ void Control::OnMessage(Turn& t, Peer& peer, const frame::Message& m) {
   // While joining, or waiting for a renewal, offers are believed as far as their signatures go, at
   // any rung of who makes them.
   const bool renews = m.kind == ControlKind::kOffer && t.now.mono < renew_at_;
-  const bool entitled = joining() || renews || MayPull(peer, m);
+  // And whoever speaks of a charter that is not held here may offer it.
+  const bool brings =
+      m.kind == ControlKind::kOffer && peer.reason == authority::Reason::kCharterUnknown;
+  const bool entitled = joining() || renews || brings || MayPull(peer, m);
   if (!joining() && peer.rung < frame::LeastRung(m.kind, entitled)) {
     Dropped(Drop::kControlRung);
     return;
@@ -152,6 +157,7 @@ void Control::Greet(Turn& t, Peer& peer) {
       ++peer.greets < kGreets ? t.now.mono + peer.greets * peer.greets * kGreetAgain : kNever;
   SendVector(t, peer);
   OfferWords(t, peer);
+  OfferCharters(t, peer);
   if (peer.rung < Rung::kProbation) return;
   OfferAnnounces(t, peer);
   SendDeposit(t, peer);
@@ -193,7 +199,12 @@ void Control::OnOffer(Turn& t, Peer& peer, const frame::Message& m) {
     Dropped(d);
     return;
   }
-  if (joining()) join_refs_.assign(refs.view().begin(), refs.view().end());
+  if (joining()) {
+    for (const Ref16& r : refs.view()) {
+      if (join_refs_.size() < kJoinRefsMax && std::ranges::find(join_refs_, r) == join_refs_.end())
+        join_refs_.push_back(r);
+    }
+  }
   Pull(t, peer, refs.view());
 }
 
@@ -241,17 +252,17 @@ void Control::TakeObject(Turn& t, Peer& peer, const SignedPtr& object) {
       if (!TakeAttestation(t, object, peer)) Dropped(Drop::kControlBody);
       break;
     case Ctx::kCharter:
+    case Ctx::kCosign: {
+      const absl::Status taken = TakeCharter(t, object, &peer);
+      if (!taken.ok()) Dropped(Drop::kControlBody);
+      if (absl::IsUnauthenticated(taken)) NoteMalformed(t, peer, object->bytes());
+      if (joining()) OnOwnObjects(t);
+      break;
+    }
     case Ctx::kGrant:
     case Ctx::kFragment:
       received_.push_back(object);
-      if (object->ctx() == Ctx::kCharter) {
-        if (!joining() || object->oid() == config_.invitation->invite.body.charter) {
-          if (mesh_.AddCharter(object).ok())
-            gate_ = admission::Gate(admission::GateParams::From(mesh_.charter().body));
-        }
-      } else {
-        mesh_.Hold(object);
-      }
+      mesh_.Hold(object);
       OnOwnObjects(t);
       ExamineGrant(t, object, &peer);
       break;

@@ -35,6 +35,7 @@ struct Event {
     kUnwitnessed,  // a public witness does not cosign; name = its, text = why
     kWitnessed,    // it cosigns again
     kEscalated,    // something waits for a person; text = the item
+    kCharter,      // another charter is in force; name = the mesh's, text = its version
   };
   Kind kind{};
   Kid subject;

@@ -38,6 +38,7 @@ std::string_view EventWord(node::Event::Kind kind) {
     case Kind::kUnwitnessed: return "unwitnessed";
     case Kind::kWitnessed: return "witnessed";
     case Kind::kEscalated: return "escalated";
+    case Kind::kCharter: return "charter";
   }
   return "?";
 }

@@ -14,6 +14,15 @@ ScopeId ScopeIdOf(const Held<Charter>& charter) {
   return charter.body.scope ? *charter.body.scope : ScopeOf(charter.envelope->body());
 }
 
+bool IsSensitive(const Charter& now, const Charter& was) {
+  const auto counting = [](const Charter& c) {
+    return CountingOf(c).value_or(Counting::kWeighted);
+  };
+  return now.voters != was.voters || now.witnesses != was.witnesses || now.q_reg != was.q_reg ||
+         now.q_sens != was.q_sens || now.q_wit != was.q_wit || now.flags != was.flags ||
+         counting(now) != counting(was);
+}
+
 namespace {
 
 constexpr size_t kVotesMax = 256, kGroupsMin = 4;
@@ -102,15 +111,6 @@ std::set<Kid> Moved(const Charter& now, const Charter& was, const Restrictions* 
   return moved;
 }
 
-bool Sensitive(const Charter& now, const Charter& was) {
-  const auto counting = [](const Charter& c) {
-    return CountingOf(c).value_or(Counting::kWeighted);
-  };
-  return now.voters != was.voters || now.witnesses != was.witnesses || now.q_reg != was.q_reg ||
-         now.q_sens != was.q_sens || now.q_wit != was.q_wit || now.flags != was.flags ||
-         counting(now) != counting(was);
-}
-
 // The votes for this charter, counted among these electors.
 ConsensusRule Hear(Electorate electorate,
                    const Held<Charter>& charter,
@@ -137,7 +137,7 @@ absl::Status CheckSuccession(const Held<Charter>& charter,
     return InvalidArgument("charter: another scope than the one before it");
   if (!now.prev || *now.prev != prev.oid())
     return InvalidArgument("charter: prev is not the oid of the one before it");
-  const Quorum quorum = Sensitive(now, was) ? Quorum::kSensitive : Quorum::kRegular;
+  const Quorum quorum = IsSensitive(now, was) ? Quorum::kSensitive : Quorum::kRegular;
   const Count old =
       Hear(Electorate(was, quorum, restrictions, Moved(now, was, restrictions)), charter, votes)
           .Counted();

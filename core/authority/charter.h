@@ -20,6 +20,8 @@ absl::Status VerifyCharter(const Held<Charter>& charter,
                            const Held<Charter>* prev,
                            std::span<const Held<Cosign>> votes,
                            const Restrictions* restrictions);
+// Whether it takes the sensitive quorum of the one before it.
+bool IsSensitive(const Charter& next, const Charter& now);
 ScopeId ScopeIdOf(const Held<Charter>& charter);  // of a genesis: from its body; else as it says
 
 }  // namespace aqmesh::authority
