@@ -102,6 +102,7 @@ void BuildTree(Tree& tree) {
   AddTrust(tree);
   AddEscalations(tree);
   AddAttest(tree);
+  AddCharter(tree);
   AddHelp(tree);
 }
 

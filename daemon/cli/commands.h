@@ -60,6 +60,7 @@ void AddStart(Tree& tree);      // init invite join up down
 void AddExchange(Tree& tree);   // request sign import
 void AddLook(Tree& tree);       // status peers ping whois whoami ip wait explain can
 void AddAuthority(Tree& tree);  // authority, grant, fragment, revoke
+void AddCharter(Tree& tree);    // charter show draft propose vote list
 void AddObjects(Tree& tree);    // inspect verify
 void AddLineage(Tree& tree);    // lineage: query show, and what those below add to it
 void AddVerify(Tree& tree, CLI::App* lineage);     // verify

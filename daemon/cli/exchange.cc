@@ -5,6 +5,7 @@
 #include "core/authority/charter.h"
 #include "core/authority/standalone.h"
 #include "core/wire/json.h"
+#include "daemon/cli/charters_held.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/local_policy_file.h"
 #include "daemon/cli/text.h"
@@ -112,11 +113,15 @@ std::vector<SignedPtr> Foundations(const Pen& pen, uint64_t now) {
   const KnownObjects& known = pen.known();
   std::vector<SignedPtr> out;
   for (const auto& c : known.charters) out.push_back(c.envelope);
+  for (const SignedPtr& o : known.others) {  // the votes that made them so
+    if (o->ctx() == authority::Ctx::kCosign) out.push_back(o);
+  }
   for (const auto* g = pen.grant(); g; g = known.GrantNamed(g->body.parent))
     out.push_back(g->envelope);
   for (const auto& f : known.fragments) {
     if (!authority::Lapsed(f.body.not_before, f.body.ttl, now) &&
-        f.body.authority == known.charter()->oid()) {
+        std::ranges::find(known.charters, f.body.authority, &Held<authority::Charter>::oid) !=
+            known.charters.end()) {
       out.push_back(f.envelope);
     }
   }
@@ -191,12 +196,9 @@ struct ImportFlags {
   std::vector<std::string> files;
 };
 
-// The charter to judge by: held here, or the bundle's if it is the genesis of the mesh that was
-// asked for.
-absl::StatusOr<Held<authority::Charter>> CharterFor(const KnownObjects& known,
-                                                    const std::vector<SignedPtr>& bundle,
-                                                    const std::optional<ScopeId>& pinned) {
-  if (known.charter()) return *known.charter();
+// The bundle's genesis must be that of the mesh that was asked for.
+absl::Status CheckGenesis(const std::vector<SignedPtr>& bundle,
+                          const std::optional<ScopeId>& pinned) {
   if (!pinned)
     return FailedPrecondition(
         "this machine asked for no mesh yet; `aqmesh request --name NAME --mesh ID` first");
@@ -211,10 +213,25 @@ absl::StatusOr<Held<authority::Charter>> CharterFor(const KnownObjects& known,
                               ToHex(*pinned),
                               "; nothing was taken");
     }
-    AQ_RETURN_IF_ERROR(authority::VerifyCharter(charter, nullptr, {}, nullptr));
-    return charter;
+    return absl::OkStatus();
   }
   return NotFound("no charter of the mesh in these files; import what `aqmesh sign` wrote, whole");
+}
+
+// The charter to judge by: the newest in force, with what the bundle brings.
+absl::StatusOr<Held<authority::Charter>> CharterFor(const StateDir& state,
+                                                    const KnownObjects& known,
+                                                    const std::vector<SignedPtr>& bundle,
+                                                    const std::optional<ScopeId>& pinned) {
+  node::Charters charters;
+  if (known.charter()) {
+    AQ_ASSIGN_OR_RETURN(const auto store, state.ReadStore());
+    AQ_ASSIGN_OR_RETURN(charters, ChartersIn(*store, known));
+  } else {
+    AQ_RETURN_IF_ERROR(CheckGenesis(bundle, pinned));
+  }
+  AQ_RETURN_IF_ERROR(TakeCharters(charters, bundle));
+  return charters.all().back();
 }
 
 // All or none: the first object that does not hold stops the import.
@@ -227,7 +244,9 @@ absl::Status CheckBundle(const Held<authority::Charter>& charter,
   for (const SignedPtr& o : bundle) {
     const std::string what = Join(authority::CtxName(o->ctx()), " ", ShortId(o->oid()));
     AQ_RETURN_IF_ERROR(Annotate(CheckBody(*o), what));
-    if (o->oid() == charter.oid()) continue;
+    if (o->oid() == charter.oid() || o->ctx() == authority::Ctx::kCharter ||
+        o->ctx() == authority::Ctx::kCosign)
+      continue;  // judged together
     std::vector<SignedPtr> rest;
     for (const SignedPtr& other : others) {
       if (other->oid() != o->oid()) rest.push_back(other);
@@ -256,7 +275,7 @@ absl::StatusOr<int> Import(Session& s, const ImportFlags& flags) {
   KnownObjects known;
   if (auto held = s.Known(state); held.ok())
     known = *std::move(held);  // no store yet: the first import makes it
-  AQ_ASSIGN_OR_RETURN(const auto charter, CharterFor(known, bundle, config.mesh));
+  AQ_ASSIGN_OR_RETURN(const auto charter, CharterFor(state, known, bundle, config.mesh));
   AQ_RETURN_IF_ERROR(
       Annotate(CheckBundle(charter, bundle, known.All(), s.wall()), Listed(flags.files)));
 

@@ -7,6 +7,7 @@
 #include "daemon/cli/toml_reader.h"
 #include "issuing/custody/file_signer.h"
 #include "issuing/rules.h"
+#include "node/charters.h"
 
 namespace aqmesh::cli {
 
@@ -237,6 +238,15 @@ absl::Status StateDir::RemoveInvitation() {
   return absl::IsNotFound(s) ? absl::OkStatus() : s;
 }
 
+// A charter that follows another, or a vote for one.
+bool IsProposed(const Signed& object) {
+  if (object.ctx() == authority::Ctx::kCharter) {
+    const auto c = authority::ParseBody<authority::Charter>(object.body());
+    return c.ok() && c->version > 1;
+  }
+  return object.ctx() == authority::Ctx::kCosign;
+}
+
 absl::StatusOr<KnownObjects> LoadObjects(const lineage::Store& store) {
   KnownObjects out;
   absl::Status status;
@@ -271,6 +281,10 @@ absl::Status StoreObjects(lineage::Store& store, std::span<const SignedPtr> obje
     if (o->ctx() == authority::Ctx::kAnnounce) {  // the newest of each signer, under the name that
                                                   // the node reads
       batch.puts.push_back({Join("announce/", ToHex(o->kid())), o->bytes()});
+    } else if (IsProposed(*o)) {  // the node judges it, and it alone says what is in force
+      const bool vote = o->ctx() == authority::Ctx::kCosign;
+      batch.puts.push_back(
+          {Join(vote ? node::kVoteState : node::kProposalState, ToHex(o->oid())), o->bytes()});
     } else {
       batch.objects.push_back({lineage::Shelf::kSigned, o->oid(), o->bytes()});
     }

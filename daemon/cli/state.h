@@ -110,6 +110,7 @@ class StateDir {
   issuing::PrivateDir dir_;
 };
 
+bool IsProposed(const authority::Signed& object);
 absl::StatusOr<KnownObjects> LoadObjects(const lineage::Store& store);
 absl::Status StoreObjects(lineage::Store& store,
                           std::span<const std::shared_ptr<const authority::Signed>> objects);

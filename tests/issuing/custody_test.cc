@@ -9,6 +9,7 @@
 
 #include "core/base/status.h"
 #include "issuing/custody/file_signer.h"
+#include "issuing/custody/vote_file.h"
 #include "issuing/issue.h"
 #include "tests/issuing/vectors.h"
 
@@ -205,6 +206,31 @@ TEST_F(CustodyTest, APeersKnowledgeRaisesNumbersAndUnmasksARestoredDisk) {
   ASSERT_TRUE(signer->counter().Raise(kid, 7, {}).ok());
   EXPECT_EQ(Must(signer->counter().ReserveExpansion(kid)), 42u);
   EXPECT_EQ(signer->counter().Raise(kid, 0, {.seq = 1}).code(), absl::StatusCode::kDataLoss);
+}
+
+// spec: quorum#7
+TEST_F(CustodyTest, ABookOutlivesItsReaderAndRefusesASecondAnswer) {
+  using authority::Permit;
+  KeyStore store = Store();
+  const Kid kid = authority::KidOf(authority::Suite::kEd25519, crypto::Ed25519Public(Seed(3)));
+  const authority::Slot slot{.scope = {}, .kind = 3, .id = kid, .number = 2};
+  const Oid one = *Oid::From(Bytes(32, 1)), two = *Oid::From(Bytes(32, 2));
+  EXPECT_EQ(Must(VoteFile(store.dir()).Take(kid, slot, one, 5)).permit, Permit::kSign);
+  const auto again = Must(VoteFile(store.dir()).Take(kid, slot, one, 6));
+  EXPECT_EQ(again.permit, Permit::kSameAgain);
+  EXPECT_EQ(again.time, 5u);
+  EXPECT_EQ(Must(VoteFile(store.dir()).Take(kid, slot, two, 6)).permit, Permit::kRefuse);
+  const std::string name = ToHex(kid) + ".votes", text = Slurp(name);
+  for (size_t i = 0; i < text.size(); ++i) {
+    std::string bad = text;
+    bad[i] = bad[i] == '0' ? '1' : '0';
+    Spit(name, bad);
+    EXPECT_FALSE(VoteFile(store.dir()).Take(kid, slot, one, 6).ok()) << i;
+  }
+  Spit(name, text.substr(0, text.size() / 2));
+  EXPECT_FALSE(VoteFile(store.dir()).Take(kid, slot, one, 6).ok());
+  Spit(name, text);
+  EXPECT_TRUE(VoteFile(store.dir()).Take(kid, slot, one, 6).ok());
 }
 
 }  // namespace

@@ -52,6 +52,8 @@ TEST(CliUsageTest, EveryMistakeOfTheTypistIsOneLineAndExitTwo) {
       {"authority", "create", "root"},
       {"authority", "delegate"},
       {"authority", "paper", "identity"},
+      {"charter", "propose"},
+      {"charter", "vote"},
       {"grant", "create", "xyz"},
       {"grant", "create", "00", "--class", "KING"},
       {"fragment", "create", "--what"},
