@@ -23,6 +23,7 @@ using authority::SignedPtr;
 
 namespace {
 
+constexpr authority::Reason kEquivocation = authority::Reason::kEquivocation;
 constexpr uint32_t kSlopeZero = 65'536;  // slope is recorded as Q16 + 65536
 constexpr size_t kNoBudget = std::numeric_limits<size_t>::max();
 
@@ -56,6 +57,25 @@ std::string ReasonText(uint16_t reason) {
   return reason < authority::kReasonCount
              ? std::string(authority::ReasonName(static_cast<authority::Reason>(reason)))
              : Join(reason);
+}
+
+// A voter's two answers to one version of the charter, behind their lengths. Statements under one
+// number of a stream are none: those are found again from what was held.
+std::optional<authority::Equivocation> VotesIn(ByteView proof) {
+  std::vector<authority::Signed> both;
+  while (proof.size() >= 2 && both.size() < 2) {
+    const size_t size = LoadLe<uint16_t>(proof.data());
+    if (proof.size() - 2 < size) return std::nullopt;
+    auto one = authority::Signed::Parse(proof.subspan(2, size));
+    if (!one.ok()) return std::nullopt;
+    both.push_back(*std::move(one));
+    proof = proof.subspan(2 + size);
+  }
+  const auto votes = [](const authority::Signed& s) {
+    return s.ctx() == authority::Ctx::kCharter || s.ctx() == authority::Ctx::kCosign;
+  };
+  if (both.size() != 2 || !votes(both[0]) || !votes(both[1])) return std::nullopt;
+  return authority::ProveEquivocation(both[0], both[1]);
 }
 
 }  // namespace
@@ -132,15 +152,44 @@ absl::Status Redecider::ReadHeld() {
   });
 }
 
+absl::Status Redecider::TakeConviction(lineage::Seq seq, const Digest& id) {
+  AQ_ASSIGN_OR_RETURN(const std::optional<Bytes> proof,
+                      store_.GetObject(lineage::Shelf::kProof, Oid{id.bytes}));
+  if (const auto said_twice = proof ? VotesIn(*proof) : std::nullopt)
+    convictions_.push_back({seq, *said_twice});
+  return absl::OkStatus();
+}
+
+// Whoever was convicted before this log's first record: its own records do not say so.
+absl::Status Redecider::ReadOldConvictions() {
+  std::vector<Conviction> old;
+  AQ_RETURN_IF_ERROR(store_.ScanState("proof/", [&](std::string_view, ByteView bytes) {
+    const auto said_twice = VotesIn(bytes);
+    const bool known = said_twice && std::ranges::any_of(convictions_, [&](const Conviction& c) {
+                         return c.proof.id == said_twice->id;
+                       });
+    if (said_twice && !known) old.push_back({0, *said_twice});
+    return true;
+  }));
+  convictions_.insert(convictions_.begin(), old.begin(), old.end());
+  return absl::OkStatus();
+}
+
 absl::Status Redecider::ReadRestrictions() {
   std::vector<Oid> seen;
   std::set<Oid> known;  // a restart may see one again
   absl::Status broken;
   const auto visit = [&](lineage::Seq seq, const Digest&, ByteView body) {
-    if (KindOf(body) != RecordKind::kRevokeSeen) return true;
+    const RecordKind kind = KindOf(body);
+    if (kind != RecordKind::kRevokeSeen && kind != RecordKind::kEscalated) return true;
     const auto record = authority::ParseBody<Observe>(body);
     if (!record.ok()) broken = DataLoss("record ", seq, ": ", Text(record.status()));
     if (!broken.ok()) return false;
+    if (kind == RecordKind::kEscalated) {
+      if (record->evidence && record->reason == static_cast<uint16_t>(kEquivocation))
+        broken = TakeConviction(seq, *record->evidence);
+      return broken.ok();
+    }
     const Oid oid = record->evidence ? *Oid::From(record->evidence->view()) : Oid{};
     if (record->evidence && known.insert(oid).second) seen.push_back(oid);
     return true;
@@ -156,6 +205,7 @@ absl::Status Redecider::ReadRestrictions() {
   }
   AQ_RETURN_IF_ERROR(store_.WalkLog(0, store_.size(), lineage::Order::kOldestFirst, visit));
   AQ_RETURN_IF_ERROR(broken);
+  AQ_RETURN_IF_ERROR(ReadOldConvictions());
   for (const Oid& oid : seen) {
     AQ_ASSIGN_OR_RETURN(const SignedPtr object, Fetch(oid));
     absl::StatusOr<authority::Revoke> body =
@@ -244,11 +294,19 @@ void Redecider::Hold(uint64_t count) {
 }
 
 // Brings the memory to where it was: as many restrictions, each behind what was held when it came.
-absl::Status Redecider::Remember(const lineage::Inputs& in, const ScopeId& scope) {
+absl::Status Redecider::Remember(const DecisionCase& c, const ScopeId& scope) {
+  const lineage::Inputs& in = c.inputs;
+  const auto convicted =
+      static_cast<uint64_t>(std::ranges::count_if(convictions_, [&](const Conviction& known) {
+        return known.seq == 0 || known.seq < c.record.seq;
+      }));
   if (in.restricted > restrictions_.size() || in.held > held_.size())
     return DataLoss("it was made under more restrictions than the log shows");
-  if (!memory_ || memory_->restricted > in.restricted || memory_->held > in.held)
+  if (!memory_ || memory_->restricted > in.restricted || memory_->held > in.held ||
+      memory_->convicted > convicted)
     memory_.emplace(scope);
+  for (; memory_->convicted < convicted; ++memory_->convicted)
+    memory_->restrictions.Collapse(convictions_[memory_->convicted].proof);
   for (; memory_->restricted < in.restricted; ++memory_->restricted) {
     const Restriction& r = restrictions_[memory_->restricted];
     Hold(r.held_before);
@@ -263,7 +321,7 @@ absl::Status Redecider::Remember(const lineage::Inputs& in, const ScopeId& scope
 
 absl::StatusOr<authority::Verified> Redecider::Verify(const DecisionCase& c) {
   const ScopeId scope = authority::ScopeIdOf(c.charters.front());
-  AQ_RETURN_IF_ERROR(Remember(c.inputs, scope));
+  AQ_RETURN_IF_ERROR(Remember(c, scope));
   const WallTime now{static_cast<int64_t>(c.inputs.wall_millis) * 1'000'000};
   authority::AuthReport report;
   std::optional<authority::Verified> verified;

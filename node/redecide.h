@@ -78,11 +78,15 @@ class Redecider {
     authority::Held<authority::Revoke> statement;
     uint64_t held_before = 0;
   };
+  struct Conviction {      // of a voter, by two answers to one version of the charter
+    lineage::Seq seq = 0;  // of the record; 0: before the log
+    authority::Equivocation proof;
+  };
   struct Memory {  // as it was when so much was held, and so many restrictions were in effect
     explicit Memory(const ScopeId& scope) : restrictions(scope) {}
     authority::Restrictions restrictions;
     authority::Expansions expansions;
-    uint64_t restricted = 0, held = 0;
+    uint64_t restricted = 0, held = 0, convicted = 0;
   };
 
   Redecider(const lineage::Store& store, PolicyReader policy)
@@ -95,7 +99,9 @@ class Redecider {
   absl::StatusOr<authority::SignedPtr> Fetch(const Oid& oid) const;
   absl::Status Take(DecisionCase& c, authority::SignedPtr object) const;
   void Hold(uint64_t count);
-  absl::Status Remember(const lineage::Inputs& inputs, const ScopeId& scope);
+  absl::Status TakeConviction(lineage::Seq seq, const Digest& id);
+  absl::Status ReadOldConvictions();
+  absl::Status Remember(const DecisionCase& c, const ScopeId& scope);
   absl::StatusOr<authority::Verified> Verify(const DecisionCase& c);
   Result Make(authority::Observe record, const Digest& leaf);
   Result MakeWeighted(authority::Observe record, const Digest& leaf);
@@ -108,6 +114,7 @@ class Redecider {
   std::map<Kid, Ed25519Key> keys_;
   std::vector<std::pair<authority::SignedPtr, uint64_t>> held_;  // E statements and their numbers
   std::vector<Restriction> restrictions_;                        // in the order of REVOKE_SEEN
+  std::vector<Conviction> convictions_;                          // in the order of the log
   std::optional<Memory> memory_;
   std::map<Kid, trust::Folded> weighed_;  // last, as the log has it
   authority::SignatureCache cache_;

@@ -64,6 +64,7 @@ void Control::SettleCharters(Turn& t, const Peer* from) {
     if (p.charter.body.version > 1) RecordCharter(t, p.charter, objects);
     fresh.insert(fresh.end(), objects.begin(), objects.end());
   }
+  if (!news.conflicts.empty()) TakeLate(t);  // recorded before anything is decided by it
   if (!news.in_force.empty()) OnCharterChanged(t);
   if (joining() || fresh.empty()) return;
   const PeerId except = from ? from->id : wireguard::kNoPeer;

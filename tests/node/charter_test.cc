@@ -217,6 +217,23 @@ TEST_F(Vote, WhoAnswersTwiceIsConvicted) {
   EXPECT_EQ(Convictions(d), 2u);
 }
 
+// Whom it let in falls with it, and that is made again from the log too.
+TEST_F(Vote, TheRootFallsWithItsSecondAnswer) {
+  Meet();
+  const Held<Charter> second = FourVoters();
+  Charter other = Stricter(second);
+  other.params = {{1, 60'000}};
+  issuing::MemoryVotes lost;
+  EXPECT_TRUE(Give(a, Propose(Stricter(second), root()).envelope).ok());
+  EXPECT_TRUE(Give(a, Must(issuing::Propose(other, root(), lost, 7)).envelope).ok());
+  EXPECT_EQ(RungAt(a, b), Rung::kNone);
+  EXPECT_EQ(Convictions(a), 1u);
+  a.Restart();
+  mesh.Pump(10s);
+  EXPECT_EQ(RungAt(a, b), Rung::kNone);
+  ExpectRedecided(a, Open);
+}
+
 TEST_F(Vote, ARestartKeepsWhatIsInForceAndWhatIsProposed) {
   Meet();
   const Held<Charter> second = FourVoters();
