@@ -46,6 +46,9 @@ Decision Control::Decide(Turn& t,
                     .restrictions_differ = differ},
       .last_use = last_use == 0 ? std::nullopt : std::optional(last_use)};
   lineage::Inputs& in = basis.inputs;
+  for (const auto& grant : verified.chain().grants) {
+    for (const SignedPtr& vote : mesh_.VotesFor(grant.oid())) basis.objects.push_back(vote);
+  }
   for (const trust::Link& link : links) in.slopes.push_back(SlopeInputOf(link.key, link.standing));
   in.epoch = trust_.epoch();
   in.last_use = last_use;

@@ -359,7 +359,9 @@ class Control {
 
   // the next charter (vote.cc)
   absl::Status TakeCharter(Turn& t, const SignedPtr& object, const Peer* from);
+  absl::Status TakeVote(Turn& t, const SignedPtr& object, const Peer* from);
   void SettleCharters(Turn& t, const Peer* from);
+  void OfferToAll(Turn& t, std::vector<Ref16> refs, const Peer* from);
   void OnCharterChanged(Turn& t);
   void RecordCharter(Turn& t,
                      const Held<authority::Charter>& charter,

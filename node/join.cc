@@ -372,6 +372,7 @@ void Control::GrantJoin(Turn& t, Peer& peer) {
     mesh_.Hold(s);
     recorder_.PutObject(lineage::Shelf::kSigned, s->oid(), s->bytes());
     refs.push_back(s->ref());
+    for (const SignedPtr& vote : mesh_.VotesFor(s->oid())) refs.push_back(vote->ref());
   }
   RecordIssued(t, *peer.kid, grants->node.oid());
   recorder_.WhenDurable([this, id = peer.id, refs = std::move(refs)] {

@@ -92,6 +92,10 @@ void Mesh::LoadCharters(const Image& image,
     if (!s.ok()) problems.push_back(Text(s));
     AdoptScope();
   }
+  for (const auto& [target, held] : votes) {
+    bool fresh = false;
+    for (const SignedPtr& vote : held) (void)AddVote(vote, fresh);  // some are for charters
+  }
   for (const std::string_view family : {kProposalState, kVoteState}) {
     for (auto it = image.state.lower_bound(family);
          it != image.state.end() && it->first.starts_with(family);
@@ -188,6 +192,52 @@ absl::Status Mesh::TakeVoted(const SignedPtr& object) {
   const absl::Status taken = charters_.Take(object, restrictions_.get());
   AdoptScope();
   return taken;
+}
+
+absl::Status Mesh::AddVote(const SignedPtr& object, bool& fresh) {
+  fresh = false;
+  AQ_ASSIGN_OR_RETURN(auto body, authority::ParseBody<authority::Cosign>(object->body()));
+  const Held<authority::Cosign> vote{object, std::move(body)};
+  const std::string what = "vote " + ToHex(object->oid());
+  if (charters_.empty()) return FailedPrecondition(what, ": no charter is held here yet");
+  if (vote.body.slot != 1 && vote.body.slot != 2)
+    return InvalidArgument(what, ": it is for no statement");
+  if (vote_refs_.contains(object->ref())) return absl::OkStatus();
+  std::optional<Ed25519Key> key;
+  for (const auto quorum : {authority::Quorum::kRegular, authority::Quorum::kWitnesses}) {
+    const authority::Electorate electors(charter().body, quorum, restrictions_.get());
+    if (const auto at = electors.Find(vote.signer()); at && !key) key = electors.KeyOf(*at);
+  }
+  if (!key) return PermissionDenied(what, ": its signer is no voter or witness of this mesh");
+  const authority::Slot slot = authority::SlotOf(vote.body);
+  const auto first = answers_.lower_bound({vote.signer(), {}});
+  const auto count = std::count_if(
+      first, answers_.end(), [&](const auto& a) { return a.first.first == vote.signer(); });
+  if (static_cast<size_t>(count) >= kVotesOfOneMax)
+    return ResourceExhausted(what, ": ", kVotesOfOneMax, " of its signer are held");
+  AQ_RETURN_IF_ERROR(restrictions_->Add(vote, *key));
+  const auto [answer, new_slot] =
+      answers_.try_emplace({vote.signer(), slot}, vote.body.target, object);
+  const auto& [target, said] = answer->second;
+  if (!new_slot && target != vote.body.target)
+    restrictions_->Collapse(authority::ProveEquivocation(*said, *object));
+  fresh = votes_[vote.body.target].try_emplace(vote.signer(), object).second;
+  if (fresh) vote_refs_.emplace(object->ref(), object);
+  return absl::OkStatus();
+}
+
+std::vector<SignedPtr> Mesh::VotesFor(const Oid& statement) const {
+  std::vector<SignedPtr> out;
+  if (const auto it = votes_.find(statement); it != votes_.end()) {
+    for (const auto& [signer, vote] : it->second) out.push_back(vote);
+  }
+  return out;
+}
+
+std::vector<SignedPtr> Mesh::StatementVotes() const {
+  std::vector<SignedPtr> out;
+  for (const auto& [ref, vote] : vote_refs_) out.push_back(vote);
+  return out;
 }
 
 void Mesh::AdoptScope() {
@@ -533,6 +583,7 @@ void Mesh::Learn(const authority::Chain& chain) {
 
 SignedPtr Mesh::Find(const Ref16& ref) const {
   if (SignedPtr s = charters_.Find(ref)) return s;
+  if (const auto vote = vote_refs_.find(ref); vote != vote_refs_.end()) return vote->second;
   if (SignedPtr s = store_.FindRef(ref)) return s;
   return restrictions_ ? restrictions_->Statement(ref) : nullptr;
 }

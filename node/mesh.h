@@ -3,7 +3,8 @@
 // sends nothing.
 // Spec:   spec/objects.md §4 steps 11-13, §7; spec/authority.md A.9 (chains by value and by reference).
 // Bounds: those of ObjectStore, Restrictions and Expansions; kPendingMax statements whose signer's key is
-//         not known here yet; kUnprovenMax grants that may make it known; kPlainMax PLAIN grants.
+//         not known here yet; kUnprovenMax grants that may make it known; kPlainMax PLAIN grants;
+//         kVotesOfOneMax votes of an elector for statements.
 // Thread: the control engine's. Errors: absl::Status naming the object.
 #ifndef AQMESH_NODE_MESH_H_
 #define AQMESH_NODE_MESH_H_
@@ -41,6 +42,7 @@ struct Image {
 class Mesh {
  public:
   static constexpr size_t kPendingMax = 256, kUnprovenMax = 64, kPlainMax = 256;
+  static constexpr size_t kVotesOfOneMax = 256;
 
   explicit Mesh(const crypto::Ed25519Seed& identity);
 
@@ -78,6 +80,9 @@ class Mesh {
   absl::Status AddCharter(const SignedPtr& charter);
   absl::Status TakeVoted(const SignedPtr& object);  // either, of any profile
   Charters::News TakeCharterNews();
+  // A vote for a statement of a stream, by a voter or a witness of the charter in force. `fresh` is
+  // set if it was not held. Chains find it (spec: quorum#10).
+  absl::Status AddVote(const SignedPtr& vote, bool& fresh);
   // A grant, fragment or rotation that stands alone: held by oid; used when a chain cites it.
   void Hold(SignedPtr object);
   // A restriction. `fresh` is set if it was not held. Unavailable: its signer's key is unknown
@@ -125,6 +130,8 @@ class Mesh {
   // a charter names it, or if no verified chain ran through it.
   std::vector<SignedPtr> ChainOf(const Kid& kid) const;
   SignedPtr Find(const Ref16& ref) const;
+  std::vector<SignedPtr> VotesFor(const Oid& statement) const;
+  std::vector<SignedPtr> StatementVotes() const;  // all of them
   const authority::Restrictions& restrictions() const { return *restrictions_; }
   // What chains are judged under here; only with a charter.
   authority::ScopeHeld Ground() const {
@@ -170,6 +177,9 @@ class Mesh {
   std::map<Kid, std::vector<SignedPtr>> chains_;  // of every subject in a verified chain
   std::map<Oid, uint64_t> held_before_;           // restriction -> how much was held
   std::vector<HeldStatement> held_;
+  std::map<Oid, std::map<Kid, SignedPtr>> votes_;  // by statement and signer
+  std::map<std::pair<Kid, authority::Slot>, std::pair<Oid, SignedPtr>> answers_;  // the first
+  std::map<Ref16, SignedPtr> vote_refs_;
   std::deque<SignedPtr> pending_;                // restrictions by signers not known here
   std::deque<Held<authority::Grant>> unproven_;  // issuers' grants that no chain proved yet
   bool loading_ = false;

@@ -129,6 +129,8 @@ absl::Status Redecider::ReadObjects() {
   }));
   std::ranges::sort(charters_, {}, [](const auto& c) { return c.body.version; });
   for (const auto& c : charters_) {
+    for (const authority::Voter& v : c.body.witnesses)
+      keys_.emplace(authority::KidOf(v.suite, v.key), v.key);
     for (const authority::Voter& v : c.body.voters)
       keys_.emplace(authority::KidOf(v.suite, v.key), v.key);
   }
@@ -303,7 +305,7 @@ absl::Status Redecider::Remember(const DecisionCase& c, const ScopeId& scope) {
   if (in.restricted > restrictions_.size() || in.held > held_.size())
     return DataLoss("it was made under more restrictions than the log shows");
   if (!memory_ || memory_->restricted > in.restricted || memory_->held > in.held ||
-      memory_->convicted > convicted)
+      memory_->convicted > convicted || memory_->voted > c.record.seq)
     memory_.emplace(scope);
   for (; memory_->convicted < convicted; ++memory_->convicted)
     memory_->restrictions.Collapse(convictions_[memory_->convicted].proof);
@@ -322,6 +324,15 @@ absl::Status Redecider::Remember(const DecisionCase& c, const ScopeId& scope) {
 absl::StatusOr<authority::Verified> Redecider::Verify(const DecisionCase& c) {
   const ScopeId scope = authority::ScopeIdOf(c.charters.front());
   AQ_RETURN_IF_ERROR(Remember(c, scope));
+  for (const SignedPtr& item : c.items) {
+    if (item->ctx() != authority::Ctx::kCosign) continue;
+    auto vote = authority::ParseBody<authority::Cosign>(item->body());
+    const auto key = KeyOf(item->kid());
+    if (!vote.ok() || !key) return DataLoss("a vote among its inputs does not parse");
+    AQ_RETURN_IF_ERROR(
+        memory_->restrictions.Add(Held<authority::Cosign>{item, *std::move(vote)}, *key));
+    memory_->voted = c.record.seq;
+  }
   const WallTime now{static_cast<int64_t>(c.inputs.wall_millis) * 1'000'000};
   authority::AuthReport report;
   std::optional<authority::Verified> verified;

@@ -87,6 +87,7 @@ class Redecider {
     authority::Restrictions restrictions;
     authority::Expansions expansions;
     uint64_t restricted = 0, held = 0, convicted = 0;
+    lineage::Seq voted = 0;  // the newest decision whose votes it knows
   };
 
   Redecider(const lineage::Store& store, PolicyReader policy)

@@ -14,6 +14,8 @@ using authority::Rung;
 
 namespace {
 
+constexpr uint8_t kSlotCharter = 3;
+
 std::string StateOf(const authority::Signed& object) {
   return std::string(object.ctx() == Ctx::kCharter ? kProposalState : kVoteState) +
          ToHex(object.oid());
@@ -31,6 +33,10 @@ std::vector<Ref16> RefsOf(std::span<const SignedPtr> objects) {
 // that the charter which the invitation names is among it is seen to before it joins (join.cc).
 absl::Status Control::TakeCharter(Turn& t, const SignedPtr& object, const Peer* from) {
   absl::Status taken;
+  if (object->ctx() == Ctx::kCosign) {
+    const auto vote = authority::ParseBody<authority::Cosign>(object->body());
+    if (vote.ok() && vote->slot != kSlotCharter) return TakeVote(t, object, from);
+  }
   if (object->ctx() == Ctx::kCharter) {
     const bool first = !mesh_.has_charter();
     const auto body = authority::ParseBody<authority::Charter>(object->body());
@@ -43,6 +49,20 @@ absl::Status Control::TakeCharter(Turn& t, const SignedPtr& object, const Peer* 
   }
   SettleCharters(t, from);
   return taken;
+}
+
+// For a grant that needs its voters' certificate, or a restriction: kept, and who was refused for
+// want of it may come again.
+absl::Status Control::TakeVote(Turn& t, const SignedPtr& object, const Peer* from) {
+  bool fresh = false;
+  AQ_RETURN_IF_ERROR(mesh_.AddVote(object, fresh));
+  if (!fresh) return absl::OkStatus();
+  recorder_.PutObject(lineage::Shelf::kSigned, object->oid(), object->bytes());
+  negative_.clear();
+  mesh_.LearnIssuers(t.now.wall);
+  RedecideAll(t);
+  OfferToAll(t, {object->ref()}, from);
+  return absl::OkStatus();
 }
 
 // Kept, recorded, in force; and told to others the moment that it is durable.
@@ -67,8 +87,13 @@ void Control::SettleCharters(Turn& t, const Peer* from) {
   if (!news.conflicts.empty()) TakeLate(t);  // recorded before anything is decided by it
   if (!news.in_force.empty()) OnCharterChanged(t);
   if (joining() || fresh.empty()) return;
+  OfferToAll(t, RefsOf(fresh), from);
+}
+
+// Once it is durable. Not to joiners: they get what they need with their grants.
+void Control::OfferToAll(Turn&, std::vector<Ref16> refs, const Peer* from) {
   const PeerId except = from ? from->id : wireguard::kNoPeer;
-  recorder_.WhenDurable([this, refs = RefsOf(fresh), except] {
+  recorder_.WhenDurable([this, refs = std::move(refs), except] {
     for (auto& [id, peer] : peers_) {
       if (peer.speaks() && id != except && !peer.join) Offer(*turn_, peer, refs);
     }
@@ -121,7 +146,8 @@ void Control::RecordCharter(Turn& t,
 void Control::OfferCharters(Turn& t, Peer& peer) {
   if (peer.join) return;  // it gets them with its grants
   const uint32_t has = peer.presentation ? peer.presentation->body.charter_version : 0;
-  const std::vector<SignedPtr> lacks = mesh_.charters().Beyond(has);
+  std::vector<SignedPtr> lacks = mesh_.charters().Beyond(has);
+  for (SignedPtr& vote : mesh_.StatementVotes()) lacks.push_back(std::move(vote));
   if (!lacks.empty()) Offer(t, peer, RefsOf(lacks));
 }
 

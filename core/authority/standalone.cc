@@ -72,9 +72,14 @@ StandaloneReport VerifyStandalone(ByteView object,
   const auto subject = std::make_shared<const Signed>(*std::move(parsed));
   out.made.push_back(Join("envelope: strict encoding, a ", CtxName(subject->ctx())));
   const ScopeId id = ScopeIdOf(charter);
-  const Restrictions restrictions(id);
+  Restrictions restrictions(id);
   const Expansions expansions;
   const std::vector<Held<Charter>> charters = LineOf(charter, objects);
+  for (const SignedPtr& s : objects) {  // the votes at hand count where a certificate is needed
+    const auto vote = Open<Cosign>(s);
+    const auto key = vote ? KeyAtHand(s->kid(), charters, {}) : std::nullopt;
+    if (key) (void)restrictions.Add(*vote, *key);  // one that is wrong counts for nothing
+  }
   const ScopeHeld scope{charters, id, &restrictions, &expansions, 1};
   std::vector<SignedPtr> items = {subject};
   items.insert(items.end(), objects.begin(), objects.end());

@@ -59,7 +59,8 @@ struct Vote : testing::Test {
   Held<Charter> Propose(const Charter& body, const crypto::Ed25519Seed& by) {
     return Must(issuing::Propose(body, by, votes_, 7));
   }
-  authority::SignedPtr VoteFor(const Held<Charter>& c, const crypto::Ed25519Seed& by) {
+  template <class T>
+  authority::SignedPtr VoteFor(const Held<T>& c, const crypto::Ed25519Seed& by) {
     return Must(issuing::Vote(*c.envelope, by, votes_, 7)).envelope;
   }
   absl::Status Give(TestNode& n, const authority::SignedPtr& object) {
@@ -263,6 +264,73 @@ TEST_F(Vote, ARestartKeepsWhatIsInForceAndWhatIsProposed) {
   a.Restart();
   EXPECT_EQ(VersionAt(a), 3u);
   EXPECT_EQ(a.Records(RecordKind::kApproved).back().intent_gen, 3u);
+}
+
+// A SEGMENT needs its voters' certificate; who hangs on one comes in when they agreed, and stays.
+TEST_F(Vote, AGrantThatNeedsACertificateCountsOnceItsVotersAgree) {
+  Meet();
+  const Held<Charter> second = FourVoters();
+  const crypto::Ed25519Seed segment_seed = crypto::NewEd25519(rng_);
+  issuing::MemorySeqs seqs;
+  const issuing::Signer segment_signer(segment_seed, seqs);
+  authority::Grant wanted;
+  wanted.suite = authority::Suite::kEd25519;
+  wanted.key = crypto::Ed25519Public(segment_seed);
+  wanted.cls = authority::Class::kSegment;
+  wanted.depth_left = 2;
+  wanted.tags = {"member"};
+  const auto segment =
+      Must(issuing::MakeGrant({mesh.issuer().signer, second}, std::move(wanted), Mesh2::t0()));
+  mesh.nodes.push_back(std::make_unique<TestNode>(uint8_t{9}, "e"));
+  TestNode& e = *mesh.nodes.back();
+  const auto leaf = Must(
+      issuing::NodeGrant({segment_signer, second, &segment},
+                         {.key = crypto::Ed25519Public(e.identity()), .name = "e", .next_key = {}},
+                         {},
+                         Mesh2::t0()));
+  for (const auto& s : a.control->mesh().charters().InForceBeyond(0)) e.Hold(*s);
+  for (const auto& s : {segment.envelope, leaf.envelope, mesh.fragment().envelope}) e.Hold(*s);
+  mesh.Introduce(e, a);
+  e.now = a.now;
+  e.Start();
+  mesh.Pump(10s);
+  EXPECT_EQ(RungAt(a, e), Rung::kNone);
+  // One vote is not enough with the root's own signature; two are. They are given where they are.
+  EXPECT_TRUE(Give(b, VoteFor(segment, seeds_[0])).ok());
+  mesh.Pump(20s);
+  EXPECT_EQ(RungAt(a, e), Rung::kNone);
+  EXPECT_TRUE(Give(d, VoteFor(segment, seeds_[2])).ok());
+  mesh.Pump(90s);
+  EXPECT_EQ(RungAt(a, e), Rung::kAdmit);
+  EXPECT_TRUE(absl::IsPermissionDenied(Give(a, VoteFor(segment, crypto::NewEd25519(rng_)))));
+  for (TestNode* n : {&a, &b, &d})
+    EXPECT_EQ(n->control->mesh().VotesFor(segment.oid()).size(), 2u) << n->name();
+  ExpectRedecided(a, Open);
+  a.Restart();
+  mesh.Pump(30s);
+  EXPECT_EQ(RungAt(a, e), Rung::kAdmit);
+  ExpectRedecided(a, Open);
+}
+
+TEST_F(Vote, VotesForStatementsAreBounded) {
+  Meet();
+  const Held<Charter> second = FourVoters();
+  const Kid kid = authority::KidOf(authority::Suite::kEd25519, crypto::Ed25519Public(seeds_[0]));
+  absl::Status last;
+  for (uint64_t i = 1; i <= 10'000 && !absl::IsResourceExhausted(last); ++i) {
+    last = Give(a,
+                issuing::Seal(Cosign{.scope = mesh.scope(),
+                                     .slot = 1,
+                                     .id = kid,
+                                     .number = i,
+                                     .target = *Oid::From(Bytes(32, 7)),
+                                     .time = i},
+                              seeds_[0])
+                    .envelope);
+  }
+  EXPECT_TRUE(absl::IsResourceExhausted(last)) << Text(last);
+  EXPECT_LE(a.control->mesh().StatementVotes().size(), Mesh::kVotesOfOneMax);
+  EXPECT_EQ(Convictions(a), 0u);
 }
 
 // ---- the value alone
