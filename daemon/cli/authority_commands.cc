@@ -628,7 +628,9 @@ void AddAuthority(Tree& tree) {
   AddAuthorityShow(tree, noun);
   AddExport(tree, noun);
   AddPaper(tree, noun);
-  AddGrant(tree, tree.Noun("grant", "Who is who, for how long"));
+  CLI::App* grant = tree.Noun("grant", "Who is who, for how long");
+  AddGrant(tree, grant);
+  AddGrantVote(tree, grant);
   AddFragment(tree, tree.Noun("fragment", "Who may reach what"));
   AddRevoke(tree);
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/authority/certificate.h"
 #include "core/authority/charter.h"
 #include "core/authority/render.h"
 #include "core/wire/json.h"
@@ -347,6 +348,67 @@ absl::StatusOr<int> Vote(Session& s, const VoteFlags& flags) {
   return Answer(s, charters, proposal, "Voted for");
 }
 
+// ---- grant vote
+
+// By the first digits of its oid, or what a file brings.
+absl::StatusOr<Held<authority::Grant>> GrantNamed(Session& s,
+                                                  const KnownObjects& known,
+                                                  const std::string& what) {
+  if (what == "-" || access(what.c_str(), F_OK) == 0) return s.ReadOne<authority::Grant>(what);
+  std::vector<Held<authority::Grant>> found;
+  for (const auto& g : known.grants) {
+    if (what.size() >= 4 && ToHex(g.oid()).starts_with(what)) found.push_back(g);
+  }
+  if (found.size() == 1) return found.front();
+  return NotFound("`",
+                  what,
+                  "` names ",
+                  found.empty() ? "no" : "more than one",
+                  " grant here; aqmesh grant show");
+}
+
+absl::StatusOr<int> VoteForGrant(Session& s, const VoteFlags& flags) {
+  AQ_ASSIGN_OR_RETURN(const StateDir state, s.State());
+  AQ_ASSIGN_OR_RETURN(const KnownObjects known, s.Known(state));
+  AQ_ASSIGN_OR_RETURN(const node::Charters charters, ReadOwn(s, state));
+  const Held<Charter>& now = charters.all().back();
+  AQ_ASSIGN_OR_RETURN(const Held<authority::Grant> grant, GrantNamed(s, known, flags.what));
+  AQ_ASSIGN_OR_RETURN(const authority::Slot slot, authority::SlotOf(*grant.envelope));
+  AQ_ASSIGN_OR_RETURN(authority::ConsensusRule rule,
+                      authority::RuleFor(slot, grant.envelope, now, nullptr));
+  if (!s.json) s.Out(authority::Render(*grant.envelope));
+  AQ_ASSIGN_OR_RETURN(issuing::KeyStore keys, state.Keys());
+  AQ_ASSIGN_OR_RETURN(const crypto::Ed25519Seed seed, TakeKey(s, keys, flags, now.body, now.body));
+  issuing::VoteFile votes(keys.dir());
+  AQ_ASSIGN_OR_RETURN(const auto vote, issuing::Vote(*grant.envelope, seed, votes, s.now()));
+  for (const SignedPtr& o : known.others) {
+    if (o->ctx() != authority::Ctx::kCosign) continue;
+    auto body = authority::ParseBody<authority::Cosign>(o->body());
+    if (body.ok()) rule.Add({o, *std::move(body)});
+  }
+  rule.Add(vote);
+  const std::vector<SignedPtr> fresh = {grant.envelope, vote.envelope};
+  AQ_RETURN_IF_ERROR(s.Keep(state, fresh));
+  if (!flags.out.empty()) AQ_RETURN_IF_ERROR(s.WriteFile(flags.out, ArmourAll(fresh)));
+  const authority::Count count = rule.Counted();
+  if (s.json) {
+    wire::JsonWriter w;
+    w.Object().Field("schema", "aqmesh.grant-vote/1").Field("grant", ToHex(grant.oid()));
+    w.Field("have", count.have).Field("need", count.need).Field("certified", count.enough()).End();
+    s.Out(Join(w.Take(), "\n"));
+    return 0;
+  }
+  s.Out(Join("Voted for grant ",
+             ShortId(grant.oid()),
+             ": ",
+             count.have,
+             " of ",
+             count.need,
+             std::string(count.unit),
+             count.enough() ? ". It holds where that is heard.\n" : ". It does not hold yet.\n"));
+  return 0;
+}
+
 void AddSigning(Tree& tree, CLI::App* app, VoteFlags& flags) {
   app->add_option("--key", flags.key, "Name of the voter's key, as `authority create` made it")
       ->capture_default_str();
@@ -357,6 +419,18 @@ void AddSigning(Tree& tree, CLI::App* app, VoteFlags& flags) {
 }
 
 }  // namespace
+
+void AddGrantVote(Tree& tree, CLI::App* grant) {
+  auto flags = std::make_shared<VoteFlags>();
+  CLI::App* app = tree.Command(grant,
+                               "vote",
+                               "Sign another voter's grant of a class that needs their certificate",
+                               "aqmesh grant vote 5e571f57 --key east",
+                               [=](Session& s) { return VoteForGrant(s, *flags); });
+  app->add_option("WHAT", flags->what, "First digits of the grant's oid, or a file that has it")
+      ->required();
+  AddSigning(tree, app, *flags);
+}
 
 void AddCharter(Tree& tree) {
   CLI::App* noun = tree.Noun("charter", "What the voters of this mesh agreed on");

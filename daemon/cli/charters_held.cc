@@ -35,8 +35,7 @@ absl::StatusOr<node::Charters> ChartersIn(const lineage::Store& store, const Kno
 absl::Status TakeCharters(node::Charters& charters, std::span<const SignedPtr> objects) {
   std::vector<SignedPtr> mine;
   for (const SignedPtr& o : objects) {
-    if (o->ctx() == authority::Ctx::kCharter || o->ctx() == authority::Ctx::kCosign)
-      mine.push_back(o);
+    if (o->ctx() == authority::Ctx::kCharter || IsProposed(*o)) mine.push_back(o);
   }
   for (const SignedPtr& o : mine) {
     const absl::Status taken = charters.Take(o, nullptr);

@@ -61,8 +61,9 @@ void AddExchange(Tree& tree);   // request sign import
 void AddLook(Tree& tree);       // status peers ping whois whoami ip wait explain can
 void AddAuthority(Tree& tree);  // authority, grant, fragment, revoke
 void AddCharter(Tree& tree);    // charter show draft propose vote list
-void AddObjects(Tree& tree);    // inspect verify
-void AddLineage(Tree& tree);    // lineage: query show, and what those below add to it
+void AddGrantVote(Tree& tree, CLI::App* grant);  // vote
+void AddObjects(Tree& tree);                     // inspect verify
+void AddLineage(Tree& tree);  // lineage: query show, and what those below add to it
 void AddVerify(Tree& tree, CLI::App* lineage);     // verify
 void AddEvidence(Tree& tree, CLI::App* lineage);   // prove check forks
 void AddHistory(Tree& tree, CLI::App* lineage);    // state diff

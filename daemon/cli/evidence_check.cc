@@ -114,7 +114,8 @@ absl::StatusOr<lineage::Evidence> MakeEvidence(const lineage::Store& store,
   if (keybind == nullptr)
     return NotFound("the store holds no binding of the log key ", ToHex(record.log));
   Citations cited;
-  if (known.charter()) cited.Add(lineage::Shelf::kSigned, known.charter()->envelope->bytes());
+  // Grants hang on the charter that they were signed under, and each names the one before it.
+  for (const auto& c : known.charters) cited.Add(lineage::Shelf::kSigned, c.envelope->bytes());
   cited.Add(lineage::Shelf::kSigned, (*keybind)->bytes());
   const auto add_member = [&](const Kid& kid, uint64_t at) {
     cited.AddChain(known, known.GrantOf(kid, authority::Class::kNode, at));
@@ -163,7 +164,13 @@ absl::StatusOr<Judged> JudgeEvidence(const lineage::Evidence& evidence,
 }
 
 absl::StatusOr<Held<authority::Charter>> ReadCharter(Session& s, const std::string& path) {
-  AQ_ASSIGN_OR_RETURN(const auto charter, s.ReadOne<authority::Charter>(path));
+  AQ_ASSIGN_OR_RETURN(auto charter, s.ReadOne<authority::Charter>(path));
+  AQ_ASSIGN_OR_RETURN(const std::vector<SignedPtr> objects, s.ReadObjects(path));
+  for (const SignedPtr& o : objects) {  // `authority export charter` writes every version
+    if (o->ctx() != authority::Ctx::kCharter) continue;
+    auto body = authority::ParseBody<authority::Charter>(o->body());
+    if (body.ok() && body->version > charter.body.version) charter = {o, *std::move(body)};
+  }
   if (charter.body.version == 1)
     AQ_RETURN_IF_ERROR(Annotate(authority::VerifyCharter(charter, nullptr, {}, nullptr), path));
   return charter;

@@ -244,8 +244,7 @@ absl::Status CheckBundle(const Held<authority::Charter>& charter,
   for (const SignedPtr& o : bundle) {
     const std::string what = Join(authority::CtxName(o->ctx()), " ", ShortId(o->oid()));
     AQ_RETURN_IF_ERROR(Annotate(CheckBody(*o), what));
-    if (o->oid() == charter.oid() || o->ctx() == authority::Ctx::kCharter ||
-        o->ctx() == authority::Ctx::kCosign)
+    if (o->oid() == charter.oid() || o->ctx() == authority::Ctx::kCharter || IsProposed(*o))
       continue;  // judged together
     std::vector<SignedPtr> rest;
     for (const SignedPtr& other : others) {

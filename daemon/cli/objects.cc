@@ -1,10 +1,10 @@
 // inspect and verify: signed objects in files, read by nobody's leave.
 #include "core/authority/armour.h"
-#include "core/authority/charter.h"
 #include "core/authority/render.h"
 #include "core/authority/standalone.h"
 #include "core/wire/json.h"
 #include "daemon/cli/commands.h"
+#include "daemon/cli/evidence_check.h"
 #include "daemon/cli/text.h"
 
 namespace aqmesh::cli {
@@ -75,16 +75,15 @@ void PrintJudged(Session& s, const Judged& j, uint64_t number) {
 
 absl::StatusOr<int> Verify(Session& s, const VerifyFlags& flags) {
   AQ_ASSIGN_OR_RETURN(const std::vector<SignedPtr> subjects, s.ReadObjects(flags.file));
-  AQ_ASSIGN_OR_RETURN(const auto charter, s.ReadOne<authority::Charter>(flags.charter));
-  if (charter.body.version == 1) {
-    AQ_RETURN_IF_ERROR(
-        Annotate(authority::VerifyCharter(charter, nullptr, {}, nullptr), flags.charter));
-  } else {
+  AQ_ASSIGN_OR_RETURN(const auto charter, ReadCharter(s, flags.charter));
+  if (charter.body.version > 1) {
     s.Say(Join("The charter is version ",
                charter.body.version,
                ": that the ones before it led here is taken on your word."));
   }
   std::vector<SignedPtr> others = subjects;  // a bundle brings its own chain
+  AQ_ASSIGN_OR_RETURN(const std::vector<SignedPtr> charters, s.ReadObjects(flags.charter));
+  others.insert(others.end(), charters.begin(), charters.end());
   for (const std::string& file : flags.with) {
     AQ_ASSIGN_OR_RETURN(const std::vector<SignedPtr> more, s.ReadObjects(file));
     others.insert(others.end(), more.begin(), more.end());

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/authority/chain.h"
+#include "daemon/cli/charters_held.h"
 #include "daemon/cli/retention.h"
 #include "daemon/cli/toml_reader.h"
 #include "issuing/custody/file_signer.h"
@@ -238,14 +239,39 @@ absl::Status StateDir::RemoveInvitation() {
   return absl::IsNotFound(s) ? absl::OkStatus() : s;
 }
 
+constexpr uint8_t kSlotCharter = 3;
+
 // A charter that follows another, or a vote for one.
 bool IsProposed(const Signed& object) {
   if (object.ctx() == authority::Ctx::kCharter) {
     const auto c = authority::ParseBody<authority::Charter>(object.body());
     return c.ok() && c->version > 1;
   }
-  return object.ctx() == authority::Ctx::kCosign;
+  if (object.ctx() != authority::Ctx::kCosign) return false;
+  const auto vote = authority::ParseBody<authority::Cosign>(object.body());
+  return vote.ok() && vote->slot == kSlotCharter;
 }
+
+namespace {
+
+// What was voted for while no daemon ran is in force all the same.
+absl::Status AddVotedCharters(const lineage::Store& store, KnownObjects& known) {
+  bool proposed = false;
+  AQ_RETURN_IF_ERROR(store.ScanState(node::kProposalState, [&](std::string_view, ByteView) {
+    proposed = true;
+    return false;
+  }));
+  if (!proposed) return absl::OkStatus();
+  AQ_ASSIGN_OR_RETURN(const node::Charters charters, ChartersIn(store, known));
+  const auto held = static_cast<uint32_t>(known.charters.size());
+  for (const SignedPtr& o : charters.InForceBeyond(held)) {
+    if (o->ctx() == authority::Ctx::kCosign) known.others.push_back(o);
+  }
+  known.charters = charters.all();
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 absl::StatusOr<KnownObjects> LoadObjects(const lineage::Store& store) {
   KnownObjects out;
@@ -272,6 +298,7 @@ absl::StatusOr<KnownObjects> LoadObjects(const lineage::Store& store) {
       out.grants, {}, [](const auto& g) { return std::pair(g.body.not_before, g.body.seq); });
   std::ranges::sort(
       out.fragments, {}, [](const auto& f) { return std::pair(f.body.not_before, f.body.seq); });
+  AQ_RETURN_IF_ERROR(AddVotedCharters(store, out));
   return out;
 }
 

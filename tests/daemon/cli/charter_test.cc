@@ -222,6 +222,45 @@ TEST(CliCharterTest, ADamagedBookSignsNothing) {
   EXPECT_THAT(r.err, HasSubstr("is damaged: what this key voted for is unknown"));
 }
 
+// A class whose row asks for a certificate: what the root signs is not enough by itself.
+TEST(CliCharterTest, VotersCertifyAGrant) {
+  Voting w;
+  w.Agree();
+  ASSERT_EQ(w.On("east", {"import", w.Path("p3")}).exit, 0);
+  ASSERT_EQ(w.On("west", {"import", w.Path("p3")}).exit, 0);
+  Ran r = w.On("west", {"authority", "create", "lab", "--no-passphrase", "--json"});
+  const std::string key = TextIn(ReadObject(r.out), "key");
+  r = w.On("a",
+           {"grant",
+            "create",
+            key,
+            "--class",
+            "SEGMENT",
+            "--name",
+            "lab",
+            "--tag",
+            "member",
+            "--root",
+            "-o",
+            w.Path("lab.grant")});
+  ASSERT_EQ(r.exit, 0) << r.err;
+  r = w.On("east", {"import", w.Path("lab.grant")});
+  EXPECT_EQ(r.exit, 1);
+  EXPECT_THAT(r.err, HasSubstr("SEGMENT needs the voters' quorum"));
+  r = w.On("east", {"grant", "vote", w.Path("lab.grant"), "--key", "east", "-o", w.Path("g1")});
+  ASSERT_EQ(r.exit, 0) << r.err;
+  EXPECT_THAT(r.out, HasSubstr(": 2 of 3. It does not hold yet."));
+  ASSERT_EQ(w.On("a", {"import", w.Path("g1")}).exit, 1);  // not by itself
+  r = w.On("west", {"grant", "vote", w.Path("lab.grant"), "--key", "west", "-o", w.Path("g2")});
+  ASSERT_EQ(r.exit, 0) << r.err;
+  r = w.On("a", {"import", w.Path("g1"), w.Path("g2")});
+  EXPECT_EQ(r.exit, 0) << r.err;
+  r = w.On("a", {"grant", "vote", w.Path("lab.grant"), "--json"});
+  ASSERT_EQ(r.exit, 0) << r.err;
+  EXPECT_TRUE(TrueIn(ReadObject(r.out), "certified")) << r.out;
+  EXPECT_THAT(w.On("a", {"grant", "vote", "ffff"}).err, HasSubstr("names no grant here"));
+}
+
 // Grants that the voters signed under the charter before this one hold under it.
 TEST(CliCharterTest, WhatWasSignedBeforeStillJoins) {
   Voting w;
@@ -231,6 +270,9 @@ TEST(CliCharterTest, WhatWasSignedBeforeStillJoins) {
   r = w.On("east", {"import", w.Path("east.grant")});
   EXPECT_EQ(r.exit, 0) << r.err;
   EXPECT_THAT(r.out, HasSubstr("You are east"));
+  ASSERT_EQ(w.On("a", {"authority", "export", "charter", "-o", w.Path("all.charter")}).exit, 0);
+  r = w.Run({"verify", w.Path("east.grant"), "--charter", w.Path("all.charter")});
+  EXPECT_EQ(r.exit, 0) << r.out << r.err;
 }
 
 }  // namespace

@@ -55,6 +55,7 @@ TEST(CliUsageTest, EveryMistakeOfTheTypistIsOneLineAndExitTwo) {
       {"charter", "propose"},
       {"charter", "vote"},
       {"grant", "create", "xyz"},
+      {"grant", "vote"},
       {"grant", "create", "00", "--class", "KING"},
       {"fragment", "create", "--what"},
       {"revoke"},
