@@ -218,6 +218,43 @@ TEST_F(Vote, WhoAnswersTwiceIsConvicted) {
   EXPECT_EQ(Convictions(d), 2u);
 }
 
+// More than a third signed both: each machine stays with what it heard first, and convicts them.
+TEST_F(Vote, OfTwoValidChartersOfOneVersionTheFirstHeardStays) {
+  Meet();
+  const Held<Charter> second = FourVoters();
+  Charter other = Stricter(second);
+  other.params = {{1, 60'000}};
+  issuing::MemoryVotes lost;
+  const Held<Charter> left = Propose(Stricter(second), root());
+  const Held<Charter> right = Must(issuing::Propose(other, root(), lost, 7));
+  const auto unheard = [](TestNode& n, const authority::SignedPtr& object) {
+    n.Do([&](Outbox& out) {
+      EXPECT_TRUE(n.control->Import(n.now, object->bytes(), out).ok());
+    });  // its datagrams are lost
+  };
+  unheard(a, left.envelope);
+  unheard(b, right.envelope);
+  for (size_t i = 0; i < 2; ++i) {
+    unheard(a, VoteFor(left, seeds_[i]));
+    unheard(b, Must(issuing::Vote(*right.envelope, seeds_[i], lost, 7)).envelope);
+  }
+  ASSERT_EQ(a.control->mesh().charter().oid(), left.oid());
+  ASSERT_EQ(b.control->mesh().charter().oid(), right.oid());
+  mesh.Pump(30s);
+  EXPECT_EQ(a.control->mesh().charter().oid(), left.oid());
+  EXPECT_EQ(b.control->mesh().charter().oid(), right.oid());
+  const Kid both = authority::KidOf(authority::Suite::kEd25519, crypto::Ed25519Public(root()));
+  // Whoever hears both first ends what hangs on those; the other may not hear why.
+  size_t convicting = 0;
+  for (TestNode* n : {&a, &b}) {
+    const bool collapsed = n->control->mesh().restrictions().Collapsed(both, second.body);
+    EXPECT_EQ(collapsed, Convictions(*n) > 0) << n->name();
+    convicting += collapsed;
+    ExpectRedecided(*n, Open);
+  }
+  EXPECT_GE(convicting, 1u);
+}
+
 // Whom it let in falls with it, and that is made again from the log too.
 TEST_F(Vote, TheRootFallsWithItsSecondAnswer) {
   Meet();
