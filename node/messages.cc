@@ -254,9 +254,12 @@ void Control::TakeObject(Turn& t, Peer& peer, const SignedPtr& object) {
     case Ctx::kCharter:
     case Ctx::kCosign: {
       const absl::Status taken = TakeCharter(t, object, &peer);
-      if (!taken.ok()) Dropped(Drop::kControlBody);
-      if (absl::IsUnauthenticated(taken)) NoteMalformed(t, peer, object->bytes());
-      if (joining()) OnOwnObjects(t);
+      if (!taken.ok() && !absl::IsUnavailable(taken)) Dropped(Drop::kControlBody);
+      if (joining()) {
+        OnOwnObjects(t);
+      } else if (absl::IsUnauthenticated(taken)) {
+        NoteMalformed(t, peer, object->bytes());
+      }
       break;
     }
     case Ctx::kGrant:

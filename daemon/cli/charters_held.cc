@@ -18,8 +18,8 @@ absl::StatusOr<node::Charters> ChartersIn(const lineage::Store& store, const Kno
       votes[v->target].push_back(o);
   }
   for (const auto& c : known.charters) {
-    const absl::Status sound = out.Restore(c.envelope, votes[c.oid()], nullptr);
-    if (!sound.ok()) return Annotate(sound, Join("the store's charter version ", c.body.version));
+    // What does not hold the node passes over too.
+    (void)out.Restore(c.envelope, votes[c.oid()], nullptr);
   }
   for (const std::string_view family : {node::kProposalState, node::kVoteState}) {
     AQ_RETURN_IF_ERROR(store.ScanState(family, [&](std::string_view, ByteView bytes) {
