@@ -463,10 +463,7 @@ std::optional<authority::Verified> Mesh::AuthenticateGrant(const Held<Grant>& gr
                                                            WallTime now,
                                                            authority::AuthReport& report) {
   const std::vector<SignedPtr> items = WithAncestors(grant);
-  const authority::ScopeHeld scope{.charters = charters_.all(),
-                                   .scope = scope_,
-                                   .restrictions = restrictions_.get(),
-                                   .expansions = &expansions_};
+  const authority::ScopeHeld scope = Ground();
   return authority::Authenticate({.scopes = std::span(&scope, 1),
                                   .presentation = nullptr,
                                   .items = items,
@@ -543,10 +540,7 @@ std::optional<authority::Verified> Mesh::Authenticate(
   }
   report.held = expansions_.count();
   report.restricted = restricted_;
-  const authority::ScopeHeld scope{.charters = charters_.all(),
-                                   .scope = scope_,
-                                   .restrictions = restrictions_.get(),
-                                   .expansions = &expansions_};
+  const authority::ScopeHeld scope = Ground();
   const std::span<const authority::ScopeHeld> scopes(&scope, charters_.empty() ? 0u : 1u);
   auto verified = authority::Authenticate({.scopes = scopes,
                                            .presentation = presentation,

@@ -135,7 +135,7 @@ class Mesh {
   const authority::Restrictions& restrictions() const { return *restrictions_; }
   // What chains are judged under here; only with a charter.
   authority::ScopeHeld Ground() const {
-    return {.charters = charters_,
+    return {.charters = charters_.all(),
             .scope = scope_,
             .restrictions = restrictions_.get(),
             .expansions = &expansions_};
