@@ -63,7 +63,8 @@ TEST(BeforeTest, NoticeRoundTripAndItsRules) {
             Drop::kNone);
   EXPECT_EQ(back, n);
   auto body = EncodeNotice(n);
-  for (const uint16_t reason : {uint16_t{0}, uint16_t{28}, uint16_t{65535}}) {
+  for (const uint16_t reason :
+       {uint16_t{0}, static_cast<uint16_t>(authority::kReasonCount), uint16_t{65535}}) {
     StoreLe(body.data(), reason);
     EXPECT_EQ(ParseNotice(body, back), Drop::kBeforeBody);
   }
