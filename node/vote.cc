@@ -108,6 +108,11 @@ void Control::OnCharterChanged(Turn& t) {
   mesh_.Refresh(t.now.wall);
   mesh_.LearnIssuers(t.now.wall);
   ++policy_generation_;
+  // If third parties are asked from now on, they are those whom this machine knows already.
+  for (auto& [id, peer] : peers_) {
+    if (Asks() && peer.speaks() && peer.kid)
+      attestations_.Meet(*peer.kid, ChainBehind(t.now, *peer.kid), t.now.wall.seconds());
+  }
   RedecideAll(t);
   if (up_) RefreshPlain(t);
   Say(t,

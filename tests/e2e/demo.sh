@@ -14,7 +14,7 @@ echo "aqmesh demo: six machines on one network, no coordinator anywhere"
 
 title "1. Three machines form a tailnet; the second and third type one line each"
 aq atlas init home --machine atlas --no-passphrase --endpoint 192.168.77.10:41641 >"$T/init.out" 2>&1 || { cat "$T/init.out"; exit 1; }
-aq atlas fragment create --root --rule "tag:guest -> tag:member tcp:80" --rule "tag:guest -> tag:member tcp:82 escalate" >"$T/guest.fragment" 2>"$T/frag.err" || cat "$T/frag.err"
+aq atlas fragment create --root --rule "tag:guest -> tag:member tcp:80" --rule "tag:guest -> tag:member tcp:82 escalate" --rule "tag:guest -> tag:member icmp" >"$T/guest.fragment" 2>"$T/frag.err" || cat "$T/frag.err"
 aq atlas import "$T/guest.fragment" >/dev/null 2>&1
 aq atlas up >"$T/up.out" 2>&1 || { cat "$T/up.out"; exit 1; }
 claim "borealis joins through atlas" join borealis atlas
@@ -88,18 +88,21 @@ printf '\n[[param]]\nid = 25\nvalue = 3\n' >>"$T/next.toml"
 claim "the one voter signs the next charter, and it is in force" aq atlas charter propose "$T/next.toml"
 claim "borealis, whom cygnus speaks for, stays" until_true 40 stands borealis ADMIT
 claim "borealis and cygnus are switched off" all kill_daemon borealis cygnus
-cp -a "$T/borealis" "$T/clone"
+cp -a "$T/borealis" "$T/thief"; cp -a "$T/borealis" "$T/thief2"
 claim "ermine joins as a guest" join ermine atlas --tags guest --no-enroll
 E4=$(address ermine); capture ermine
 claim "nobody has spoken for it: PROBATION" until_true 10 stands ermine PROBATION
-claim "it may ping, and no more" sh -c "$(declare -f pings fetches on); TAG=$TAG; pings ermine $A4 && ! fetches ermine $A4 80"
-claim "borealis comes back, meets it and speaks for it: ADMIT" eval "aq borealis up >/dev/null && until_true 40 stands ermine ADMIT"
+pings_only() { pings ermine "$A4" && ! fetches ermine "$A4" 80; }
+claim "it may ping, and no more" pings_only
+claim "borealis comes back" aq borealis up
+claim "it meets ermine and speaks for it: ADMIT" until_true 40 stands ermine ADMIT
 claim "port 80 is open to it now" until_true 5 fetches ermine "$A4" 80
 
 title "9. A flow that waits for a person"
 later atlas python3 -m http.server 82 --bind "$A4" --directory "$T" >/dev/null 2>&1
 claim "its rule says: port 82 waits" not fetches ermine "$A4" 82
-claim "somebody is asked" until_true 5 sh -c "ip netns exec $TAG-atlas $BIN/aqmesh --state $T/atlas --socket $T/atlas.sock escalations list | grep ermine"
+waits() { aq atlas escalations list | grep ermine; }
+claim "somebody is asked" until_true 5 waits
 claim "and says yes, for an hour" aq atlas escalations approve ermine --for 1h
 claim "port 82 is open to it" until_true 5 fetches ermine "$A4" 82
 
@@ -112,14 +115,15 @@ for name in printer scanner; do
   PATH=$BIN:$PATH "$BIN/aqmesh" --state "$T/$name" request --name "$name" --mesh "$T/home.charter" \
     --endpoint 192.168.77.99:41641 -o "$T/$name.request" >/dev/null 2>&1
 done
-claim "a copy of borealis' keys lets a printer in" signs "$T/clone" "$T/printer.request" "$T/printer.grant"
-claim "borealis itself lets a scanner in" aq borealis sign "$T/scanner.request" -o "$T/scanner.grant"
+claim "a copy of borealis' keys lets a printer in" signs "$T/thief" "$T/printer.request" "$T/printer.grant"
+claim "another copy a scanner" signs "$T/thief2" "$T/scanner.request" "$T/scanner.grant"
 aq atlas import "$T/scanner.grant" >/dev/null 2>&1
 aq atlas import "$T/printer.grant" >/dev/null 2>&1
 claim "atlas is shown both: borealis is out" until_true 10 not stands borealis ADMIT
 claim "and so is cygnus, which hangs on it" not pings cygnus "$A4"
-explains cygnus | sed -n '1,3p'
-claim "the log has the proof" sh -c "ip netns exec $TAG-atlas $BIN/aqmesh --state $T/atlas --socket $T/atlas.sock lineage query --kind escalated --json | grep -q equivocation"
+aq atlas lineage query --subject cygnus --limit 2 2>/dev/null | sed 's/^/        /'
+has_proof() { aq atlas lineage query --kind escalated --json | grep equivocation; }
+claim "the log has the proof" has_proof
 claim "every decision is made again from its record" aq atlas lineage verify --decisions
 
 verdict
