@@ -105,6 +105,7 @@ class Control {
   // dropped (source-rate).
   static constexpr size_t kStrangersMax = 64;
   static constexpr size_t kInputsKeptMax = 4'096;
+  static constexpr size_t kHeardMax = 64;
   void OnHandshakes(Now now, std::span<const InFrame> in, Outbox& out);
   void OnTunPackets(Now now, std::span<const wireguard::TunPacket> packets, Outbox& out);
   // What data threads came by: control packets; and whatever the Datapath saw meanwhile.
@@ -315,6 +316,8 @@ class Control {
   // True: it is a proof, and was not known.
   bool NoteOverreach(Turn& t, const authority::AuthReport& report, const authority::Chain& chain);
   void ExamineGrant(Turn& t, const SignedPtr& object, const Peer* from);
+  void NoteHeard(const authority::AuthReport& report);
+  void SpreadProof(Turn& t, const authority::Equivocation& e);
   void NoteEquivocation(Turn& t, const authority::Equivocation& e);
   void NoteTurn(Turn& t, const SignedPtr& restriction);
   void NoteMismatch(Turn& t, const Peer& peer);
@@ -580,8 +583,10 @@ class Control {
   std::map<X25519Key, wireguard::Tai64n> floors_;  // persisted timestamp floors
   std::map<X25519Key, Kid> proved_;                // statics that a verified presentation proved
   std::map<Kid, bool> committed_before_;
-  Approvals approvals_;                          // the newest of each subject and question
-  std::map<Kid, Bytes> deposits_;                // terminal self-revocations kept for others
+  Approvals approvals_;  // the newest of each subject and question
+  std::deque<std::pair<SignedPtr, uint64_t>>
+      heard_;                      // statements that others brought, with their numbers
+  std::map<Kid, Bytes> deposits_;  // terminal self-revocations kept for others
   std::map<Oid, std::vector<Kid>> invite_uses_;  // for whom; of limited ones alone
   std::map<X25519Key, Endpoint> kept_hints_;     // on disk: where a peer was last
   std::map<Kid, std::pair<SignedPtr, authority::Announce>> announces_;

@@ -551,8 +551,12 @@ std::optional<authority::Verified> Mesh::Authenticate(
                                            .signatures_if_bad = signatures_if_bad},
                                           report);
   // Whatever came of it, what verified was said: a later contradiction is a proof.
-  for (const auto& [statement, seq] : report.statements) Note(statement, seq);
+  NoteStatements(report);
   return verified;
+}
+
+void Mesh::NoteStatements(const authority::AuthReport& report) {
+  for (const auto& [statement, seq] : report.statements) Note(statement, seq);
 }
 
 // A chain may end in a charter that is not here yet: then it says who speaks, and proves nobody.

@@ -123,6 +123,13 @@ class Mesh {
                                                        authority::AuthReport& report);
   // What a PLAIN grant is judged with: it, its ancestors, and this node's fragments.
   std::vector<SignedPtr> PlainItems(const Held<authority::Grant>& grant) const;
+  // What AuthenticateGrant found to be said: two statements under one number convict who made them.
+  void NoteStatements(const authority::AuthReport& report);
+  void NoteStatement(const SignedPtr& statement, uint64_t seq) { Note(statement, seq); }
+  // Another statement of its signer's is held under that number.
+  bool Contradicts(const authority::Signed& statement, uint64_t seq) const {
+    return expansions_.Conflicts(statement.kid(), seq, statement.oid());
+  }
   // After a chain was authenticated at kAdmit or kEscalate: what it proves from now on.
   void Learn(const authority::Chain& chain);
   std::optional<Ed25519Key> KeyOf(const Kid& kid) const;

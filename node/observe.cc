@@ -81,6 +81,12 @@ void Control::ExamineGrant(Turn& t, const SignedPtr& object, const Peer* from) {
   if (!mesh_.has_charter() || object->ctx() != authority::Ctx::kGrant || !body.ok()) return;
   authority::AuthReport report;
   const auto verified = mesh_.AuthenticateGrant({object, *std::move(body)}, t.now.wall, report);
+  // What its owner brings is evidence as it is: two statements under one number need no visitor.
+  if (from == nullptr) {
+    mesh_.NoteStatements(report);
+  } else {
+    NoteHeard(report);
+  }
   if (!verified || !NoteOverreach(t, report, verified->chain())) return;
   recorder_.PutObject(lineage::Shelf::kSigned, object->oid(), object->bytes());
   std::vector<Ref16> refs = {object->ref()};
@@ -90,6 +96,47 @@ void Control::ExamineGrant(Turn& t, const SignedPtr& object, const Peer* from) {
   for (auto& [id, peer] : peers_) {
     if (!peer.speaks() || &peer == from || peer.rung < authority::Rung::kProbation) continue;
     Offer(t, peer, refs);
+  }
+}
+
+// What others bring is not kept for its own sake, or they could fill the book; but two statements
+// under one number come close together, and then both are noted.
+void Control::NoteHeard(const authority::AuthReport& report) {
+  for (const auto& [statement, seq] : report.statements) {
+    const auto twin = std::ranges::find_if(heard_, [&](const auto& h) {
+      return h.first->kid() == statement->kid() && h.second == seq &&
+             h.first->oid() != statement->oid();
+    });
+    if (twin != heard_.end()) {
+      mesh_.NoteStatement(twin->first, seq);
+      mesh_.NoteStatement(statement, seq);
+    } else if (mesh_.Contradicts(*statement, seq)) {
+      mesh_.NoteStatement(statement, seq);
+    } else if (std::ranges::none_of(
+                   heard_, [&](const auto& h) { return h.first->oid() == statement->oid(); })) {
+      if (heard_.size() == kHeardMax) heard_.pop_front();
+      heard_.emplace_back(statement, seq);
+    }
+  }
+}
+
+// Both statements, and the grants by which their signer is believed: each finds for itself.
+void Control::SpreadProof(Turn& t, const authority::Equivocation& e) {
+  std::vector<Ref16> refs;
+  for (const SignedPtr& g : mesh_.ChainOf(e.signer)) refs.push_back(g->ref());
+  ByteView rest = e.proof;
+  for (int i = 0; i < 2 && rest.size() > 2; ++i) {
+    const size_t size = LoadLe<uint16_t>(rest.data());
+    auto object = authority::Signed::Parse(rest.subspan(2, size));
+    rest = rest.subspan(2 + size);
+    if (!object.ok() || object->ctx() != authority::Ctx::kGrant) return;
+    const auto held = std::make_shared<const authority::Signed>(*std::move(object));
+    mesh_.Hold(held);
+    recorder_.PutObject(lineage::Shelf::kSigned, held->oid(), held->bytes());
+    refs.push_back(held->ref());
+  }
+  for (auto& [id, peer] : peers_) {
+    if (peer.speaks() && peer.rung >= authority::Rung::kProbation) Offer(t, peer, refs);
   }
 }
 
@@ -103,6 +150,7 @@ void Control::NoteEquivocation(Turn& t, const authority::Equivocation& e) {
   if (chain.size() > 1) o.issuer = chain[0]->kid();              // who signed the last is a voter
   if (chain.size() > 2) o.grand_issuer = chain[1]->kid();
   trust_.Note(o, t.now);
+  SpreadProof(t, e);
 }
 
 // Who takes back what it gave, or turns a key over, while it matters.

@@ -249,6 +249,30 @@ TEST_F(Standing, WhatFellWaitsForAPersonWhoseWordLiftsItEverywhere) {
   ExpectRedecided(d, Open);
 }
 
+// Nobody has to come by either of them: that two exist is enough.
+TEST_F(Standing, TwoGrantsUnderOneNumberThatTheOwnerBringsConvictTheirSigner) {
+  Meet();
+  const auto grant = [&](uint32_t ttl) {
+    authority::Grant g = Overreach(b).body;
+    g.key = crypto::Ed25519Public(crypto::NewEd25519(rng_));
+    g.prefixes.clear();
+    g.ttl = ttl;
+    return issuing::Seal(g, b.identity());
+  };
+  Import(a, *grant(86'400).envelope);
+  EXPECT_TRUE(Reaches(c, a));
+  Import(a, *grant(86'401).envelope);
+  EXPECT_FALSE(Reaches(c, a)) << "it hangs on b";
+  EXPECT_LT(RungAt(a, b), Rung::kProbation);
+  EXPECT_EQ(RungAt(a, d), Rung::kAdmit);
+  mesh.Pump(20s);
+  EXPECT_LT(RungAt(d, b), Rung::kProbation) << "and the proof gets about";
+  a.Restart();
+  mesh.Pump(20s);
+  EXPECT_LT(RungAt(a, c), Rung::kProbation);
+  ExpectRedecided(a, Open);
+}
+
 TEST_F(Standing, ADeniedSubjectIsRefusedAtOnce) {
   Meet();
   const auto denied = ApproveBy(mesh.issuer(), c, Rung::kRefuse, a.now.wall.seconds() + 600);
