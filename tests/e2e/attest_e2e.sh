@@ -11,13 +11,7 @@ e2e_begin attest "${1:?usage: attest_e2e.sh BUILD_DIR}"
 kill_on_refusal
 machine atlas borealis cygnus draco
 
-rung_of() { aq "$1" peers --json | jq -r --arg who "$2" '.peers[] | select(.name == $who) | .rung'; }
-stands() { [ "$(rung_of "$1" "$2")" = "$3" ] || { aq "$1" peers; return 1; }; }
-sql() { aq "$1" lineage sql --json "$2" | jq -r '.[]?'; }
-some() { [ "$(sql "$1" "$2")" -gt 0 ]; }
 none() { [ "$(sql "$1" "$2")" = 0 ] || { sql "$1" "$2"; return 1; }; }
-says() { "${@:2}" >"$T/said" 2>&1 && { grep -q -- "$1" "$T/said" || { cat "$T/said"; return 1; }; }; }
-mentions() { "${@:2}" >"$T/said" 2>&1 || true; grep -q -- "$1" "$T/said" || { cat "$T/said"; return 1; }; }
 # What explain says of a node as JSON, asked by a jq expression.
 words() { aq "$1" explain "$2" --json | jq -e ".corroboration | $3"; }
 holds() { aq "$1" attest list "$2" --json | jq -e ".words[] | select($3)"; }

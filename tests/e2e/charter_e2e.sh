@@ -9,21 +9,11 @@ e2e_begin charter "${1:?usage: charter_e2e.sh BUILD_DIR}"
 kill_on_refusal
 machine atlas borealis cygnus draco ermine
 
-rung_of() { aq "$1" peers --json | jq -r --arg who "$2" '.peers[] | select(.name == $who) | .rung'; }
-stands() { [ "$(rung_of "$1" "$2")" = "$3" ] || { aq "$1" peers; return 1; }; }
 version() { [ "$(aq "$1" charter list --json | jq .version)" = "$2" ] || { aq "$1" charter list; return 1; }; }
 everywhere() { local want=$1 m; shift; for m in "$@"; do version "$m" "$want" || return 1; done; }
 proposed() { aq "$1" charter list --json | jq -r '.proposed[0].oid // empty' | cut -c1-8; }
 hears() { [ -n "$(proposed "$1")" ]; }
 said() { [ "$(aq "$1" charter list --json | jq '[.proposed[0].voters[] | select(.said)] | length')" = "$2" ]; }
-some() { [ "$(aq "$1" lineage sql --json "$2" | jq -r '.[]?')" -gt 0 ]; }
-refuses() {  # refuses EXIT WORDS COMMAND...: that exit code, one line with these words
-  local want=$1 words=$2 got=0; shift 2
-  "$@" >"$T/out" 2>"$T/err" || got=$?
-  cat "$T/err"
-  [ "$got" = "$want" ] && [ "$(wc -l <"$T/err")" = 1 ] && grep -q -- "$words" "$T/err"
-}
-says() { "${@:2}" >"$T/said" 2>&1 && { grep -q -- "$1" "$T/said" || { cat "$T/said"; return 1; }; }; }
 voter() { aq "$1" authority create voter --no-passphrase --json 2>/dev/null | jq -r .key; }
 
 aq atlas init home --machine atlas --no-passphrase --endpoint "${IP[atlas]}:41641" >"$T/init.out" 2>&1

@@ -79,23 +79,22 @@ claim "cygnus is here by borealis' word, which is here by atlas'" hangs_on
 sed -n '/  who /,/ROOT/p' "$T/why" | sed 's/^/      /'
 
 title "8. The charter asks third parties: a newcomer waits until others speak for it"
-rung() { aq atlas peers --json | jq -r --arg who "$1" '.peers[] | select(.name == $who) | .rung'; }
-stands() { [ "$(rung "$1")" = "$2" ] || { aq atlas peers; return 1; }; }
 aq atlas charter draft >"$T/next.toml"
 # Whoever may speak counts after 3 s here, after seven days else.
 sed -i 's/^flags = .*/flags = ["single_domain", "corroborate"]/' "$T/next.toml"
 printf '\n[[param]]\nid = 25\nvalue = 3\n' >>"$T/next.toml"
 claim "the one voter signs the next charter, and it is in force" aq atlas charter propose "$T/next.toml"
-claim "borealis, whom cygnus speaks for, stays" until_true 40 stands borealis ADMIT
+spoken_for() { aq atlas explain "$1" --json | jq -e '.corroboration | .needed.votes == 500 and .votes >= 500'; }
+claim "borealis, whom cygnus speaks for, stays" until_true 40 spoken_for borealis
 claim "borealis and cygnus are switched off" all kill_daemon borealis cygnus
 cp -a "$T/borealis" "$T/thief"; cp -a "$T/borealis" "$T/thief2"
 claim "ermine joins as a guest" join ermine atlas --tags guest --no-enroll
 E4=$(address ermine); capture ermine
-claim "nobody has spoken for it: PROBATION" until_true 10 stands ermine PROBATION
+claim "nobody has spoken for it: PROBATION" until_true 10 stands atlas ermine PROBATION
 pings_only() { pings ermine "$A4" && ! fetches ermine "$A4" 80; }
 claim "it may ping, and no more" pings_only
 claim "borealis comes back" aq borealis up
-claim "it meets ermine and speaks for it: ADMIT" until_true 40 stands ermine ADMIT
+claim "it meets ermine and speaks for it: ADMIT" until_true 40 stands atlas ermine ADMIT
 claim "port 80 is open to it now" until_true 5 fetches ermine "$A4" 80
 
 title "9. A flow that waits for a person"
@@ -119,7 +118,7 @@ claim "a copy of borealis' keys lets a printer in" signs "$T/thief" "$T/printer.
 claim "another copy a scanner" signs "$T/thief2" "$T/scanner.request" "$T/scanner.grant"
 aq atlas import "$T/scanner.grant" >/dev/null 2>&1
 aq atlas import "$T/printer.grant" >/dev/null 2>&1
-claim "atlas is shown both: borealis is out" until_true 10 not stands borealis ADMIT
+claim "atlas is shown both: borealis is out" until_true 10 not stands atlas borealis ADMIT
 claim "and so is cygnus, which hangs on it" not pings cygnus "$A4"
 aq atlas lineage query --subject cygnus --limit 2 2>/dev/null | sed 's/^/        /'
 has_proof() { aq atlas lineage query --kind escalated --json | grep equivocation; }

@@ -23,7 +23,6 @@ refused() {  # refused STATUS PATTERN command...
 }
 # Says the line when it is wrong, so that a person can judge the words.
 bad_input() { claim "$1" refused "${@:2}"; sed -n '1s/^/        /p' "$T/err"; }
-says() { "${@:2}" >"$T/said" 2>&1 && { grep -q -- "$1" "$T/said" || { cat "$T/said"; return 1; }; }; }
 met() { aq "$1" wait --peer "$2" --timeout 1s; }
 same_words() {
   local a b

@@ -155,3 +155,15 @@ capture() {  # capture HOST [NAME]: what really reaches this machine's TUN, to b
 }
 seen() { tcpdump -r "$T/$1.pcap" -n "$2" 2>/dev/null | wc -l; }
 reached() { local before=$1 host=$2 filter=$3; sleep 0.8; [ "$(seen "$host" "$filter")" -gt "$before" ]; }
+rung_of() { aq "$1" peers --json | jq -r --arg who "$2" '.peers[] | select(.name == $who) | .rung'; }
+stands() { [ "$(rung_of "$1" "$2")" = "$3" ] || { aq "$1" peers; return 1; }; }  # stands HOST PEER RUNG
+sql() { aq "$1" lineage sql --json "$2" | jq -r '.[]?'; }
+some() { [ "$(sql "$1" "$2")" -gt 0 ] || { sql "$1" "$2"; return 1; }; }  # some HOST QUERY: that counts something
+says() { "${@:2}" >"$T/said" 2>&1 && { grep -q -- "$1" "$T/said" || { cat "$T/said"; return 1; }; }; }
+mentions() { "${@:2}" >"$T/said" 2>&1 || true; grep -q -- "$1" "$T/said" || { cat "$T/said"; return 1; }; }  # exit aside
+refuses() {  # refuses EXIT WORDS COMMAND...: that exit code, one line with these words
+  local want=$1 words=$2 got=0; shift 2
+  "$@" >"$T/out" 2>"$T/err" || got=$?
+  cat "$T/err"
+  [ "$got" = "$want" ] && [ "$(wc -l <"$T/err")" = 1 ] && grep -q -- "$words" "$T/err"
+}

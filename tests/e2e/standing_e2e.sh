@@ -10,18 +10,7 @@ e2e_begin standing "${1:?usage: standing_e2e.sh BUILD_DIR}"
 kill_on_refusal
 machine atlas borealis cygnus draco ermine
 
-rung_of() { aq "$1" peers --json | jq -r --arg who "$2" '.peers[] | select(.name == $who) | .rung'; }
-stands() { [ "$(rung_of "$1" "$2")" = "$3" ] || { aq "$1" peers; return 1; }; }
-sql() { aq "$1" lineage sql --json "$2" | jq -r '.[]?'; }
 answers() { [ "$(sql "$1" "$3")" = "$2" ] || { echo "not $2:"; sql "$1" "$3"; return 1; }; }
-some() { [ "$(sql "$1" "$2")" -gt 0 ]; }
-refuses() {  # refuses EXIT WORDS COMMAND...: that exit code, one line with these words
-  local want=$1 words=$2 got=0; shift 2
-  "$@" >"$T/out" 2>"$T/err" || got=$?
-  cat "$T/err"
-  [ "$got" = "$want" ] && [ "$(wc -l <"$T/err")" = 1 ] && grep -q -- "$words" "$T/err"
-}
-says() { "${@:2}" >"$T/said" 2>&1 && { grep -q -- "$1" "$T/said" || { cat "$T/said"; return 1; }; }; }
 # Twenty packets a second, for good; and how many of them came through atlas' gate.
 streams() { later "$1" python3 -c '
 import socket, sys, time
