@@ -100,7 +100,7 @@ void Meters::Limit(const Limits& limits, Instant now) {
 Shaper& Meters::ClassAt(uint8_t rate_class, Instant now) {
   if (classes_ == nullptr) {
     classes_ = std::make_unique<std::array<Shaper, 7>>();
-    for (uint8_t i = 0; i < classes_->size(); ++i)
+    for (size_t i = 0; i < classes_->size(); ++i)
       (*classes_)[i] = Shaper(LimitsOfClass(static_cast<uint8_t>(i + 1)), now);
   }
   return (*classes_)[std::min<size_t>(rate_class, classes_->size()) - 1];

@@ -27,8 +27,8 @@ std::optional<admission::Approval> ApprovalIn(const Held<authority::Approve>& ap
                                               std::span<const trust::Link> links,
                                               const ApprovalGround& ground) {
   authority::ApprovalPlace by;
-  if (authority::CheckApproval(
-          approve, chain, ground.scope, ground.charter, ground.now, ground.what, by))
+  if (authority::CheckApproval(approve, chain, ground.scope, ground.charter, ground.now, by) ||
+      by.what != ground.what)
     return std::nullopt;
   // Nobody lends more trust than it has: who says it stands at ADMIT, with all above it. Links go
   // down from the voter, grants up from the leaf.
@@ -142,7 +142,7 @@ bool Control::DropLapsedApproval(Turn& t) {
 absl::Status Control::TakeApproval(Turn& t, const SignedPtr& object, const Peer* from) {
   if (!mesh_.has_charter()) return FailedPrecondition("an approval: no charter is held here yet");
   AQ_ASSIGN_OR_RETURN(auto body, authority::ParseBody<authority::Approve>(object->body()));
-  const Held<authority::Approve> approve{object, std::move(body)};
+  const Held<authority::Approve> approve{object, body};
   const Kid subject = approve.body.subject;
   const auto what = authority::WhatAnswers(approve.body);
   if (!what) return InvalidArgument("an approval of no item that a person can answer");
@@ -151,7 +151,7 @@ absl::Status Control::TakeApproval(Turn& t, const SignedPtr& object, const Peer*
   if (chain.grants.empty())
     return NotFound("an approval of ", ToHex(subject), ", who is not known here");
   if (const auto o = authority::CheckApproval(
-          approve, chain, mesh_.scope(), mesh_.charter().body, t.now.wall, *what, by))
+          approve, chain, mesh_.scope(), mesh_.charter().body, t.now.wall, by))
     return PermissionDenied(o->detail);
   const Held<authority::Approve>* held = ApprovalOf(subject, *what);
   if (held != nullptr && held->body.hlc >= approve.body.hlc) return absl::OkStatus();  // no news
@@ -196,7 +196,7 @@ absl::StatusOr<Held<authority::Approve>> Control::Approve(Now now,
                                    now.wall.seconds(),
                                    recorder_.chain().clock().Tick(now.wall));
   if (!made.ok()) return made.status();
-  const absl::Status taken = TakeApproval(t, made->envelope, nullptr);
+  absl::Status taken = TakeApproval(t, made->envelope, nullptr);
   EndTurn(t);
   if (!taken.ok()) return taken;
   return made;

@@ -105,7 +105,7 @@ absl::Status Charters::Propose(Held<Charter> charter, const Restrictions* restri
   const Oid oid = charter.oid();
   if (charter.body.prev != now.oid())
     return FailedPrecondition("charter ", ToHex(oid), ": it follows another than the one in force");
-  const absl::Status shape = authority::VerifyCharter(charter, &now, {}, restrictions);
+  absl::Status shape = authority::VerifyCharter(charter, &now, {}, restrictions);
   if (absl::IsInvalidArgument(shape)) return shape;
   const Kid signer = charter.signer();
   std::optional<Ed25519Key> key = KeyIn(now.body, signer, restrictions);
@@ -279,7 +279,7 @@ absl::Status Charters::Restore(const SignedPtr& charter,
   Proposal proposal{{charter, std::move(held.body)}, {}};
   for (const SignedPtr& s : votes) {
     auto vote = authority::ParseObject<Cosign>(*s);
-    if (vote.ok()) proposal.votes.try_emplace(s->kid(), Held<Cosign>{s, std::move(vote->body)});
+    if (vote.ok()) proposal.votes.try_emplace(s->kid(), Held<Cosign>{s, vote->body});
   }
   const Held<Charter>* prev = empty() ? nullptr : &in_force_.back();
   AQ_RETURN_IF_ERROR(

@@ -48,15 +48,16 @@ MaybeObjection CheckApproval(const Held<Approve>& approve,
                              const ScopeId& scope,
                              const Charter& charter,
                              WallTime now,
-                             Answers what,
                              ApprovalPlace& by) {
   const Approve& a = approve.body;
   if (a.scope != scope) return Not(Reason::kMalformed, "of another scope");
   if (a.subject != chain.subject) return Not(Reason::kMalformed, "of another subject");
-  if (WhatAnswers(a) != what) return Not(Reason::kMalformed, "of another cause");
+  const auto what = WhatAnswers(a);
+  if (!what) return Not(Reason::kMalformed, "of another cause");
   if ((a.hlc >> 16) / 1'000 > now.seconds() + kClockSlackSeconds)
     return Not(Reason::kClock, "said more than 120 s from now");
   if (now.seconds() >= a.until) return Not(Reason::kExpired, "its time is over");
+  by.what = *what;
   const std::optional<Ed25519Key> key = Approver(approve, chain, charter, by);
   if (!key) return Not(Reason::kClassOrCap, "its signer is not above the subject with `approve`");
   if (!VerifySignature(*approve.envelope, *key))

@@ -29,23 +29,23 @@ inline constexpr std::string_view CauseName(Cause c) { return kCauseNames[static
 // The same everywhere in the mesh, so that it is asked and answered once.
 Nonce16 EscalationItem(const ScopeId& scope, const Kid& subject, Cause cause);
 
-// Who said it, as a place in the chain: grants[place] is the approver's own; grants.size(): a
-// voter.
-struct ApprovalPlace {
-  size_t place = 0;
-};
 // What an answer is about: how far its subject is let in (trust, corroboration), or the flows that
 // a rule holds for a person (action).
 enum class Answers : uint8_t { kStanding, kFlows };
 // nullopt: neither, or another subject or scope than it names.
 std::optional<Answers> WhatAnswers(const Approve& approve);
+// Who said it, and of what; as a place in the chain: grants[place] is the approver's own;
+// grants.size(): a voter.
+struct ApprovalPlace {
+  size_t place = 0;
+  Answers what{};
+};
 // Of the chain's subject, in date, signed by a key above it that may approve.
 MaybeObjection CheckApproval(const Held<Approve>& approve,
                              const Chain& chain,
                              const ScopeId& scope,
                              const Charter& charter,
                              WallTime now,
-                             Answers what,
                              ApprovalPlace& by);
 
 }  // namespace aqmesh::authority

@@ -112,8 +112,8 @@ absl::StatusOr<int> Show(Session& s, const std::string& what) {
 }
 
 absl::StatusOr<uint8_t> RungFlag(Session& s, const std::string& text) {
-  for (uint8_t i = 1; i < std::size(authority::kRungNames); ++i) {
-    if (authority::kRungNames[i] == text) return i;
+  for (size_t i = 1; i < std::size(authority::kRungNames); ++i) {
+    if (authority::kRungNames[i] == text) return static_cast<uint8_t>(i);
   }
   return s.Usage(Join("--ceiling ", text, ": ADMIT, CONSTRAIN, PROBATION or ESCALATE"));
 }

@@ -462,9 +462,7 @@ absl::StatusOr<int> Down(Session& s, bool stop) {
   return 0;
 }
 
-}  // namespace
-
-void AddStart(Tree& tree) {
+void AddInit(Tree& tree) {
   auto init = std::make_shared<InitFlags>();
   CLI::App* app = tree.Command(nullptr,
                                "init",
@@ -492,13 +490,15 @@ void AddStart(Tree& tree) {
       "--invite", init->invite, "Then start, print an invitation and wait for who uses it");
   app->add_flag("--yes", init->yes, "With --invite: take the words as the same without asking");
   tree.Json(app);
+}
 
+void AddInvite(Tree& tree) {
   auto invite = std::make_shared<InviteFlags>();
-  app = tree.Command(nullptr,
-                     "invite",
-                     "Print an invitation for another machine",
-                     "aqmesh invite --tag web --ttl 1h --wait",
-                     [invite](Session& s) { return InviteAndWait(s, *invite); });
+  CLI::App* app = tree.Command(nullptr,
+                               "invite",
+                               "Print an invitation for another machine",
+                               "aqmesh invite --tag web --ttl 1h --wait",
+                               [invite](Session& s) { return InviteAndWait(s, *invite); });
   app->add_option(
          "--tag,--tags", invite->tags, "Tag of who joins by it, one or more; default: member")
       ->delimiter(',');
@@ -512,13 +512,20 @@ void AddStart(Tree& tree) {
   app->add_flag("--wait", invite->wait, "Wait for who uses it, and compare words");
   app->add_flag("--yes", invite->yes, "With --wait: take the words as the same without asking");
   tree.Json(app);
+}
 
+}  // namespace
+
+void AddStart(Tree& tree) {
+  AddInit(tree);
+  AddInvite(tree);
   auto join = std::make_shared<JoinFlags>();
-  app = tree.Command(nullptr,
-                     "join",
-                     "Join a mesh by an invitation",
-                     "sudo aqmesh join aq1-7H3KQ-...     (or: aqmesh join FILE, aqmesh join -)",
-                     [join](Session& s) { return JoinMesh(s, *join); });
+  CLI::App* app =
+      tree.Command(nullptr,
+                   "join",
+                   "Join a mesh by an invitation",
+                   "sudo aqmesh join aq1-7H3KQ-...     (or: aqmesh join FILE, aqmesh join -)",
+                   [join](Session& s) { return JoinMesh(s, *join); });
   app->add_option("LINE", join->line, "The line, a file that holds it, or - for stdin")->required();
   app->add_option("--name", join->name, "Name of this machine; default: the host's");
   app->add_option("--endpoint", join->endpoints, "Where others may find this machine, IP:PORT");
