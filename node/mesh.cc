@@ -197,7 +197,7 @@ absl::Status Mesh::TakeVoted(const SignedPtr& object) {
 absl::Status Mesh::AddVote(const SignedPtr& object, bool& fresh) {
   fresh = false;
   AQ_ASSIGN_OR_RETURN(auto body, authority::ParseBody<authority::Cosign>(object->body()));
-  const Held<authority::Cosign> vote{object, std::move(body)};
+  const Held<authority::Cosign> vote{object, body};
   const std::string what = "vote " + ToHex(object->oid());
   if (charters_.empty()) return FailedPrecondition(what, ": no charter is held here yet");
   if (vote.body.slot != 1 && vote.body.slot != 2)
